@@ -1,0 +1,88 @@
+"""`copydetect compare`: explains one pair of videos."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from services.cli.console import console
+from services.cli.results import Problem, intervals_text, print_problems
+from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
+from services.runtime.settings import load_settings
+from tca_model.bundle import load_bundle
+from tca_model.types import VideoDescriptor
+
+if TYPE_CHECKING:
+    from services.embedded import Embedded
+
+TENANT = "default"
+QUERY, REFERENCE = "query", "reference"  # asset ids: a file may be compared with itself
+
+
+def compare(
+    query: Annotated[Path, typer.Argument(help="The video that may copy")],
+    reference: Annotated[Path, typer.Argument(help="The video that may be copied")],
+    plot: Annotated[Path | None, typer.Option(help="Draw the similarity matrix into this PNG file")] = None,
+    bundle: Annotated[str | None, typer.Option(help="Model bundle: a shipped name or a folder")] = None,
+) -> None:
+    """Explain one pair: similarities both ways, copied intervals, and the similarity matrix as a picture.
+
+    Exit code 0; 1 when a file cannot be compared; 2 for wrong usage.
+    """
+    from services.embedded import Embedded  # brings Milvus along, which takes seconds: --help must not wait
+
+    settings = load_settings()
+    loaded = load_bundle(bundle or settings.bundle)
+    threshold = settings.alert_threshold
+    if threshold is None:
+        threshold = loaded.manifest.calibration.alert_threshold
+    paths = {QUERY: query, REFERENCE: reference}
+    finders = frozenset({Role.PROBE})
+    with Embedded(loaded, settings, every_pair=True, exhaustive=True, finders=finders) as embedded:
+        embedded.publish([_upload(REFERENCE, reference, Role.REFERENCE), _upload(QUERY, query, Role.PROBE)])
+        events = [*embedded.describe(), *embedded.match()]
+        problems = [
+            Problem(str(paths[event.asset_id]), event.reason or event.verdict)
+            for event in events
+            if isinstance(event, AssetVerdict) and event.verdict in ("failed", "undecidable")
+        ]
+        if problems:
+            print_problems(problems)
+            raise typer.Exit(1)
+        sides = {asset_id: _descriptor(embedded, asset_id) for asset_id in paths}
+    alert = [event for event in events if isinstance(event, DuplicateAlert)][-1]
+    print_alert(alert, paths, threshold)
+    if plot is not None:
+        from services.cli.plot import plot_similarity
+
+        plot_similarity(sides[QUERY], sides[REFERENCE], alert.intervals, plot, title=f"{query.name} x {reference.name}")
+        console.print(f"similarity matrix: {plot}", highlight=False)
+
+
+def print_alert(alert: DuplicateAlert, paths: dict[str, Path], threshold: float) -> None:
+    """Show what was found of a pair, and whether it would alert."""
+    similarity = alert.similarity
+    says = "a copy" if alert.score >= threshold else "no copy"
+    for line in (
+        f"query      {paths[QUERY]}",
+        f"reference  {paths[REFERENCE]}",
+        f"score      {alert.score:.3f}, threshold {threshold:.3f}: {says}",
+        f"chamfer    query to reference {similarity.chamfer_query_to_reference:.3f}, "
+        f"reference to query {similarity.chamfer_reference_to_query:.3f}",
+        f"cosine     {similarity.segment_cosine:.3f} between the nearest segment descriptors",
+        f"covered    {alert.query_coverage:.0%} of the query, {alert.reference_coverage:.0%} of the reference",
+        "copied     " + (intervals_text(alert.intervals).replace("\n", "\n           ") or "no interval aligns"),
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _upload(asset_id: str, path: Path, role: Role) -> SegmentUploaded:
+    return SegmentUploaded(asset_id=asset_id, tenant=TENANT, uri=str(path.absolute()), role=role, uploaded_at=now())
+
+
+def _descriptor(embedded: "Embedded", asset_id: str) -> VideoDescriptor:
+    parts = [segment.descriptor for segment in embedded.described(TENANT, asset_id)]
+    return VideoDescriptor(
+        np.concatenate([part.timestamps_s for part in parts]), np.concatenate([part.frames for part in parts])
+    )

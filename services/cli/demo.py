@@ -1,0 +1,148 @@
+"""`copydetect demo`: makes clips and edited copies of them, scans, and holds what was found against the truth."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from services.cli.console import console, progress_bar
+from services.cli.files import VideoFile, find_videos
+from services.cli.results import PairRow, intervals_text, print_problems
+from services.cli.scan import Scan
+from services.contracts.errors import UsageError
+from services.contracts.events import CopiedInterval
+from services.runtime.settings import load_settings
+from tca_model.edits import EDITS, Truth, apply_edit
+from tca_model.synthetic import write_clip
+from tca_model.types import Match
+
+SHOWN_EDITS = (
+    "recompress",
+    "crop",
+    "letterbox",
+    "logo",
+    "sped_up",
+    "trim",
+    "insert",
+    "flip",
+    "gray",
+    "caption_bar",
+)
+CLIP_S = 24.0
+ORIGINALS = 5
+UNRELATED = 3
+EDITED_S = 60.0  # of a long real video only its beginning is copied
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An edited copy, with what is copied from where."""
+
+    path: Path
+    edit: str
+    original: Path
+    truth: Truth
+
+
+def demo(
+    videos: Annotated[
+        Path | None, typer.Option(help="Folder of real videos; clips are made when it is not given")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where clips and copies are written")] = Path("demo"),
+) -> None:
+    """Find edited copies: originals as references, their edited copies and unrelated clips as queries.
+
+    Exit code 1 when made clips are not found as expected; real videos are reported as they come out.
+    """
+    work = folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    originals, unrelated = _made(work) if videos is None else _real(videos)
+    copies = list(_copies(originals, unrelated[0], work))
+    scan = Scan(
+        queries=[VideoFile(str(path)) for path in [*(copy.path for copy in copies), *unrelated]],
+        references=[VideoFile(str(path)) for path in originals],
+        settings=load_settings(),
+    )
+    rows, problems = scan.run()
+    missed, false = _print(copies, unrelated, rows)
+    if problems:
+        print_problems(problems)
+    if videos is None and (missed or false or problems):
+        raise typer.Exit(1)
+
+
+def _made(work: Path) -> tuple[list[Path], list[Path]]:
+    """Originals and unrelated clips, made from seeds."""
+    paths = [work / f"original-{n + 1}.mp4" for n in range(ORIGINALS)]
+    paths += [work / f"unrelated-{n + 1}.mp4" for n in range(UNRELATED)]
+    with progress_bar() as progress:
+        for seed, path in enumerate(progress.track(paths, description="making clips")):
+            write_clip(path, seed, duration_s=CLIP_S)
+    return paths[:ORIGINALS], paths[ORIGINALS:]
+
+
+def _real(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Originals and unrelated clips out of a folder: its first videos by name."""
+    found, _ = find_videos([folder])
+    if len(found) < 2:
+        raise UsageError(f"{folder} holds {len(found)} videos, a demo needs at least 2: one to copy, one unrelated")
+    paths = [Path(file.given) for file in found[: ORIGINALS + UNRELATED]]
+    split = max(1, len(paths) - UNRELATED)
+    return paths[:split], paths[split:]
+
+
+def _copies(originals: Sequence[Path], host: Path, work: Path) -> Iterator[Copy]:
+    with progress_bar() as progress:
+        for number, edit in enumerate(progress.track(SHOWN_EDITS, description="editing copies")):
+            original = originals[number % len(originals)]
+            path = work / f"copy-{edit}.mp4"
+            other = host if EDITS[edit].needs_other else None
+            yield Copy(
+                path, edit, original, apply_edit(edit, original, path, seed=number, other=other, within_s=EDITED_S)
+            )
+
+
+def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[PairRow]) -> tuple[int, int]:
+    """Show each copy with what was found of it; returns how many were missed, and how many alerts are false."""
+    expected = {(str(copy.path), str(copy.original)) for copy in copies}
+    found = {(row.query, row.reference): row for row in rows}
+    table = Table("copy", "edit", "alert", "score", "found (copy = original)", "true", title="Alerts against the truth")
+    for copy in copies:
+        row = found.get((str(copy.path), str(copy.original)))
+        table.add_row(
+            copy.path.name,
+            EDITS[copy.edit].summary,
+            copy.original.name if row else "[red]missed[/red]",
+            f"{row.score:.3f}" if row else "",
+            intervals_text(row.intervals) if row else "",
+            intervals_text([_interval(match) for match in copy.truth.matches]),
+        )
+    false = [pair for pair in found if pair not in expected]
+    for query, reference in false:
+        row = found[query, reference]
+        table.add_row(
+            Path(query).name, "", f"[red]{Path(reference).name}: false[/red]", f"{row.score:.3f}", "", "no copy"
+        )
+    console.print(table)
+    missed = len(expected - found.keys())
+    console.print(
+        f"{len(copies) - missed} of {len(copies)} edited copies found, {len(false)} false alerts "
+        f"({len(unrelated)} unrelated clips among the queries)",
+        highlight=False,
+    )
+    return missed, len(false)
+
+
+def _interval(match: Match) -> CopiedInterval:
+    return CopiedInterval(
+        query_start_s=match.query_start_s,
+        query_end_s=match.query_end_s,
+        reference_start_s=match.reference_start_s,
+        reference_end_s=match.reference_end_s,
+        score=match.score,
+    )

@@ -1,0 +1,57 @@
+"""The `copydetect` command: one module a subcommand, errors of use in one line and exit code 2."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from services.cli import compare, demo, model, scan, schemas
+from services.cli.console import error_console
+from services.contracts.errors import CopydetectError
+from tca_model.errors import BundleError
+
+app = typer.Typer(
+    name="copydetect",
+    help="Finds re-uploads, edited copies and clips cut out of longer videos.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("scan")(scan.scan)
+app.command("compare")(compare.compare)
+app.command("demo")(demo.demo)
+app.command("schemas")(schemas.schemas)
+app.add_typer(model.app, name="model")
+
+_REPEATABLE = "--references"
+_TAKE_A_VALUE = frozenset({_REPEATABLE, "--db", "--output", "--bundle", "--threshold"})
+
+
+def main() -> None:
+    """Run the command; what the user can mend is told in one line."""
+    try:
+        app(args=repeat_references(sys.argv[1:]))
+    except (CopydetectError, BundleError) as error:
+        error_console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def repeat_references(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--references A B` written as click wants it, `--references A --references B`.
+
+    Only where a query came before: in `scan --references A B`, B is the query.
+    """
+    expanded: list[str] = []
+    has_query = collecting = False
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument.startswith("-"):
+            collecting = argument == _REPEATABLE and has_query
+        elif before not in _TAKE_A_VALUE:
+            if collecting:
+                expanded.append(_REPEATABLE)
+            has_query = has_query or before != ""  # the first word is the subcommand
+        expanded.append(argument)
+    return expanded
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""`copydetect model`: making and inspecting model bundles."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.console import console, error_console, progress_bar
+from services.contracts.errors import UsageError
+from tca_model.bundle import DEFAULT, SHIPPED, Calibration, load_bundle, save_bundle
+
+app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True)
+
+
+@app.command()
+def info(bundle: Annotated[str, typer.Argument(help="Shipped name or folder")] = DEFAULT) -> None:
+    """Print a bundle's manifest and model version."""
+    loaded = load_bundle(bundle)
+    console.print(f"model version {loaded.model_version}", highlight=False)
+    console.print_json(loaded.manifest.model_dump_json())
+
+
+@app.command("fit-whitening")
+def fit(
+    images: Annotated[list[Path], typer.Argument(help="Folders of images, searched recursively")],
+    name: Annotated[str, typer.Option(help="Name of the bundle")] = "bootstrap",
+    backbone: Annotated[str, typer.Option(help="torchvision or timm model name")] = "tf_efficientnet_lite0",
+    weights: Annotated[
+        str, typer.Option(help="'package', 'torchvision:NAME', 'random:SEED', or a file of the backbone's state dict")
+    ] = "package",
+    input_px: Annotated[int, typer.Option(help="Frames are squashed to a square of this side")] = 160,
+    dimension: Annotated[int, typer.Option(help="Dimensions kept by the whitening")] = 496,
+    threshold: Annotated[float, typer.Option(help="Score from which a pair alerts")] = 0.5,
+    basis: Annotated[str, typer.Option(help="How that threshold was found")] = "not calibrated",
+    output: Annotated[Path | None, typer.Option(help="Folder of the bundle; the shipped place by default")] = None,
+) -> None:
+    """Fit the PCA whitening of a backbone on images and write a bundle with the mean aggregator."""
+    from tca_model.backbone import normalisation
+    from tca_model.config import DescriptorConfig, EncoderConfig, FrameConfig
+    from tca_model.training.whitening import fit_whitening, weight_source
+
+    try:
+        source = weight_source(weights, backbone)
+        mean, std = normalisation(backbone)
+        config = DescriptorConfig(
+            frame=FrameConfig(
+                backbone=backbone, weights=source, input_px=input_px, mean=mean, std=std, dimension=dimension
+            ),
+            encoder=EncoderConfig(aggregator="mean"),
+            compares="frame",
+        )
+        with progress_bar() as progress:
+            task = progress.add_task("fitting", rate="", total=None)
+            bundle = fit_whitening(
+                name,
+                config,
+                images,
+                Calibration(alert_threshold=threshold, basis=basis),
+                command=" ".join(["copydetect", *sys.argv[1:]]),
+                advance=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    folder = output or SHIPPED / name
+    save_bundle(bundle, folder)
+    error_console.print(f"wrote {folder}, model version {bundle.model_version}", highlight=False)

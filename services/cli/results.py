@@ -1,0 +1,156 @@
+"""What a scan found: pairs with their paths, and files that could not be used; as JSON lines and as tables."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Column, Table
+
+from services.cli.console import console
+from services.cli.files import VideoFile
+from services.contracts.errors import UsageError
+from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert
+from services.contracts.ports import DescriptorIndex
+
+SHOWN_PAIRS = 100  # a terminal's worth; --output has them all
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Two files that share content, named as the user named them."""
+
+    query: str
+    reference: str
+    score: float
+    intervals: tuple[CopiedInterval, ...]
+
+    def to_json(self) -> str:
+        intervals = [interval.model_dump() for interval in self.intervals]
+        return json.dumps(
+            {"query": self.query, "reference": self.reference, "score": self.score, "intervals": intervals}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A path that was not compared; `failed` when something is wrong with it, else it only shows nothing."""
+
+    path: str
+    reason: str
+    failed: bool = True
+
+
+class Results:
+    """Collects alerts and verdicts of a run over these files."""
+
+    def __init__(self, queries: Sequence[VideoFile], references: Sequence[VideoFile] | None) -> None:
+        """`references` None: everything was compared with everything."""
+        self._given = {file.asset_id: file.given for file in [*queries, *(references or ())]}
+        self._queries = {file.asset_id for file in queries}
+        self._references = None if references is None else {file.asset_id for file in references}
+        self._alerts: dict[str, DuplicateAlert] = {}
+        self.problems: list[Problem] = []
+
+    def add(self, event: DuplicateAlert | AssetVerdict) -> None:
+        if isinstance(event, DuplicateAlert):
+            self._alerts[event.alert_id] = event  # the highest revision comes last
+        elif event.verdict in ("failed", "undecidable"):
+            reason = event.reason or "no frame shows anything (black, flat or of one colour)"
+            self.problems.append(Problem(self._given[event.asset_id], reason, failed=event.verdict == "failed"))
+
+    def rows(self, index: DescriptorIndex, tenant: str) -> list[PairRow]:
+        """One row an unordered pair, best first; of two alerts about it, the one with the higher score."""
+        best: dict[str, DuplicateAlert] = {}
+        for alert in self._alerts.values():
+            before = best.get(alert.pair_id)
+            if self._is_wanted(alert) and (before is None or alert.score > before.score):
+                best[alert.pair_id] = alert
+        alerts = sorted(best.values(), key=lambda alert: -alert.score)
+        sides = {side.asset_id for alert in alerts for side in (alert.query, alert.reference)}
+        earlier = sides - self._given.keys()  # described by an earlier run on the same --db
+        stored = {row.asset_id: row.uri for row in index.assets(tenant, earlier)} if earlier else {}
+        paths = stored | self._given
+        return [
+            PairRow(paths[alert.query.asset_id], paths[alert.reference.asset_id], alert.score, alert.intervals)
+            for alert in alerts
+        ]
+
+    def _is_wanted(self, alert: DuplicateAlert) -> bool:
+        if self._references is None:
+            return True
+        return alert.query.asset_id in self._queries and alert.reference.asset_id in self._references
+
+
+@contextmanager
+def open_output(path: Path | None) -> Iterator[Callable[[Sequence[PairRow]], None]]:
+    """A function that writes rows to `path`, which is proved writable first and replaced only when all is written.
+
+    Raises UsageError when it cannot be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+        if path.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
+    except OSError as error:
+        raise UsageError(f"cannot write --output {path}: {error.strerror}") from error
+    new = Path(beside)
+
+    def write(rows: Sequence[PairRow]) -> None:
+        new.write_text("".join(row.to_json() + "\n" for row in rows))
+        new.replace(path)
+
+    try:
+        yield write
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def print_results(rows: Sequence[PairRow], problems: Sequence[Problem]) -> None:
+    """Show the pairs, best first, and what could not be compared."""
+    if rows:
+        table = _table("Copies", "query", "reference", "score", "copied intervals (query = reference)")
+        for row in rows[:SHOWN_PAIRS]:
+            table.add_row(row.query, row.reference, f"{row.score:.3f}", intervals_text(row.intervals))
+        console.print(table)
+        if len(rows) > SHOWN_PAIRS:
+            console.print(f"and {len(rows) - SHOWN_PAIRS} more pairs: --output FILE writes them all")
+    if problems:
+        print_problems(problems)
+
+
+def print_problems(problems: Sequence[Problem]) -> None:
+    """Show what could not be compared, and why."""
+    table = _table("Not compared", "file", "reason")
+    for problem in problems:
+        table.add_row(problem.path, problem.reason, style="red" if problem.failed else None)
+    console.print(table)
+
+
+def _table(title: str, *headers: str) -> Table:
+    """A table that folds what does not fit: a shortened path is no path."""
+    return Table(*(Column(header, overflow="fold") for header in headers), title=title)
+
+
+def intervals_text(intervals: Sequence[CopiedInterval]) -> str:
+    """Intervals for people, one a line: where in the query, and where in the reference."""
+    return "\n".join(
+        f"{clock(i.query_start_s)}-{clock(i.query_end_s)} = {clock(i.reference_start_s)}-{clock(i.reference_end_s)}"
+        for i in intervals
+    )
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

@@ -1,0 +1,156 @@
+"""`copydetect scan`: finds copies among video files, with no server; the services' own pipelines do the work."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+
+from services.cli.console import console, error_console, progress_bar
+from services.cli.files import VideoFile, find_videos
+from services.cli.results import PairRow, Problem, Results, open_output, print_results
+from services.contracts.events import (
+    AssetEnded,
+    AssetVerdict,
+    DuplicateAlert,
+    Role,
+    SegmentEncoded,
+    SegmentUploaded,
+    now,
+)
+from services.runtime.settings import Settings, load_settings
+from tca_model.bundle import load_bundle
+
+if TYPE_CHECKING:
+    from services.embedded import Embedded
+
+TENANT = "default"
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What to compare with what, and how; `references` None: everything with everything."""
+
+    queries: Sequence[VideoFile]
+    references: Sequence[VideoFile] | None
+    settings: Settings
+    db: Path | None = None
+    every_pair: bool = False
+    exhaustive: bool = False
+
+    def run(self) -> tuple[list[PairRow], list[Problem]]:
+        """Describe all files, then match the queries: pairs best first, and the files that were not compared."""
+        from services.embedded import Embedded  # brings Milvus along, which takes seconds: --help must not wait
+
+        uploads = self._uploads()
+        results = Results(self.queries, self.references)
+        with (
+            Embedded(
+                load_bundle(self.settings.bundle),
+                self.settings,
+                db=self.db,
+                every_pair=self.every_pair,
+                exhaustive=self.exhaustive,
+                finders=self._finders(),
+            ) as embedded,
+            progress_bar() as progress,
+        ):
+            embedded.publish(uploads)
+            _describe(embedded, len(uploads), progress)
+            _match(embedded, len(uploads), progress, results)
+            return results.rows(embedded.index, TENANT), results.problems
+
+    def _uploads(self) -> list[SegmentUploaded]:
+        """References first; a file that is both query and reference is one asset, a reference that searches."""
+        references = {file.asset_id for file in self.references or ()}
+        queries = [file for file in self.queries if file.asset_id not in references]
+        role = Role.UPLOAD if self.references is None else Role.PROBE
+        return [_upload(file, Role.REFERENCE) for file in self.references or ()] + [
+            _upload(file, role) for file in queries
+        ]
+
+    def _finders(self) -> frozenset[Role]:
+        if self.references is None:
+            return frozenset({Role.UPLOAD})
+        both = {file.asset_id for file in self.queries} & {file.asset_id for file in self.references}
+        return frozenset({Role.PROBE, Role.REFERENCE}) if both else frozenset({Role.PROBE})
+
+
+def _upload(file: VideoFile, role: Role) -> SegmentUploaded:
+    return SegmentUploaded(asset_id=file.asset_id, tenant=TENANT, uri=file.uri, role=role, uploaded_at=now())
+
+
+def _describe(embedded: "Embedded", files: int, progress: Progress) -> None:
+    task = progress.add_task("describing", total=files, rate="")
+    media_s, started = 0.0, time.monotonic()
+    for event in embedded.describe():
+        if isinstance(event, SegmentEncoded):
+            media_s += event.end_s - event.start_s
+            rate = media_s / max(time.monotonic() - started, 1e-9)
+            progress.update(task, rate=f"{rate:.0f} s of video/s")
+        elif isinstance(event, AssetEnded):
+            progress.advance(task)
+
+
+def _match(embedded: "Embedded", files: int, progress: Progress, results: Results) -> None:
+    task = progress.add_task("matching", total=files, rate="")
+    done, started = 0, time.monotonic()
+    for event in embedded.match():
+        if isinstance(event, DuplicateAlert | AssetVerdict):
+            results.add(event)
+        if isinstance(event, AssetVerdict):
+            done += 1
+            rate = done / max(time.monotonic() - started, 1e-9)
+            progress.update(task, completed=done, rate=f"{rate:.0f} files/s")
+
+
+def scan(
+    queries: Annotated[list[Path], typer.Argument(help="Video files, and folders that are searched for them")],
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(help="Files and folders to look for copies of; without it everything is compared with everything"),
+    ] = None,
+    db: Annotated[Path | None, typer.Option(help="Keep the index here; a later run describes only what is new")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write one JSON object a pair to this file")] = None,
+    all_scores: Annotated[
+        bool, typer.Option("--all-scores", help="Report every pair that was compared, best first, threshold off")
+    ] = False,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Compare every pair, without the candidate stage")
+    ] = False,
+    bundle: Annotated[str | None, typer.Option(help="Model bundle: a shipped name or a folder")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Score from which a pair is reported; the bundle's by default")
+    ] = None,
+) -> None:
+    """Find near-duplicates among video files, with the copied intervals on both sides.
+
+    Exit code 0; 1 when some file could not be used (a table says which and why); 2 for wrong usage.
+    """
+    started = time.monotonic()
+    settings = load_settings()
+    chosen = {"bundle": bundle, "alert_threshold": threshold}
+    settings = settings.model_copy(update={name: value for name, value in chosen.items() if value is not None})
+    query_files, barren = find_videos(queries)
+    reference_files, barren_references = find_videos(references or [])
+    task = Scan(query_files, reference_files if references else None, settings, db, all_scores, exhaustive)
+    with open_output(output) as write:
+        try:
+            rows, problems = task.run()
+        except KeyboardInterrupt:
+            kept = f"what was described is kept in {db}: run the same command to go on" if db else "nothing was kept"
+            error_console.print(f"interrupted; {kept}", highlight=False)
+            raise typer.Exit(INTERRUPTED) from None
+        write(rows)
+    problems = [Problem(folder, "no videos in this folder") for folder in barren + barren_references] + problems
+    print_results(rows, problems)
+    files = len({file.asset_id for file in query_files + reference_files})
+    console.print(
+        f"{files} files, {len(rows)} pairs, {len(problems)} not compared, {time.monotonic() - started:.1f} s",
+        highlight=False,
+    )
+    raise typer.Exit(1 if any(problem.failed for problem in problems) else 0)

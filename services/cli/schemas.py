@@ -1,0 +1,26 @@
+"""`copydetect schemas`: writes the JSON Schema of every event, as published in deploy/schemas/."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.contracts.events import EVENT_TYPES
+
+FOLDER = Path("deploy/schemas")
+
+
+def schemas(folder: Annotated[Path, typer.Argument(help="Where the schemas go")] = FOLDER) -> None:
+    """Write the JSON Schema of every event into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in schema_files().items():
+        (folder / name).write_text(text)
+
+
+def schema_files() -> dict[str, str]:
+    """File name and content of each event's schema."""
+    return {
+        f"{kind.__name__}.json": json.dumps({"$id": name, **kind.model_json_schema()}, indent=2) + "\n"
+        for name, kind in EVENT_TYPES.items()
+    }

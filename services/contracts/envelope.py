@@ -1,0 +1,58 @@
+"""Events to messages and back: CloudEvents 1.0 in binary mode (attributes in headers, the event as value)."""
+
+import uuid
+
+from pydantic import ValidationError
+
+from services.contracts.errors import InvalidMessage
+from services.contracts.events import EVENT_TYPES, Event, now
+from services.contracts.ports import Message, Record
+
+_TYPE_OF = {kind: name for name, kind in EVENT_TYPES.items()}
+
+
+def to_message(topic: str, event: Event, *, source: str, cause: Message | None = None) -> Message:
+    """The message that announces `event`; the trace of its cause goes on in it."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid.uuid4()),
+        "ce_type": _TYPE_OF[type(event)],
+        "ce_source": source,
+        "ce_time": now().isoformat(),
+        "content-type": "application/json",
+    }
+    if cause is not None and "traceparent" in cause.headers:
+        headers["traceparent"] = cause.headers["traceparent"]
+    return Message(topic=topic, key=event.key, value=event.model_dump_json().encode(), headers=headers)
+
+
+def to_event(message: Message) -> Event:
+    """The event in a message. Raises InvalidMessage, in words, when type, JSON or a field is wrong."""
+    name = message.headers.get("ce_type")
+    kind = EVENT_TYPES.get(name or "")
+    if kind is None:
+        known = ", ".join(EVENT_TYPES)
+        raise InvalidMessage(f"header ce_type is {name!r}, expected one of: {known}", stage="parse")
+    try:
+        return kind.model_validate_json(message.value)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors())
+        raise InvalidMessage(f"not a valid {kind.__name__}: {wrong}", stage="parse") from error
+
+
+def dead_letter(record: Record, error: InvalidMessage) -> Message:
+    """The record as it came, on its topic's dead-letter topic, with why and from where in the headers."""
+    original = record.message
+    return Message(
+        topic=f"{original.topic}.dlq",
+        key=original.key,
+        value=original.value,
+        headers={
+            **original.headers,
+            "dlq_reason": error.reason,
+            "dlq_stage": error.stage,
+            "dlq_topic": original.topic,
+            "dlq_partition": str(record.partition),
+            "dlq_offset": str(record.offset),
+        },
+    )

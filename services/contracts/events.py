@@ -1,0 +1,187 @@
+"""The events on the topics: one frozen, validated type each, JSON in UTF-8, CloudEvents 1.0 headers.
+
+    video-segments     SegmentUploaded, UploadEnded
+    encoded-segments   SegmentEncoded, AssetEnded
+    duplicate-alerts   DuplicateAlert
+    asset-verdicts     AssetVerdict
+
+Events carry ids and small values, never frames or descriptors. An unknown field or schema version is refused, so
+that a misspelt optional field cannot be lost in silence. JSON Schemas: deploy/schemas/ (`copydetect schemas`).
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+# Ids go into Milvus filter expressions, file names and Kafka keys: no quotes, no slashes, no spaces.
+Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+Seconds: TypeAlias = Annotated[float, Field(ge=0)]
+Similarity: TypeAlias = Annotated[float, Field(ge=-1.001, le=1.001)]  # rounding of unit vectors in float32
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+
+MAX_UPLOADED_SEGMENT_S = 120.0  # an event that names one segment file of a longer upload
+
+
+class Role(StrEnum):
+    UPLOAD = "upload"  # searched and indexed
+    REFERENCE = "reference"  # searched and indexed, always the reference side of an alert
+    PROBE = "probe"  # searched only
+
+
+class Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[1] = 1
+    tenant: Identifier = "default"
+
+    @property
+    def key(self) -> str:
+        """The Kafka key: what has to stay in order."""
+        raise NotImplementedError
+
+
+class AssetEvent(Event):
+    asset_id: Identifier
+
+    @property
+    def key(self) -> str:
+        return f"{self.tenant}/{self.asset_id}"
+
+
+class SegmentUploaded(AssetEvent):
+    """A whole file, which ingest cuts itself, or one segment file of a longer upload (`segment_index`, `start_s`)."""
+
+    uri: Annotated[str, Field(min_length=1, max_length=4096)]
+    role: Role = Role.UPLOAD
+    segment_index: Count | None = None
+    start_s: Seconds | None = None
+    duration_s: Annotated[float, Field(gt=0, le=MAX_UPLOADED_SEGMENT_S)] | None = None
+    last_segment: bool = False
+    uploaded_at: AwareDatetime
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _segment_has_a_start(self) -> Self:
+        if (self.segment_index is None) != (self.start_s is None):
+            raise ValueError(
+                "segment_index and start_s come together: both for a segment file, neither for a whole file"
+            )
+        return self
+
+    @property
+    def is_whole_file(self) -> bool:
+        return self.segment_index is None
+
+
+class UploadEnded(AssetEvent):
+    """Ends an upload by segments whose last one was not known when it was published."""
+
+    segment_count: Count
+
+
+class SegmentStatus(StrEnum):
+    DESCRIBED = "described"
+    UNDECIDABLE = "undecidable"  # too few informative frames to compare
+    FAILED = "failed"
+
+
+class SegmentEncoded(AssetEvent):
+    """What became of a segment: every segment that came in comes out once."""
+
+    segment_id: str
+    segment_index: Count
+    role: Role
+    start_s: Seconds
+    end_s: Seconds
+    status: SegmentStatus
+    reason: str | None = None
+    frame_count: Count
+    index_timestamp: int | None = None  # None (a re-announced segment): search at strong consistency
+    model_version: str
+    uploaded_at: AwareDatetime
+    encoded_at: AwareDatetime
+
+
+class AssetEnded(AssetEvent):
+    """All segments of an asset were announced, or no more will come; the asset is done when they are done."""
+
+    segment_count: Count
+    duration_s: Seconds | None  # unknown when the uploader ended the upload
+    status: Literal["complete", "failed"]
+    reason: str | None = None
+
+
+class Side(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asset_id: Identifier
+    uploaded_at: AwareDatetime
+
+
+class PairSimilarity(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    chamfer_query_to_reference: Similarity
+    chamfer_reference_to_query: Similarity
+    segment_cosine: Similarity
+
+
+class CopiedInterval(BaseModel):
+    """A stretch of the query and the stretch of the reference it copies, in seconds of each asset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    query_start_s: Seconds
+    query_end_s: Seconds
+    reference_start_s: Seconds
+    reference_end_s: Seconds
+    score: Similarity
+
+
+class DuplicateAlert(Event):
+    """Two assets share content. The highest revision of an alert_id says it all."""
+
+    alert_id: str
+    pair_id: str
+    revision: Annotated[int, Field(ge=1)]
+    status: Literal["open", "final"]
+    model_version: str
+    query: Side
+    reference: Side
+    score: Similarity
+    similarity: PairSimilarity
+    intervals: tuple[CopiedInterval, ...]
+    query_coverage: Annotated[float, Field(ge=0, le=1)]
+    reference_coverage: Annotated[float, Field(ge=0, le=1)]
+    first_detected_at: AwareDatetime
+    detected_at: AwareDatetime
+    latency_s: float
+
+    @property
+    def key(self) -> str:
+        return self.pair_id
+
+
+class AssetVerdict(AssetEvent):
+    """One a finished asset, so that silence never means two things."""
+
+    verdict: Literal["unique", "copies", "undecidable", "failed"]
+    reason: str | None = None
+    alert_ids: tuple[str, ...]
+    segments_described: Count
+    segments_undecidable: Count
+    segments_failed: Count
+    decided_at: AwareDatetime
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    f"copydetect.{kind.__name__}.v1": kind
+    for kind in (SegmentUploaded, UploadEnded, SegmentEncoded, AssetEnded, DuplicateAlert, AssetVerdict)
+}
+
+
+def now() -> datetime:
+    """The current time, aware, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,155 @@
+"""The three doors of a service: bus, descriptor index, descriptor cache.
+
+Kafka, Milvus and Redis stand behind them in a cluster; an in-process bus, Milvus Lite and a byte-bounded
+dictionary on a laptop. Every implementation passes the same contract tests (tests/contracts).
+An index and a cache are opened for one model version, and carry it in their names, so that descriptors of
+different models never meet.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from services.contracts.events import Role
+from tca_model.types import FloatArray, VideoDescriptor
+
+
+class SegmentKey(NamedTuple):
+    """What names a segment: no tenant ever sees another's."""
+
+    tenant: str
+    segment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """One row of the segment collection.
+
+    `stamp` tells the content apart: a redelivered segment with an equal stamp is not described again.
+    `segment_count` is 0 until the asset's last segment, which carries how many there are.
+    A segment without informative frames has a row too (`frame_count` 0), so that it is not decoded again.
+    """
+
+    tenant: str
+    asset_id: str
+    segment_index: int
+    role: Role
+    start_s: float
+    end_s: float
+    frame_count: int
+    stamp: str
+    uri: str
+    uploaded_at: float  # seconds since the epoch
+    segment_count: int = 0
+
+    @property
+    def segment_id(self) -> str:
+        return f"{self.asset_id}:{self.segment_index}"
+
+    @property
+    def key(self) -> SegmentKey:
+        return SegmentKey(self.tenant, self.segment_id)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DescribedSegment:
+    """A segment with everything that the index stores of it; `vector` (D,) is the segment descriptor."""
+
+    row: SegmentRow
+    descriptor: VideoDescriptor
+    vector: FloatArray
+
+    def __post_init__(self) -> None:
+        if len(self.descriptor) != self.row.frame_count:
+            raise ValueError(f"{self.row.segment_id}: {len(self.descriptor)} frames, row says {self.row.frame_count}")
+
+
+class Candidate(NamedTuple):
+    """A stored segment that a search found, with the inner product that found it."""
+
+    segment_id: str
+    asset_id: str
+    similarity: float
+
+
+class DescriptorIndex(Protocol):
+    """Segment and frame vectors, searchable, and the store of record of the frame descriptors."""
+
+    @property
+    def model_version(self) -> str: ...
+
+    def store(self, batch: Sequence[DescribedSegment]) -> int | None:
+        """Upsert all frame rows, then all segment rows; the write's timestamp where the backend tells one."""
+
+    def assets(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
+        """All segment rows of these assets (None: of every asset of the tenant), by asset and index."""
+
+    def read(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
+        """What is stored of those segments whose row and all `frame_count` frame rows are there."""
+
+    def search_segments(
+        self, tenant: str, vectors: FloatArray, *, exclude_asset: str, limit: int, after: int | None = None
+    ) -> list[list[Candidate]]:
+        """For each vector (N, D) the nearest segments of other assets, best first; probes are never found.
+
+        `after`: see at least every write up to that timestamp; None: every write that was acknowledged.
+        """
+
+    def search_frames(
+        self, tenant: str, vectors: FloatArray, *, exclude_asset: str, limit: int, after: int | None = None
+    ) -> list[list[Candidate]]:
+        """The same over frame vectors: for each frame vector (N, D) the segments of its nearest frames."""
+
+    def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
+        """Remove the asset's segments from this index on, with their frames; segment rows go first."""
+
+    def flush(self) -> None:
+        """Make what was stored durable and fast to search."""
+
+    def close(self) -> None: ...
+
+
+class DescriptorCache(Protocol):
+    """Described segments by key; may forget anything at any time."""
+
+    def get_many(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]: ...
+
+    def put_many(self, segments: Iterable[DescribedSegment]) -> None: ...
+
+    def discard(self, keys: Collection[SegmentKey]) -> None:
+        """Forget these: their segments were replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is published: JSON bytes with CloudEvents headers; equal keys stay in order."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message as it was consumed, with its place in the topic."""
+
+    message: Message
+    partition: int
+    offset: int
+
+
+class Consumer(Protocol):
+    def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        """Up to that many next records, none when the time is over."""
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """These, and all before them in their partitions, are done with."""
+
+
+class Bus(Protocol):
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Return when every message is acknowledged."""
+
+    def consumer(self, topic: str, group: str) -> Consumer:
+        """A consumer that starts at the first record that its group has not committed."""

@@ -1,0 +1,167 @@
+"""Both services in one process and no server: in-process bus, local cache, Milvus Lite.
+
+The pipelines are the services' own; only the doors differ. Describing comes first and matching after it, so that
+every query is compared with everything, and a Milvus Lite file is searched when it is flushed and fast.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from services.backends.memory import MemoryBus, MemoryCache
+from services.backends.milvus_index import MilvusIndex
+from services.contracts import topics
+from services.contracts.envelope import to_event, to_message
+from services.contracts.errors import UsageError
+from services.contracts.events import Event, Role, SegmentUploaded
+from services.contracts.ports import Consumer, DescribedSegment
+from services.ingest.decode_pool import DecodePool
+from services.ingest.describe import Describer
+from services.ingest.pipeline import IngestPipeline
+from services.ingest.worker import IngestWorker
+from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates
+from services.matcher.pipeline import MatchPipeline
+from services.matcher.worker import MatchWorker
+from services.runtime.settings import Settings
+from tca_model.bundle import Bundle
+from tca_model.video import DecodeLimits
+
+if TYPE_CHECKING:
+    from tca_model.extractor import DescriptorExtractor
+
+SOURCE = "copydetect/embedded"
+STEP_S = 0.2  # how long a step waits for decoders: short enough for a progress bar, long enough not to spin
+ANYTHING = -1.0  # a threshold that every pair passes
+
+
+class Embedded:
+    """Publish uploads, `describe` them, `match` them; the events come as they are announced."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        settings: Settings,
+        *,
+        db: Path | None = None,
+        every_pair: bool = False,
+        exhaustive: bool = False,
+        finders: frozenset[Role] = frozenset(Role),
+    ) -> None:
+        """`db`: where the index lasts, None for one that goes with this object; `every_pair`: thresholds off.
+
+        Raises UsageError when the database cannot be opened or holds descriptors of another model.
+        """
+        self._bundle = bundle
+        self._bus = MemoryBus()
+        frame = bundle.manifest.descriptor.frame
+        with ExitStack() as opened:
+            if db is None:
+                db = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="copydetect-"))) / "index.db"
+            self.index = _open_index(db, bundle)
+            opened.callback(self.index.close)
+            cache = MemoryCache(settings.cache_bytes)
+            pool = opened.enter_context(
+                DecodePool(
+                    workers=settings.decode_workers,
+                    size=(frame.input_px, frame.input_px),
+                    every_s=frame.sample_every_s,
+                    limits=_limits(settings),
+                    deadline_s=settings.decode_deadline_s,
+                )
+            )
+            ingest = IngestPipeline(
+                index=self.index,
+                cache=cache,
+                pool=pool,
+                describer=Describer(self._load_extractor),
+                dimension=frame.dimension,
+                segment_s=settings.segment_s,
+                max_bytes=settings.max_file_bytes,
+            )
+            threshold = settings.alert_threshold
+            if threshold is None:
+                threshold = bundle.manifest.calibration.alert_threshold
+            candidates: CandidateStage = NearestCandidates(self.index)
+            if exhaustive:
+                candidates = ExhaustiveCandidates(self.index)
+            match = MatchPipeline(
+                index=self.index,
+                cache=cache,
+                candidates=candidates,
+                alert_threshold=ANYTHING if every_pair else threshold,
+                evidence_floor=ANYTHING if every_pair else threshold * settings.evidence_share,
+                finders=finders,
+            )
+            self._ingest = IngestWorker(self._bus, ingest)
+            self._match = MatchWorker(self._bus, match)
+            self._opened = opened.pop_all()
+
+    def publish(self, uploads: Iterable[SegmentUploaded]) -> None:
+        self._bus.publish([to_message(topics.VIDEO_SEGMENTS, upload, source=SOURCE) for upload in uploads])
+
+    def describe(self) -> Iterator[Event]:
+        """Run ingest until nothing is left to do; yields what it announces."""
+        announced = self._bus.consumer(topics.ENCODED_SEGMENTS, SOURCE)
+        while self._ingest.run_once(STEP_S):
+            yield from _news(announced)
+        self.index.flush()
+        yield from _news(announced)
+
+    def match(self) -> Iterator[Event]:
+        """Run the matcher until nothing is left to do; yields alerts and verdicts."""
+        alerts = self._bus.consumer(topics.DUPLICATE_ALERTS, SOURCE)
+        verdicts = self._bus.consumer(topics.ASSET_VERDICTS, SOURCE)
+        while self._match.run_once(STEP_S):
+            yield from _news(alerts)
+            yield from _news(verdicts)
+
+    def described(self, tenant: str, asset_id: str) -> list[DescribedSegment]:
+        """What is stored of an asset, in order."""
+        segments = self.index.read([row.key for row in self.index.assets(tenant, [asset_id])]).values()
+        return sorted(segments, key=lambda segment: segment.row.segment_index)
+
+    def _load_extractor(self) -> "DescriptorExtractor":
+        from tca_model.extractor import DescriptorExtractor  # takes seconds: not before a frame needs it
+
+        return DescriptorExtractor(self._bundle)
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _limits(settings: Settings) -> DecodeLimits:
+    return DecodeLimits(
+        max_bytes=settings.max_file_bytes,
+        max_pixels=settings.max_pixels,
+        max_duration_s=settings.max_duration_s,
+        max_sampled_frames=settings.max_frames,
+        max_memory_bytes=settings.max_decoder_bytes,
+    )
+
+
+def _open_index(db: Path, bundle: Bundle) -> MilvusIndex:
+    version = bundle.model_version
+    others = MilvusIndex.model_versions(str(db)) - {version}
+    if others:
+        raise UsageError(
+            f"{db} holds descriptors of model {', '.join(sorted(others))}, but bundle {bundle.manifest.name} is model "
+            f"{version}: use the bundle it was made with (--bundle), or another --db"
+        )
+    return MilvusIndex(str(db), model_version=version, dimension=bundle.manifest.descriptor.frame.dimension)
+
+
+def _news(consumer: Consumer) -> Iterator[Event]:
+    while records := consumer.poll(1024, 0.0):
+        consumer.commit(records)
+        yield from (to_event(record.message) for record in records)

@@ -1,0 +1,63 @@
+"""Decoded frames to descriptors: frames of several files share a batch, frames without information are marked."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.contracts.ports import DescribedSegment, SegmentRow
+from tca_model.types import FloatArray, VideoDescriptor
+
+if TYPE_CHECKING:
+    from tca_model.extractor import DescriptorExtractor
+
+# Standard deviation of luma, in levels of 255. Black with coding noise stays below 3; a dim but readable picture of
+# the development clips has more than 8.
+MIN_CONTRAST = 5.0
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def informative(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of the frames (N, H, W, 3) show anything: black, flat and one-coloured ones do not."""
+    luma = images @ LUMA  # (N, H, W)
+    contrast: NDArray[np.bool_] = luma.std(axis=(1, 2)) >= MIN_CONTRAST
+    return contrast
+
+
+class Describer:
+    """Describes with an extractor that is loaded when the first frame needs it.
+
+    A run in which everything is already described never pays for the model.
+    """
+
+    def __init__(self, load: Callable[[], "DescriptorExtractor"]) -> None:
+        self._load = load
+
+    @cached_property
+    def _extractor(self) -> "DescriptorExtractor":
+        return self._load()
+
+    def frames(self, chunks: Sequence[NDArray[np.uint8]]) -> list[FloatArray]:
+        """Frame descriptors (N_i, D) for each chunk of frames (N_i, H, W, 3), computed in shared batches."""
+        if not chunks:
+            return []
+        together = self._extractor.describe(np.concatenate(chunks))
+        return np.split(together, np.cumsum([len(chunk) for chunk in chunks])[:-1])
+
+    def segments(self, rows: Sequence[SegmentRow], descriptors: Sequence[VideoDescriptor]) -> list[DescribedSegment]:
+        """What the index stores for each segment; one without informative frames gets a zero vector."""
+        if not rows:
+            return []
+        described = [descriptor for descriptor in descriptors if len(descriptor)]
+        encoded = iter(self._extractor.encode([descriptor.frames for descriptor in described]))
+        result = []
+        for row, descriptor in zip(rows, descriptors, strict=True):
+            if len(descriptor) == 0:
+                vector = np.zeros(descriptor.frames.shape[1], dtype=np.float32)
+            else:
+                frames, vector = next(encoded)
+                descriptor = VideoDescriptor(descriptor.timestamps_s, frames)
+            result.append(DescribedSegment(row, descriptor, vector))
+        return result

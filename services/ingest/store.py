@@ -1,0 +1,54 @@
+"""What is stored of an asset already, and how described segments get stored: index and cache together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.contracts.events import SegmentUploaded
+from services.contracts.ports import DescribedSegment, DescriptorCache, DescriptorIndex, SegmentRow
+
+
+class SegmentStore:
+    def __init__(self, index: DescriptorIndex, cache: DescriptorCache) -> None:
+        self._index = index
+        self._cache = cache
+
+    def store(self, segments: Sequence[DescribedSegment]) -> int | None:
+        """Store, then cache, and return the timestamp of the write where the index tells one."""
+        if not segments:
+            return None
+        timestamp = self._index.store(segments)
+        self._cache.put_many(segments)
+        return timestamp
+
+    def stored(self, upload: SegmentUploaded, stamp: str) -> list[SegmentRow]:
+        """The rows of this upload when all of them are stored with equal content, else none.
+
+        Where only the role changed the segments are stored again under it; what other content left is removed.
+        """
+        rows = self._index.assets(upload.tenant, [upload.asset_id])
+        if not upload.is_whole_file:
+            rows = [row for row in rows if row.segment_index == upload.segment_index]
+        if not rows:
+            return []
+        if any(row.stamp != stamp for row in rows):
+            if upload.is_whole_file:
+                self._remove(rows)
+            return []
+        if upload.is_whole_file and len(rows) != rows[-1].segment_count:
+            return []  # an interrupted run
+        if any(row.role != upload.role for row in rows):
+            return self._move(rows, upload)
+        return rows
+
+    def _remove(self, rows: Sequence[SegmentRow]) -> None:
+        self._index.delete(rows[0].tenant, rows[0].asset_id)
+        self._cache.discard([row.key for row in rows])
+
+    def _move(self, rows: Sequence[SegmentRow], upload: SegmentUploaded) -> list[SegmentRow]:
+        segments = self._index.read([row.key for row in rows])
+        if len(segments) < len(rows):
+            return []
+        moved = [replace(segments[row.key], row=replace(row, role=upload.role)) for row in rows]
+        self._index.delete(upload.tenant, upload.asset_id)
+        self.store(moved)
+        return [segment.row for segment in moved]

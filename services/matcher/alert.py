@@ -1,0 +1,110 @@
+"""From an asset's state to what is published: alerts that grow by revision, and the verdict that ends it."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from services.contracts.events import (
+    AssetVerdict,
+    CopiedInterval,
+    DuplicateAlert,
+    PairSimilarity,
+    Role,
+    SegmentStatus,
+    Side,
+)
+from services.matcher.state import AssetState, Pair
+from tca_model.evidence import PairEvidence
+from tca_model.types import Match
+
+ID_DIGITS = 32  # 128 bits
+
+
+def alert_of(
+    state: AssetState, pair: Pair, joined: PairEvidence, *, other_duration_s: float, model_version: str, now: datetime
+) -> DuplicateAlert | None:
+    """The alert to publish about a pair, or None when nothing changed that a user cares about."""
+    before = pair.alert
+    assert state.uploaded_at is not None  # there is evidence, so a segment came
+    mine = Side(asset_id=state.asset_id, uploaded_at=state.uploaded_at)
+    other = Side(asset_id=pair.other_id, uploaded_at=datetime.fromtimestamp(pair.other_uploaded_at, UTC))
+    flipped = _is_reference_side(state, pair, mine, other)
+    query, reference = (other, mine) if flipped else (mine, other)
+    forward, backward = joined.chamfer_query_to_reference, joined.chamfer_reference_to_query
+    mine_covered = _share(joined.query_coverage_s, state.known_s)
+    other_covered = _share(joined.reference_coverage_s, other_duration_s)
+    alert = DuplicateAlert(
+        tenant=state.tenant,
+        alert_id=_id(state.tenant, state.asset_id, pair.other_id),
+        pair_id=_id(state.tenant, *sorted((state.asset_id, pair.other_id))),
+        revision=before.revision + 1 if before else 1,
+        status="final" if state.is_complete() else "open",
+        model_version=model_version,
+        query=query,
+        reference=reference,
+        score=round(joined.score, 4),
+        similarity=PairSimilarity(
+            chamfer_query_to_reference=backward if flipped else forward,
+            chamfer_reference_to_query=forward if flipped else backward,
+            segment_cosine=pair.segment_cosine,
+        ),
+        intervals=tuple(_interval(match, flipped=flipped) for match in joined.intervals),
+        query_coverage=other_covered if flipped else mine_covered,
+        reference_coverage=mine_covered if flipped else other_covered,
+        first_detected_at=before.first_detected_at if before else now,
+        detected_at=now,
+        latency_s=(now - query.uploaded_at).total_seconds(),
+    )
+    return None if before and _says_the_same(before, alert) else alert
+
+
+def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
+    """The verdict on an asset that is complete."""
+    assert state.ended is not None
+    alert_ids = tuple(sorted(pair.alert.alert_id for pair in state.pairs.values() if pair.alert))
+    described = state.count(SegmentStatus.DESCRIBED)
+    failed = state.ended.status == "failed" or (not described and state.count(SegmentStatus.FAILED) > 0)
+    return AssetVerdict(
+        tenant=state.tenant,
+        asset_id=state.asset_id,
+        verdict="failed" if failed else "copies" if alert_ids else "unique" if described else "undecidable",
+        reason=state.ended.reason,
+        alert_ids=alert_ids,
+        segments_described=described,
+        segments_undecidable=state.count(SegmentStatus.UNDECIDABLE),
+        segments_failed=state.count(SegmentStatus.FAILED),
+        decided_at=now,
+    )
+
+
+def _is_reference_side(state: AssetState, pair: Pair, mine: Side, other: Side) -> bool:
+    """A reference is always the reference side; else the earlier upload is, ties by id."""
+    if (state.role == Role.REFERENCE) != (pair.other_role == Role.REFERENCE):
+        return state.role == Role.REFERENCE
+    return (mine.uploaded_at, mine.asset_id) < (other.uploaded_at, other.asset_id)
+
+
+def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
+    volatile = {"revision", "detected_at", "latency_s"}
+    return before.model_dump(exclude=volatile) == after.model_dump(exclude=volatile)
+
+
+def _interval(match: Match, *, flipped: bool) -> CopiedInterval:
+    query = (match.query_start_s, match.query_end_s)
+    reference = (match.reference_start_s, match.reference_end_s)
+    if flipped:
+        query, reference = reference, query
+    return CopiedInterval(
+        query_start_s=query[0],
+        query_end_s=query[1],
+        reference_start_s=reference[0],
+        reference_end_s=reference[1],
+        score=round(match.score, 4),
+    )
+
+
+def _share(covered_s: float, duration_s: float) -> float:
+    return min(1.0, covered_s / duration_s) if duration_s > 0 else 0.0
+
+
+def _id(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:ID_DIGITS]

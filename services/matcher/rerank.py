@@ -1,0 +1,72 @@
+"""Compares a query segment with its candidates, frame by frame, an asset at a time.
+
+Descriptors come from the cache, read through to the index on a miss, and written back.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from services.contracts.ports import DescribedSegment, DescriptorCache, DescriptorIndex, SegmentKey, SegmentRow
+from tca_model.evidence import SegmentEvidence, observe
+from tca_model.similarity import similarity_matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a query segment shows of one other asset; `row` is any of that asset's segments."""
+
+    row: SegmentRow
+    evidence: SegmentEvidence
+    segment_cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorReader:
+    """Described segments by key, through the cache; those that are not whole in the index are left out."""
+
+    index: DescriptorIndex
+    cache: DescriptorCache
+
+    def __call__(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
+        found = self.cache.get_many(keys)
+        missing = [key for key in keys if key not in found]
+        if missing:
+            read = self.index.read(missing)
+            self.cache.put_many(read.values())
+            found.update(read)
+        return found
+
+
+def compare(query: DescribedSegment, candidates: Iterable[DescribedSegment]) -> list[Comparison]:
+    """One comparison for each other asset among the candidates; all similarities in one matrix product."""
+    ordered = sorted(candidates, key=lambda segment: (segment.row.asset_id, segment.row.segment_index))
+    if not ordered:
+        return []
+    similarity = similarity_matrix(
+        query.descriptor.frames, np.concatenate([segment.descriptor.frames for segment in ordered])
+    )
+    comparisons = []
+    column = 0
+    for _, group in groupby(ordered, key=lambda segment: segment.row.asset_id):
+        segments = list(group)
+        frames = sum(len(segment.descriptor) for segment in segments)
+        comparisons.append(_compare_asset(query, segments, similarity[:, column : column + frames]))
+        column += frames
+    return comparisons
+
+
+def _compare_asset(query: DescribedSegment, segments: Sequence[DescribedSegment], similarity: np.ndarray) -> Comparison:
+    evidence = observe(
+        query.row.segment_index,
+        similarity,
+        query.descriptor.timestamps_s,
+        np.concatenate([segment.descriptor.timestamps_s for segment in segments]),
+        np.repeat(
+            [segment.row.segment_index for segment in segments], [len(segment.descriptor) for segment in segments]
+        ),
+    )
+    cosine = max(float(query.vector @ segment.vector) for segment in segments)
+    return Comparison(segments[0].row, evidence, cosine)

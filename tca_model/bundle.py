@@ -1,0 +1,113 @@
+"""Model bundles: a folder of bundle.json (the manifest) and weights.safetensors, nothing pickled.
+
+The model version is a short hash of the descriptor configuration and the weights that make descriptors; the
+calibration has a version of its own, so that a new threshold orphans no index. The manifest is read without torch.
+"""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, JsonValue, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from tca_model.config import Config, DescriptorConfig
+from tca_model.errors import BundleError
+
+SHIPPED = Path(__file__).parent / "bundles"
+DEFAULT = "bootstrap"
+MANIFEST = "bundle.json"
+WEIGHTS = "weights.safetensors"
+VERSION_DIGITS = 12  # 48 bits: two of a thousand bundles share a version with a chance of 2e-9
+
+Tensors = dict[str, NDArray[Any]]
+
+
+class Calibration(Config):
+    """How a pair's score becomes a decision."""
+
+    version: Annotated[int, Field(ge=1)] = 1
+    alert_threshold: Annotated[float, Field(ge=-1, le=1)]
+    basis: str  # how the threshold was found, with the command
+
+
+class Manifest(Config):
+    format_version: Literal[1] = 1
+    name: str
+    descriptor: DescriptorConfig
+    calibration: Calibration
+    provenance: dict[str, JsonValue]  # data, command, seed, time, hardware, metrics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    manifest: Manifest
+    tensors: Tensors
+
+    @property
+    def model_version(self) -> str:
+        """Changes with anything that changes a descriptor, and with nothing else."""
+        digest = hashlib.sha256(json.dumps(self.manifest.descriptor.model_dump(mode="json"), sort_keys=True).encode())
+        for name, tensor in sorted(self.tensors.items()):
+            if name.startswith(("backbone.", "whitening.", "encoder.")):
+                digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+                digest.update(np.ascontiguousarray(tensor).tobytes())
+        return digest.hexdigest()[:VERSION_DIGITS]
+
+    def part(self, prefix: str) -> Tensors:
+        """The tensors under `prefix.`, without it."""
+        return {name.removeprefix(f"{prefix}."): t for name, t in self.tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def find_bundle(name_or_path: str) -> Path:
+    """The folder of a shipped bundle by name, or of one given by path. Raises BundleError when there is none."""
+    for folder in (SHIPPED / name_or_path, Path(name_or_path)):
+        if (folder / MANIFEST).is_file():
+            return folder
+    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{MANIFEST}"))) or "none"
+    raise BundleError(
+        f"no bundle {name_or_path!r}: give a shipped name ({shipped}) or a folder with {MANIFEST} and {WEIGHTS}"
+    )
+
+
+def load_bundle(name_or_path: str = DEFAULT) -> Bundle:
+    """The bundle of that name or in that folder. Raises BundleError when missing, damaged or of another format."""
+    folder = find_bundle(name_or_path)
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        tensors = load((folder / WEIGHTS).read_bytes())
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise BundleError(f"{folder / MANIFEST} is not a bundle of format 1: {wrong}") from error
+    except SafetensorError as error:
+        raise BundleError(
+            f"{folder / WEIGHTS} is damaged or not safetensors ({error}); pickled weights are never read"
+        ) from error
+    except OSError as error:
+        raise BundleError(f"cannot read {error.filename}: {error.strerror}") from error
+    return Bundle(manifest, tensors)
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write the bundle beside its place, then put it there: an interrupted run leaves the old one or none."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
+        new = Path(beside) / folder.name
+        new.mkdir()
+        (new / MANIFEST).write_text(bundle.manifest.model_dump_json(indent=2) + "\n")
+        (new / WEIGHTS).write_bytes(save({name: np.asarray(t, order="C") for name, t in bundle.tensors.items()}))
+        old = Path(beside) / "replaced"
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise

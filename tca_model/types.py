@@ -1,0 +1,61 @@
+"""Values that pass between the stages of the model; arrays never travel without their times."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB
+FloatArray: TypeAlias = NDArray[np.float32]
+Times: TypeAlias = NDArray[np.float64]  # (T,) seconds, ascending
+
+# float16 storage moves a unit row's norm by up to 1e-3; anything further off was never normalised.
+UNIT_TOLERANCE = 5e-3
+
+
+class Frame(NamedTuple):
+    """One sampled frame: seconds from the start of its video, and RGB pixels (H, W, 3)."""
+
+    timestamp_s: float
+    image: Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoDescriptor:
+    """Frame descriptors (T, D), unit rows, of a stretch of video, with their times (T,) in seconds.
+
+    Raises ValueError when shapes disagree, times go backwards or a row is not of unit length.
+    """
+
+    timestamps_s: Times
+    frames: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 2 or self.timestamps_s.shape != (len(self.frames),):
+            raise ValueError(
+                f"expected frames (T, D) with times (T,), got {self.frames.shape} with {self.timestamps_s.shape}"
+            )
+        if np.any(np.diff(self.timestamps_s) < 0):
+            raise ValueError("frame times must not go backwards")
+        norms = np.linalg.norm(self.frames, axis=1)
+        if not np.all(np.abs(norms - 1) < UNIT_TOLERANCE):
+            raise ValueError("frame descriptors must be finite and of unit length")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One copied interval, on both sides in seconds, half-open, with the mean similarity along it."""
+
+    query_start_s: float
+    query_end_s: float
+    reference_start_s: float
+    reference_end_s: float
+    score: float
+
+    def __post_init__(self) -> None:
+        if self.query_end_s <= self.query_start_s or self.reference_end_s <= self.reference_start_s:
+            raise ValueError(f"a copied interval must last on both sides: {self}")

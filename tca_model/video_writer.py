@@ -1,0 +1,57 @@
+"""Writes RGB images as an H.264 mp4; the only place that encodes video."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+
+from tca_model.types import Image
+
+# Broadcast rates are n/1001; a coarser fraction would drift by a frame within minutes.
+MAX_RATE_DENOMINATOR = 1001
+
+
+def write_video(path: Path, images: Iterable[Image], *, fps: float, crf: int = 23) -> None:
+    """Writes `images` (each (H, W, 3), all of one size) to `path` at `fps`, one in memory at a time.
+
+    An odd last row or column is cut off, because yuv420p halves both sides. The file is written beside `path` and
+    renamed when whole, so that no reader meets half a video. Raises ValueError without images, when their sizes
+    differ, when a side is under two pixels or when `fps` is not positive.
+    """
+    if not fps > 0:
+        raise ValueError(f"fps must be positive, got {fps}")
+    remaining = iter(images)
+    first = next(remaining, None)
+    if first is None:
+        raise ValueError(f"no images to write to {path}")
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        _encode(partial, first, chain([first], remaining), fps=fps, crf=crf)
+        partial.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _encode(path: Path, first: Image, images: Iterable[Image], *, fps: float, crf: int) -> None:
+    height, width = (side // 2 * 2 for side in first.shape[:2])
+    if not (height and width):
+        raise ValueError(f"an image of {first.shape} is too small for H.264")
+    rate = Fraction(fps).limit_denominator(MAX_RATE_DENOMINATOR)
+    with av.open(str(path), "w", format="mp4") as container:
+        # One thread: x264 decides otherwise with another number of threads, and the same clip should give the same
+        # file on every machine.
+        stream = container.add_stream(
+            "libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index, image in enumerate(images):
+            if image.shape != first.shape:
+                raise ValueError(f"image {index} is {image.shape}, the first one was {first.shape}")
+            frame = av.VideoFrame.from_ndarray(image[:height, :width], format="rgb24")
+            frame.pts, frame.time_base = index, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

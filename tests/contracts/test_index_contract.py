@@ -1,0 +1,267 @@
+"""What every DescriptorIndex does, whatever stands behind it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.backends.memory_index import MemoryIndex
+from services.backends.milvus_index import MilvusIndex
+from services.contracts.events import Role
+from services.contracts.ports import DescribedSegment, DescriptorIndex, SegmentKey, SegmentRow
+from tca_model.types import FloatArray, VideoDescriptor
+
+DIMENSION = 16
+
+
+@pytest.fixture(params=["memory", "milvus-lite"])
+def open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], DescriptorIndex]:
+    if request.param == "memory":
+        return lambda: MemoryIndex(model_version="v1")
+    return lambda: MilvusIndex(str(tmp_path / "index.db"), model_version="v1", dimension=DIMENSION)
+
+
+@pytest.fixture
+def index(open_index: Callable[[], DescriptorIndex]) -> Iterator[DescriptorIndex]:
+    opened = open_index()
+    yield opened
+    opened.close()
+
+
+def unit(seed: int, count: int = 1) -> FloatArray:
+    vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def described(
+    asset_id: str,
+    index: int = 0,
+    *,
+    frames: int = 3,
+    seed: int = 0,
+    tenant: str = "default",
+    role: Role = Role.UPLOAD,
+    stamp: str = "first",
+) -> DescribedSegment:
+    row = SegmentRow(
+        tenant=tenant,
+        asset_id=asset_id,
+        segment_index=index,
+        role=role,
+        start_s=32.0 * index,
+        end_s=32.0 * index + 32,
+        frame_count=frames,
+        stamp=stamp,
+        uri=f'file:///videos/"{asset_id}" ä.mp4',
+        uploaded_at=1_753_000_000.25,
+    )
+    times_s = 32.0 * index + np.arange(frames) / 3
+    vector = unit(seed + 1000)[0] if frames else np.zeros(DIMENSION, np.float32)
+    return DescribedSegment(row, VideoDescriptor(times_s, unit(seed, frames)), vector)
+
+
+def found_frames(index: DescriptorIndex, vectors: FloatArray, *, tenant: str = "default", limit: int = 5) -> list[str]:
+    nearest = index.search_frames(tenant, vectors, exclude_asset="asking", limit=limit)
+    return [candidate.segment_id for candidate in nearest[0]]
+
+
+def found_segments(index: DescriptorIndex, vector: FloatArray, *, tenant: str = "default", limit: int = 5) -> list[str]:
+    nearest = index.search_segments(tenant, vector[np.newaxis], exclude_asset="asking", limit=limit)
+    return [candidate.segment_id for candidate in nearest[0]]
+
+
+def test_carries_its_model_version(index: DescriptorIndex) -> None:
+    assert index.model_version == "v1"
+
+
+def test_gives_back_what_was_stored(index: DescriptorIndex) -> None:
+    segment = described("a", 7, frames=40)
+    index.store([segment])
+
+    assert index.assets("default", ["a", "never-seen"]) == [segment.row]
+    read = index.read([segment.row.key])[segment.row.key]
+    assert read.row == segment.row
+    np.testing.assert_array_equal(read.vector, segment.vector)
+    np.testing.assert_array_equal(read.descriptor.timestamps_s, segment.descriptor.timestamps_s)
+    np.testing.assert_array_equal(read.descriptor.frames, segment.descriptor.frames)
+
+
+def test_a_search_sees_at_once_what_was_stored(index: DescriptorIndex) -> None:
+    for seed in range(3):
+        segment = described(f"a{seed}", seed=seed)
+        written_at = index.store([segment])
+        nearest = index.search_frames(
+            "default", segment.descriptor.frames, exclude_asset="asking", limit=1, after=written_at
+        )
+        assert [one[0].segment_id for one in nearest] == [f"a{seed}:0"] * 3
+        assert [one[0].asset_id for one in nearest] == [f"a{seed}"] * 3
+        assert [one[0].similarity for one in nearest] == pytest.approx([1, 1, 1], abs=1e-5)
+        assert found_segments(index, segment.vector)[0] == f"a{seed}:0"
+
+
+def test_candidates_come_best_first_and_no_more_than_asked_for(index: DescriptorIndex) -> None:
+    segments = [described(f"a{seed}", seed=seed) for seed in range(6)]
+    index.store(segments)
+    queries = unit(77, 4)
+
+    vectors = np.stack([segment.vector for segment in segments])
+    for query, nearest in zip(
+        queries, index.search_segments("default", queries, exclude_asset="asking", limit=4), strict=True
+    ):
+        best = np.argsort(-vectors @ query)[:4]
+        assert [candidate.asset_id for candidate in nearest] == [f"a{one}" for one in best]
+        assert [candidate.similarity for candidate in nearest] == pytest.approx((vectors @ query)[best], abs=1e-5)
+
+    frames = np.concatenate([segment.descriptor.frames for segment in segments])
+    for query, nearest in zip(
+        queries, index.search_frames("default", queries, exclude_asset="asking", limit=4), strict=True
+    ):
+        best = np.argsort(-frames @ query)[:4]
+        assert [candidate.asset_id for candidate in nearest] == [f"a{one // 3}" for one in best]
+
+
+def test_an_empty_index_finds_nothing(index: DescriptorIndex) -> None:
+    assert index.search_segments("default", unit(1, 2), exclude_asset="asking", limit=3) == [[], []]
+    assert index.search_frames("default", unit(1, 2), exclude_asset="asking", limit=3) == [[], []]
+    assert index.assets("default") == []
+    assert index.assets("default", []) == []
+    assert index.read([]) == {}
+    assert index.read([SegmentKey("default", "a:0")]) == {}
+    index.store([])
+    index.delete("default", "a")
+    index.flush()
+
+
+def test_storing_again_changes_nothing(index: DescriptorIndex) -> None:
+    segment = described("a")
+    index.store([segment])
+    index.store([segment, segment])
+
+    assert index.assets("default") == [segment.row]
+    assert found_frames(index, segment.descriptor.frames, limit=9) == ["a:0"] * 3
+    assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
+
+
+def test_the_asking_asset_is_not_found(index: DescriptorIndex) -> None:
+    index.store([described("a", seed=1), described("a", 1, seed=2), described("ab", seed=3)])
+    for search in (index.search_segments, index.search_frames):
+        assert {one.asset_id for one in search("default", unit(1), exclude_asset="a", limit=9)[0]} == {"ab"}
+
+
+def test_tenants_never_see_each_other(index: DescriptorIndex) -> None:
+    ours = described("same", seed=1, tenant="ours")
+    theirs = described("same", seed=2, tenant="theirs")
+    index.store([ours, theirs, described("other", seed=2, tenant="theirs")])
+
+    assert index.assets("ours") == [ours.row]
+    assert index.assets("ours", ["same", "other"]) == [ours.row]
+    np.testing.assert_array_equal(index.read([ours.row.key])[ours.row.key].descriptor.frames, ours.descriptor.frames)
+    assert SegmentKey("ours", "other:0") not in index.read([SegmentKey("ours", "other:0")])
+    assert found_segments(index, theirs.vector, tenant="ours") == ["same:0"]
+    assert found_frames(index, theirs.descriptor.frames, tenant="ours", limit=9) == ["same:0"] * 3
+    assert found_segments(index, theirs.vector, tenant="nobody") == []
+
+    index.delete("theirs", "same")
+    assert index.assets("ours") == [ours.row]
+    assert [row.asset_id for row in index.assets("theirs")] == ["other"]
+
+
+def test_probes_are_read_but_never_found(index: DescriptorIndex) -> None:
+    probe = described("p", seed=1, role=Role.PROBE)
+    index.store([probe, described("u", seed=2), described("r", seed=3, role=Role.REFERENCE)])
+
+    assert set(found_segments(index, probe.vector)) == {"u:0", "r:0"}
+    assert set(found_frames(index, probe.descriptor.frames, limit=9)) == {"u:0", "r:0"}
+    assert index.assets("default", ["p"]) == [probe.row]
+    assert {row.asset_id for row in index.assets("default")} == {"p", "u", "r"}
+    assert len(index.read([probe.row.key])[probe.row.key].descriptor) == 3
+    index.delete("default", "p")
+    assert index.assets("default", ["p"]) == []
+    assert index.read([probe.row.key]) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(Role.UPLOAD, Role.PROBE), (Role.PROBE, Role.UPLOAD), (Role.UPLOAD, Role.REFERENCE)]
+)
+def test_a_segment_that_changes_its_role_is_there_once(index: DescriptorIndex, before: Role, after: Role) -> None:
+    index.store([described("a", seed=1, role=before, stamp="before")])
+    changed = described("a", seed=1, role=after, stamp="after")
+    index.store([changed])
+
+    assert index.assets("default") == [changed.row]
+    assert len(index.read([changed.row.key])) == 1
+    assert found_segments(index, changed.vector) == ([] if after is Role.PROBE else ["a:0"])
+
+
+@pytest.mark.parametrize(("before", "after"), [(5, 2), (2, 5), (3, 3), (3, 0)])
+def test_a_replaced_segment_leaves_nothing_of_the_old_one(index: DescriptorIndex, before: int, after: int) -> None:
+    old = described("a", seed=1, frames=before, stamp="old")
+    new = described("a", seed=2, frames=after, stamp="new")
+    index.store([old])
+    index.store([new])
+
+    assert index.assets("default") == [new.row]
+    np.testing.assert_array_equal(index.read([new.row.key])[new.row.key].descriptor.frames, new.descriptor.frames)
+    assert found_frames(index, old.descriptor.frames, limit=9) == ["a:0"] * after
+
+
+def test_a_segment_without_frames_is_known_but_not_found(index: DescriptorIndex) -> None:
+    black = described("black", frames=0)
+    index.store([black, described("a", seed=1)])
+
+    assert index.assets("default", ["black"]) == [black.row]
+    assert len(index.read([black.row.key])[black.row.key].descriptor) == 0
+    assert found_segments(index, -unit(1)[0], limit=9) == ["a:0"]
+
+
+def test_delete_removes_an_asset_from_one_segment_on(index: DescriptorIndex) -> None:
+    kept = [described("a", 0, seed=1), described("b", 12, seed=9)]
+    gone = [described("a", number, seed=number) for number in (2, 10, 11)]
+    index.store(kept + gone)
+    index.delete("default", "a", from_index=2)
+
+    assert index.assets("default") == [one.row for one in kept]
+    assert set(index.read([one.row.key for one in kept + gone])) == {one.row.key for one in kept}
+    assert set(found_frames(index, gone[0].descriptor.frames, limit=99)) == {"a:0", "b:12"}
+
+    index.store(gone[:1])
+    assert found_segments(index, gone[0].vector)[0] == "a:2"
+    index.delete("default", "a")
+    assert {row.asset_id for row in index.assets("default")} == {"b"}
+
+
+def test_assets_come_by_asset_and_index(index: DescriptorIndex) -> None:
+    index.store([described(asset, number, frames=1) for number in (10, 9, 0) for asset in ("b", "a")])
+    assert [row.segment_id for row in index.assets("default")] == ["a:0", "a:9", "a:10", "b:0", "b:9", "b:10"]
+    assert [row.segment_index for row in index.assets("default", ["b"])] == [0, 9, 10]
+
+
+def test_many_rows_and_many_questions_at_once(index: DescriptorIndex) -> None:
+    segments = [described(f"a{seed}", frames=150, seed=seed) for seed in range(15)]
+    index.store(segments)
+    index.flush()
+
+    assert len(index.read([segment.row.key for segment in segments])) == 15
+    frames = np.concatenate([segment.descriptor.frames for segment in segments])
+    nearest = index.search_frames("default", frames, exclude_asset="a3", limit=1)
+    assert len(nearest) == len(frames) == 2250
+    found = [one[0].asset_id for one in nearest]
+    assert all(asset == f"a{number // 150}" for number, asset in enumerate(found) if number // 150 != 3)
+    assert "a3" not in found
+
+
+def test_nothing_is_lost_by_a_flush(index: DescriptorIndex) -> None:
+    first, second = described("a", seed=1, frames=5), described("b", seed=2)
+    index.store([first])
+    index.flush()
+    index.store([second])
+    replaced = replace(first, row=replace(first.row, stamp="again"))
+    index.store([replaced])
+    index.delete("default", "b")
+    index.flush()
+
+    assert index.assets("default") == [replaced.row]
+    assert len(index.read([first.row.key])[first.row.key].descriptor) == 5
+    assert found_frames(index, second.descriptor.frames, limit=9) == ["a:0"] * 5

@@ -1,0 +1,177 @@
+from itertools import permutations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tca_model.alignment import AlignmentConfig, align, merge
+from tca_model.types import FloatArray, Match
+
+
+def background(query_frames: int, reference_frames: int, seed: int = 0) -> FloatArray:
+    """Similarities of unrelated whitened frames: about 0, some pairs alike by chance."""
+    noise = np.random.default_rng(seed).normal(0.02, 0.1, size=(query_frames, reference_frames))
+    return np.clip(noise, -0.3, 0.3).astype(np.float32)
+
+
+def plant(
+    similarity: FloatArray, query_start: int, count: int, reference_start: float, speed: float, value: float = 0.8
+) -> None:
+    """A copy: `count` query frames from `query_start` on show the reference from `reference_start` on."""
+    for step in range(count):
+        column = int(reference_start + speed * step)
+        similarity[query_start + step, column] = value
+
+
+def seconds(count: int, start: float = 0.0) -> NDArray[np.float64]:
+    return start + np.arange(count, dtype=np.float64)
+
+
+def assert_near(match: Match, expected: tuple[float, float, float, float], within_s: float) -> None:
+    found = (match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s)
+    assert np.abs(np.subtract(found, expected)).max() <= within_s, f"{found} is not {expected}"
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_copy_at_another_speed_is_found_on_both_sides(speed: float, seed: int) -> None:
+    similarity = background(32, 120, seed)
+    plant(similarity, 6, 20, 31, speed)
+    (match,) = align(similarity, seconds(32), seconds(120))
+    assert_near(match, (6, 26, 31, 31 + 20 * speed), within_s=2)
+    assert match.score == pytest.approx(0.8, abs=0.06)
+
+
+def test_times_are_those_of_the_assets_and_intervals_half_open() -> None:
+    similarity = background(32, 40)
+    plant(similarity, 0, 32, 4, 1.0)
+    (match,) = align(similarity, seconds(32, start=64), seconds(40, start=320))
+    assert_near(match, (64, 96, 324, 356), within_s=0.01)
+
+
+def test_two_intervals_in_another_order_are_two_matches() -> None:
+    similarity = background(32, 60)
+    plant(similarity, 2, 8, 40, 1.0)
+    plant(similarity, 15, 12, 5, 1.0)
+    first, second = align(similarity, seconds(32), seconds(60))
+    assert_near(first, (2, 10, 40, 48), within_s=1)
+    assert_near(second, (15, 27, 5, 17), within_s=1)
+
+
+def test_two_intervals_of_one_line_with_other_material_between_stay_apart() -> None:
+    similarity = background(32, 60)
+    plant(similarity, 0, 8, 10, 1.0)
+    plant(similarity, 22, 8, 32, 1.0)
+    first, second = align(similarity, seconds(32), seconds(60))
+    assert_near(first, (0, 8, 10, 18), within_s=1)
+    assert_near(second, (22, 30, 32, 40), within_s=1)
+
+
+def test_a_flash_of_one_frame_does_not_cut_an_interval() -> None:
+    similarity = background(20, 20)
+    plant(similarity, 0, 20, 0, 1.0)
+    similarity[9] = -0.1
+    (match,) = align(similarity, seconds(20), seconds(20))
+    assert_near(match, (0, 20, 0, 20), within_s=0.01)
+
+
+def test_frames_that_were_dropped_before_describing_leave_no_hole() -> None:
+    similarity = background(20, 30)
+    plant(similarity, 0, 20, 5, 1.0)
+    kept, stored = np.delete(np.arange(20), [7, 8]), np.delete(np.arange(30), [20])
+    (match,) = align(similarity[np.ix_(kept, stored)], seconds(20)[kept], seconds(30)[stored])
+    assert_near(match, (0, 20, 5, 25), within_s=1)
+
+
+def test_a_sampling_phase_half_a_frame_off_is_no_hindrance() -> None:
+    similarity = background(20, 30)
+    for row in range(20):
+        similarity[row, [row + 5, row + 6]] = 0.6
+    (match,) = align(similarity, seconds(20), seconds(30))
+    assert_near(match, (0, 20, 5.5, 25.5), within_s=1)
+
+
+def test_a_static_video_gives_one_match_at_its_own_speed() -> None:
+    similarity = np.full((32, 300), 0.95, np.float32)
+    (match,) = align(similarity, seconds(32), seconds(300))
+    assert_near(match, (0, 32, 0, 32), within_s=0.01)
+    assert match.score == pytest.approx(0.95)
+
+
+def test_a_still_picture_is_no_interval() -> None:
+    assert align(np.full((20, 1), 0.95, np.float32), seconds(20), seconds(1)) == []
+    assert align(np.full((1, 20), 0.95, np.float32), seconds(1), seconds(20)) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (2, 2), (2, 40), (32, 1), (32, 300)])
+def test_nothing_is_found_where_nothing_is(shape: tuple[int, int]) -> None:
+    for seed in range(5):
+        assert align(background(*shape, seed=seed), seconds(shape[0]), seconds(shape[1])) == []
+
+
+def test_shorter_than_three_frames_is_chance() -> None:
+    similarity = background(32, 60)
+    plant(similarity, 10, 2, 20, 1.0, 0.95)
+    assert align(similarity, seconds(32), seconds(60)) == []
+    plant(similarity, 10, 3, 20, 1.0, 0.95)
+    assert len(align(similarity, seconds(32), seconds(60))) == 1
+
+
+def test_a_query_frame_is_explained_once() -> None:
+    similarity = background(10, 60)
+    plant(similarity, 0, 10, 5, 1.0, 0.8)
+    plant(similarity, 0, 10, 40, 1.0, 0.9)
+    (match,) = align(similarity, seconds(10), seconds(60))
+    assert_near(match, (0, 10, 40, 50), within_s=0.01)
+
+
+def test_the_matrix_stays_as_it_was() -> None:
+    similarity = background(32, 60)
+    plant(similarity, 3, 9, 20, 1.0)
+    before = similarity.copy()
+    similarity.flags.writeable = False
+    align(similarity, seconds(32), seconds(60))
+    assert np.array_equal(similarity, before)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        align(background(4, 5), seconds(5), seconds(4))
+    with pytest.raises(ValueError, match="expected"):
+        align(background(0, 5), seconds(0), seconds(5))
+    with pytest.raises(ValueError, match="speeds"):
+        AlignmentConfig(speeds=(0.0,))
+
+
+def test_pieces_of_one_copy_are_joined_across_a_segment_border() -> None:
+    pieces = [Match(27, 32, 100, 105, 0.6), Match(32, 64, 105, 137, 0.9), Match(64, 67, 137.5, 140.5, 0.9)]
+    for order in permutations(pieces):
+        (match,) = merge(list(order))
+        assert (match.query_start_s, match.query_end_s) == (27, 67)
+        assert (match.reference_start_s, match.reference_end_s) == (100, 140.5)
+        assert match.score == pytest.approx((5 * 0.6 + 35 * 0.9) / 40)
+
+
+def test_pieces_at_double_speed_are_joined_along_their_own_line() -> None:
+    (match,) = merge([Match(20, 30, 40, 60, 0.8), Match(32, 40, 64, 80, 0.8)])
+    assert (match.reference_start_s, match.reference_end_s) == (40, 80)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Match(32, 40, 70, 78, 0.8),  # elsewhere in the reference
+        Match(50, 60, 30, 40, 0.8),  # long after
+        Match(20, 30, 50, 60, 0.8),  # at the same time
+    ],
+)
+def test_what_does_not_continue_stays_apart(other: Match) -> None:
+    first = Match(20, 30, 10, 20, 0.8)
+    assert merge([first, other]) == merge([other, first])
+    assert len(merge([first, other])) == 2
+
+
+def test_merging_nothing_or_the_same_twice() -> None:
+    match = Match(0, 5, 10, 15, 0.7)
+    assert merge([]) == []
+    assert merge([match, match]) == [match]

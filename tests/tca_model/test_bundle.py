@@ -1,0 +1,263 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tca_model import bundle as module
+from tca_model.bundle import MANIFEST, WEIGHTS, Bundle, Calibration, Manifest, find_bundle, load_bundle, save_bundle
+from tca_model.config import DescriptorConfig, EncoderConfig, FrameConfig, RandomWeights
+from tca_model.errors import BundleError
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def descriptor(*, frame: dict[str, Any] | None = None, **changes: Any) -> DescriptorConfig:
+    frame_config = FrameConfig.model_validate(
+        {"backbone": "resnet18", "weights": RandomWeights(seed=0), "input_px": 64, "dimension": 16} | (frame or {})
+    )
+    return DescriptorConfig(frame=frame_config, **changes)
+
+
+def small_bundle(*, config: DescriptorConfig | None = None, **changes: Any) -> Bundle:
+    rng = np.random.default_rng(0)
+    manifest = Manifest(
+        **{
+            "name": "small",
+            "descriptor": config or descriptor(),
+            "calibration": Calibration(alert_threshold=0.5, basis="none"),
+            "provenance": {"command": "by hand", "images": 3, "nested": {"list": [1, 2.5, None, True]}},
+        }
+        | changes
+    )
+    tensors = {
+        "whitening.mean": rng.normal(size=6).astype(np.float32),
+        "whitening.projection": np.asfortranarray(rng.normal(size=(6, 4)).astype(np.float32)),
+        "encoder.layers.0.weight": rng.normal(size=(4, 4)).astype(np.float16),
+        "backbone.bn1.num_batches_tracked": np.array(7),
+        "noise_bank.frames": rng.normal(size=(2, 4)).astype(np.float32),
+    }
+    return Bundle(manifest, tensors)
+
+
+def with_tensor(bundle: Bundle, name: str, tensor: Any) -> Bundle:
+    return Bundle(bundle.manifest, bundle.tensors | {name: tensor})
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_bundle_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    bundle = small_bundle()
+    save_bundle(bundle, tmp_path / "deeper" / "small")
+    again = load_bundle(str(tmp_path / "deeper" / "small"))
+    assert again.manifest == bundle.manifest
+    assert again.model_version == bundle.model_version
+    assert again.tensors.keys() == bundle.tensors.keys()
+    for name, tensor in bundle.tensors.items():
+        assert again.tensors[name].dtype == tensor.dtype
+        assert again.tensors[name].shape == tensor.shape
+        np.testing.assert_array_equal(again.tensors[name], tensor)
+    assert sorted(contents(tmp_path / "deeper" / "small")) == [MANIFEST, WEIGHTS]
+    assert [path.name for path in (tmp_path / "deeper").iterdir()] == ["small"]
+
+
+def test_parts_are_named_without_their_prefix() -> None:
+    bundle = small_bundle()
+    assert bundle.part("whitening").keys() == {"mean", "projection"}
+    assert bundle.part("encoder").keys() == {"layers.0.weight"}
+    assert bundle.part("white") == {}
+
+
+def test_the_version_is_short_and_the_same_every_time() -> None:
+    version = small_bundle().model_version
+    assert version == small_bundle().model_version
+    assert len(version) == 12
+    assert set(version) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize("name", [name for name in small_bundle().tensors if not name.startswith("noise_bank")])
+def test_any_weight_changes_the_version(name: str) -> None:
+    bundle = small_bundle()
+    changed = bundle.tensors[name].copy()
+    changed.flat[-1] += 1
+    assert with_tensor(bundle, name, changed).model_version != bundle.model_version
+
+
+def test_name_type_and_shape_of_a_weight_change_the_version() -> None:
+    bundle = small_bundle()
+    mean = bundle.tensors["whitening.mean"]
+    variants = [
+        with_tensor(bundle, "whitening.mean", mean.astype(np.float64)),
+        with_tensor(bundle, "whitening.mean", mean.reshape(2, 3)),
+        with_tensor(bundle, "whitening.other", mean),
+        Bundle(bundle.manifest, {k: v for k, v in bundle.tensors.items() if k != "whitening.mean"}),
+    ]
+    assert len({bundle.model_version, *(variant.model_version for variant in variants)}) == 5
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        descriptor(frame={"backbone": "resnet34"}),
+        descriptor(frame={"weights": RandomWeights(seed=1)}),
+        descriptor(frame={"input_px": 96}),
+        descriptor(frame={"mean": (0.5, 0.5, 0.5)}),
+        descriptor(frame={"std": (0.5, 0.5, 0.5)}),
+        descriptor(frame={"pooling": "l3-imac"}),
+        descriptor(frame={"dimension": 24}),
+        descriptor(frame={"sample_every_s": 0.5}),
+        descriptor(encoder=EncoderConfig(aggregator="mean")),
+        descriptor(encoder=EncoderConfig(layers=2)),
+        descriptor(encoder=EncoderConfig(heads=4)),
+        descriptor(encoder=EncoderConfig(feed_forward=32)),
+        descriptor(compares="frame"),
+    ],
+)
+def test_any_descriptor_setting_changes_the_version(config: DescriptorConfig) -> None:
+    assert small_bundle(config=config).model_version != small_bundle().model_version
+
+
+def test_nothing_else_changes_the_version() -> None:
+    bundle = small_bundle()
+    others = [
+        small_bundle(name="other"),
+        small_bundle(calibration=Calibration(version=2, alert_threshold=0.9, basis="measured")),
+        small_bundle(provenance={"command": "again", "seconds": 3.5}),
+        with_tensor(bundle, "noise_bank.frames", np.zeros((3, 4), np.float32)),
+        Bundle(bundle.manifest, dict(reversed(bundle.tensors.items()))),
+        with_tensor(bundle, "whitening.projection", np.ascontiguousarray(bundle.tensors["whitening.projection"])),
+    ]
+    assert {other.model_version for other in others} == {bundle.model_version}
+
+
+def test_a_missing_bundle_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no bundle .*give a shipped name \(.*\) or a folder with bundle\.json"):
+        load_bundle(str(tmp_path / "nowhere"))
+    with pytest.raises(BundleError, match="no bundle 'no-such-name'"):
+        find_bundle("no-such-name")
+
+
+def test_shipped_bundles_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHIPPED", tmp_path)
+    for name in ("second", "first"):
+        save_bundle(small_bundle(name=name), tmp_path / name)
+    assert load_bundle("second").manifest.name == "second"
+    with pytest.raises(BundleError, match=r"shipped name \(first, second\)"):
+        load_bundle("third")
+
+
+def test_a_folder_with_only_a_pickle_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(pickle.dumps({"whitening.mean": [0.0]}))
+    with pytest.raises(BundleError, match="no bundle"):
+        load_bundle(str(tmp_path))
+
+
+def test_a_pickle_under_the_name_of_the_weights_is_never_read(tmp_path: Path) -> None:
+    save_bundle(small_bundle(), tmp_path / "b")
+
+    class Malicious:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "was_run"),)
+
+    (tmp_path / "b" / WEIGHTS).write_bytes(pickle.dumps(Malicious()))
+    with pytest.raises(BundleError, match="damaged or not safetensors .* pickled weights are never read"):
+        load_bundle(str(tmp_path / "b"))
+    assert not (tmp_path / "was_run").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "Invalid JSON"),
+        (lambda text: "", "Invalid JSON"),
+        (lambda text: "[]", "valid dictionary"),
+        (lambda text: "\xff\xfe", "Invalid JSON"),
+        (lambda text: text.replace('"format_version": 1', '"format_version": 2'), "format_version: .*should be 1"),
+        (lambda text: text.replace('"name": "small",', ""), "name: Field required"),
+        (lambda text: text.replace('"name"', '"surprise": 1, "name"'), "surprise: Extra inputs"),
+        (lambda text: text.replace('"dimension": 16', '"dimension": 17'), "8 heads do not divide 17 dimensions"),
+        (lambda text: text.replace('"alert_threshold": 0.5', '"alert_threshold": 7'), "calibration.alert_threshold"),
+        (lambda text: text.replace('"kind": "random"', '"kind": "pickle"'), "descriptor.frame.weights"),
+    ],
+)
+def test_a_damaged_manifest_is_told_in_words(tmp_path: Path, damage: Any, message: str) -> None:
+    save_bundle(small_bundle(), tmp_path / "b")
+    manifest = tmp_path / "b" / MANIFEST
+    changed = damage(manifest.read_text())
+    assert changed != manifest.read_text()
+    manifest.write_text(changed, encoding="latin-1")
+    with pytest.raises(BundleError, match=f"bundle.json is not a bundle of format 1: .*{message}"):
+        load_bundle(str(tmp_path / "b"))
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:20], lambda b: b"", lambda b: b"\xff" * 8 + b[8:]])
+def test_damaged_weights_are_told_in_words(tmp_path: Path, damage: Any) -> None:
+    save_bundle(small_bundle(), tmp_path / "b")
+    weights = tmp_path / "b" / WEIGHTS
+    weights.write_bytes(damage(weights.read_bytes()))
+    with pytest.raises(BundleError, match=r"weights\.safetensors is damaged"):
+        load_bundle(str(tmp_path / "b"))
+
+
+def test_missing_weights_are_told_in_words(tmp_path: Path) -> None:
+    save_bundle(small_bundle(), tmp_path / "b")
+    (tmp_path / "b" / WEIGHTS).unlink()
+    with pytest.raises(BundleError, match=r"cannot read .*weights\.safetensors: No such file"):
+        load_bundle(str(tmp_path / "b"))
+
+
+@pytest.mark.parametrize("step", ["write_text", "write_bytes", "rename into place"])
+@pytest.mark.parametrize("existing", [True, False])
+def test_an_interrupted_save_leaves_the_old_bundle_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, existing: bool
+) -> None:
+    folder = tmp_path / "b"
+    if existing:
+        save_bundle(small_bundle(name="old"), folder)
+    before = contents(folder) if existing else {}
+
+    def full_disk(path: Path, *arguments: Any) -> Any:
+        if step == "rename into place" and (path.name == "replaced" or path == folder):
+            return rename(path, *arguments)
+        raise OSError(28, "No space left on device", str(path))
+
+    rename = Path.rename
+    monkeypatch.setattr(Path, step.split()[0], full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_bundle(small_bundle(name="new"), folder)
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == (["b"] if existing else [])
+    if existing:
+        assert contents(folder) == before
+        assert load_bundle(str(folder)).manifest.name == "old"
+
+
+def test_saving_replaces_all_of_the_old_bundle(tmp_path: Path) -> None:
+    save_bundle(small_bundle(name="old"), tmp_path / "b")
+    (tmp_path / "b" / "left-over.txt").write_text("from another format")
+    save_bundle(small_bundle(name="new"), tmp_path / "b")
+    assert sorted(contents(tmp_path / "b")) == [MANIFEST, WEIGHTS]
+    assert load_bundle(str(tmp_path / "b")).manifest.name == "new"
+
+
+def test_a_manifest_is_read_without_torch(tmp_path: Path) -> None:
+    save_bundle(small_bundle(), tmp_path / "b")
+    program = (
+        "import json, sys\n"
+        "from tca_model.bundle import load_bundle\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'av'}\n"
+        "after_import = sorted(heavy & sys.modules.keys())\n"
+        "version = load_bundle(sys.argv[1]).model_version\n"
+        "print(json.dumps([version, after_import, sorted(heavy & sys.modules.keys())]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "b")], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [small_bundle().model_version, [], []]
