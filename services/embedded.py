@@ -68,6 +68,7 @@ class Embedded:
                     workers=settings.decode_workers,
                     size=(frame.input_px, frame.input_px),
                     every_s=frame.sample_every_s,
+                    remove_bars=frame.remove_bars,
                     limits=_limits(settings),
                     deadline_s=settings.decode_deadline_s,
                 )

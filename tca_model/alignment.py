@@ -27,19 +27,21 @@ _MAX_LINES = 128
 class AlignmentConfig:
     """What counts as a copied interval.
 
-    `floor`: frames more similar than this lengthen a run, others cost it; between unrelated frames (about 0 after
-    whitening) and edited copies. `gap_cost`: most that one frame can cost, so that a flash or a dropped frame does
-    not cut a copy in two; after `max_gap_frames` it is another interval. `min_frames`: shorter runs are chance. `slack`: what a match one reference frame beside
-    the line costs; 1 frame/s leaves that much doubt about where a frame lies.
+    `floor`: frames more similar than this lengthen a run, others cost it. Unrelated whitened frames reach 0.15 to
+    the nearest ten of a thousand; results hardly change from 0.2 to 0.4. `gap_cost`: most that one frame can cost,
+    so that a flash does not cut a copy in two; after `max_gap_frames` it is another interval. `min_frames`: shorter
+    runs are chance, except that a run which a segment border cuts off may be one frame shorter.
+    `slack`: what a match one reference frame beside the line costs; 1 frame/s leaves that much doubt.
     `speeds`: reference seconds per query second; neighbours differ by 12 %, half of which moves the ends of a 32 s
-    segment by one frame from its middle. `max_matches` bounds the work for one matrix.
+    segment by one frame from its middle. `speed_cost`, per doubling or halving: what is static goes at speed 1.
+    `max_matches` bounds the work for one matrix.
     """
 
-    floor: float = 0.35
+    floor: float = 0.25
     gap_cost: float = 0.25
     max_gap_frames: int = 4
     min_frames: int = 3
-    slack: float = 0.02
+    slack: float = 0.05
     speeds: tuple[float, ...] = tuple(float(2 ** (k / 6)) for k in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6))
     speed_cost: float = 0.02
     max_matches: int = 8
@@ -47,8 +49,8 @@ class AlignmentConfig:
     def __post_init__(self) -> None:
         if not self.speeds or min(self.speeds) <= 0:
             raise ValueError("speeds must be positive")
-        if self.min_frames < 1 or self.max_matches < 1:
-            raise ValueError("min_frames and max_matches must be at least 1")
+        if self.min_frames < 2 or self.max_matches < 1 or self.max_gap_frames < 0:
+            raise ValueError("an interval has two frames or more, a result one match, a gap no negative length")
         if self.gap_cost <= 0 or self.slack < 0 or self.speed_cost < 0:
             raise ValueError("costs must not be negative, and a gap must cost something")
 
@@ -70,7 +72,7 @@ def align(
     """
     if similarity.shape != (len(query_times), len(reference_times)) or not similarity.size:
         raise ValueError(f"expected {(len(query_times), len(reference_times))} with entries, got {similarity.shape}")
-    if np.sum(similarity.max(axis=1) > config.floor) < config.min_frames:
+    if np.sum(similarity.max(axis=1) > config.floor) < config.min_frames - 1:
         return []  # most candidates are chance and end here
     query_step_s, reference_step_s = _step(query_times), _step(reference_times)
     near = _near(similarity, config.slack)
@@ -78,8 +80,6 @@ def align(
     along = _along_lines(near, query_times, reference_times, speeds, offsets, reference_step_s)
     handicap = (config.speed_cost * np.abs(np.log2(speeds))).astype(np.float32)
     gain = np.maximum(along - (np.float32(config.floor) + handicap), np.float32(-config.gap_cost))
-    # Many query frames that are like one reference frame are a still picture, and no copied interval.
-    shortest_s = config.min_frames * min(config.speeds) * reference_step_s
     matches: list[Match] = []
     while len(matches) < config.max_matches:
         line, first, last = _best_run(gain, config)
@@ -90,7 +90,8 @@ def align(
         query_start, query_end = query_times[first], query_times[last] + query_step_s
         reference_start = max(speeds[line] * query_start + offsets[line], reference_times[0])
         reference_end = min(speeds[line] * query_end + offsets[line], reference_times[-1] + reference_step_s)
-        if reference_end - reference_start >= shortest_s:
+        # Many query frames that are like one reference frame are a still picture, and no copied interval.
+        if reference_end - reference_start > reference_step_s:
             score = float(values[values > _NOTHING].mean())
             matches.append(
                 Match(float(query_start), float(query_end), float(reference_start), float(reference_end), score)
@@ -170,19 +171,22 @@ def _along_lines(
 def _best_run(gain: FloatArray, config: AlignmentConfig) -> tuple[int, int, int]:
     """Line, first and last row of the run with the largest sum of gain (Tq, L); line -1 when there is none.
 
-    Kadane's maximum subarray on all lines at once; a run is never shorter than `min_frames`, and ends when more
-    than `max_gap_frames` rows one after the other cost it.
+    Kadane's maximum subarray on all lines at once. `min_frames` rows of a run gain, one less when it touches the
+    first or last row; it ends where more than `max_gap_frames` rows one after the other cost it.
     """
     rows, lines = gain.shape
-    running, missed = np.zeros(lines, dtype=np.float32), np.zeros(lines, dtype=np.intp)
-    start = np.zeros(lines, dtype=np.intp)
+    running = np.zeros(lines, dtype=np.float32)
+    start, gaining, missed = (np.zeros(lines, dtype=np.intp) for _ in range(3))
     best, found = 0.0, (-1, 0, 0)
     for row in range(rows):
-        missed = np.where(gain[row] > 0, 0, missed + 1)
-        running[missed > config.max_gap_frames] = 0
-        start[running <= 0] = row
-        running = np.maximum(running, 0) + gain[row]
-        eligible = np.where(start <= row - config.min_frames + 1, running, 0)
+        gains = gain[row] > 0
+        missed = np.where(gains, 0, missed + 1)
+        fresh = (running <= 0) | (missed > config.max_gap_frames)
+        start[fresh] = row
+        gaining = np.where(fresh, 0, gaining) + gains
+        running = np.where(fresh, 0, running) + gain[row]
+        at_border = (start == 0) | (row == rows - 1)
+        eligible = np.where(gaining >= config.min_frames - at_border, running, 0)
         line = int(eligible.argmax())
         if eligible[line] > best:
             best, found = float(eligible[line]), (line, int(start[line]), row)

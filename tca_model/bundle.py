@@ -26,6 +26,12 @@ MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
 VERSION_DIGITS = 12  # 48 bits: two of a thousand bundles share a version with a chance of 2e-9
 
+# Where weights lie and how an encoder was trained: what they are is told by their sha256 and their bytes.
+WITHOUT_EFFECT: Any = {
+    "frame": {"weights": {"path": True, "package": True, "file": True, "licence": True}},
+    "encoder": {"dropout": True},
+}
+
 Tensors = dict[str, NDArray[Any]]
 
 
@@ -53,7 +59,8 @@ class Bundle:
     @property
     def model_version(self) -> str:
         """Changes with anything that changes a descriptor, and with nothing else."""
-        digest = hashlib.sha256(json.dumps(self.manifest.descriptor.model_dump(mode="json"), sort_keys=True).encode())
+        descriptor = self.manifest.descriptor.model_dump(mode="json", exclude=WITHOUT_EFFECT)
+        digest = hashlib.sha256(json.dumps(descriptor, sort_keys=True).encode())
         for name, tensor in sorted(self.tensors.items()):
             if name.startswith(("backbone.", "whitening.", "encoder.")):
                 digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())

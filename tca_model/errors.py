@@ -1,9 +1,8 @@
-"""Errors of model files.
+"""Errors of what the model reads.
 
-BundleError        a bundle is missing, damaged or of a format that this program does not read
+BundleError        a bundle is missing, damaged or of a format that this program does not read; says what to do
     WeightsError   the backbone's weights are missing, changed, or of another network
-
-Each says what to do.
+DecodeError        a file gives no frames, or no more of them
 """
 
 
@@ -13,3 +12,7 @@ class BundleError(Exception):
 
 class WeightsError(BundleError):
     """A backbone's weights cannot be used."""
+
+
+class DecodeError(Exception):
+    """Why a file gives no frames, or no more of them, in words for the person who uploaded it."""

@@ -1,7 +1,7 @@
 """Evidence that one asset copies another: a few numbers for each query segment, joined into one score for the pair.
 
-A query segment is compared once with all that is stored of a reference asset; what must be remembered of that
-is a `SegmentEvidence`: no matrix, no descriptors. `join` may be called again whenever a segment more is known.
+A query segment is compared once with all that is stored of a reference asset. What must be remembered of that is a
+`SegmentEvidence`: no matrix, no descriptors. `join` may be called again whenever one segment more is known.
 """
 
 from collections.abc import Iterable
@@ -13,21 +13,40 @@ from numpy.typing import NDArray
 from tca_model.alignment import DEFAULT_ALIGNMENT, AlignmentConfig, align, merge
 from tca_model.types import FloatArray, Match, Times
 
+# A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
+# similarity s over n frames or seconds counts as s * n / (n + PRIOR * (1 - s)). 4 to 8 rank alike.
+PRIOR = 6.0
+# Chamfer takes the best of all frames for each, in any order: between unrelated works it comes out higher than an
+# aligned interval. From 0.8 on, pairs of different works pass true ones; without it, what is reversed has no score.
+CHAMFER_WEIGHT = 0.6
+# A copy that lasts less, after pieces on both sides of a segment border were joined, is chance: three frames at
+# 1 frame/s, whose times may lie a little closer together than that.
+SHORTEST_COPY_S = 2.5
+# Intervals are reported down to this share of the best one's score; chance alignments beside a copy lie below.
+REPORTED_SHARE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceEvidence:
-    """How well one reference segment is shown by one query segment: sum of the column maxima of its frames."""
+    """How well one query segment shows one reference segment.
+
+    `similarity_sum`: sum over the reference segment's frames of the largest similarity to a frame of the query.
+    """
 
     segment_index: int
     frame_count: int
     similarity_sum: float
+
+    def __post_init__(self) -> None:
+        if self.frame_count < 1:
+            raise ValueError("a compared reference segment has frames")
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentEvidence:
     """What one query segment says about one reference asset.
 
-    `similarity_sum`: sum over the query frames of the largest similarity to a frame of the reference asset.
+    `similarity_sum`: sum over the query segment's frames of the largest similarity to a frame of the reference.
     """
 
     segment_index: int
@@ -61,53 +80,85 @@ def observe(
     reference_segments: NDArray[np.int64],
     config: AlignmentConfig = DEFAULT_ALIGNMENT,
 ) -> SegmentEvidence:
-    """Evidence of one query segment, from its similarity matrix (Tq, Tr) with all stored frames of a reference asset.
+    """Evidence of one query segment, from its similarity matrix (Tq, Tr) with the stored frames of a reference asset.
 
-    `reference_segments` (Tr,) is the segment index of each reference frame.
+    Times (Tq,), (Tr,) are seconds of the assets, ascending; `reference_segments` (Tr,) is the segment index of each
+    reference frame.
     """
     matches = align(similarity, query_times, reference_times, config)
-    columns = similarity.max(axis=0)
+    if reference_segments.shape != (similarity.shape[1],):
+        raise ValueError(f"expected a segment index for each of {similarity.shape[1]} reference frames")
+    indices, which, counts = np.unique(reference_segments, return_inverse=True, return_counts=True)
+    sums = np.bincount(which, similarity.max(axis=0))
     references = tuple(
-        ReferenceEvidence(
-            int(index), int(np.sum(reference_segments == index)), float(columns[reference_segments == index].sum())
-        )
-        for index in np.unique(reference_segments)
+        ReferenceEvidence(int(index), int(count), float(total))
+        for index, count, total in zip(indices, counts, sums, strict=True)
     )
-    rows = similarity.max(axis=1)
-    return SegmentEvidence(segment_index, len(rows), float(rows.sum()), references, tuple(matches))
+    similarity_sum = float(similarity.max(axis=1).sum(dtype=np.float64))
+    return SegmentEvidence(segment_index, len(similarity), similarity_sum, references, tuple(matches))
 
 
-def join(evidence: Iterable[SegmentEvidence]) -> PairEvidence:
+def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, reference_frames: int = 0) -> PairEvidence:
     """Evidence of a pair of assets from that of its query segments, in whatever order they were compared.
 
-    Of two with one segment index the later one replaces the earlier. The chamfer of the reference takes, for each
-    reference segment, the query segment that shows it best: a lower bound where a copy crosses a query border.
+    Of two with one segment index the later one replaces the earlier. `query_frames` and `reference_frames` are all
+    frames that are known of the assets: what was never compared counts as unlike, or a tail of two frames that shows
+    the same end card would speak for a whole video. The score is
+
+        max(max over intervals m of d(s_m, n_m), CHAMFER_WEIGHT * max over directions of d(chamfer, T))
+
+    with d(s, n) = s n / (n + PRIOR (1 - s)), s_m the mean similarity along the interval, n_m its seconds on the side
+    where it is shorter, and T the frames of the direction. It does not change with what surrounds the copy on either
+    side, unlike chamfer similarity, which stands in where nothing aligns.
+
+    The chamfer of the reference takes, for each reference segment, the query segment that shows it best: a lower
+    bound where a copy crosses a query border.
     """
     latest = {one.segment_index: one for one in evidence}
     if not latest:
         raise ValueError("there is no evidence to join")
     segments = [latest[index] for index in sorted(latest)]
-    forward = sum(one.similarity_sum for one in segments) / sum(one.frame_count for one in segments)
+    query_frames = max(query_frames, sum(one.frame_count for one in segments))
+    forward = sum(one.similarity_sum for one in segments) / query_frames
     shown: dict[int, ReferenceEvidence] = {}
     for one in segments:
         for reference in one.references:
-            best = shown.get(reference.segment_index)
-            if best is None or _mean(reference) > _mean(best):
+            best = shown.setdefault(reference.segment_index, reference)
+            if _rank(reference) > _rank(best):
                 shown[reference.segment_index] = reference
-    backward = sum(one.similarity_sum for one in shown.values()) / sum(one.frame_count for one in shown.values())
-    intervals = merge([match for one in segments for match in one.matches])
+    reference_frames = max(reference_frames, sum(one.frame_count for one in shown.values()))
+    backward = sum(shown[index].similarity_sum for index in sorted(shown)) / reference_frames
+    intervals = [
+        match
+        for match in merge([match for one in segments for match in one.matches])
+        if match.query_end_s - match.query_start_s >= SHORTEST_COPY_S
+    ]
+    best_interval = max((_discounted(match) for match in intervals), default=-1.0)
+    reported = tuple(match for match in intervals if _discounted(match) >= REPORTED_SHARE * best_interval)
+    chamfer = max(discount(forward, query_frames), discount(backward, reference_frames))
     return PairEvidence(
-        score=max(forward, backward),
+        score=max(best_interval, CHAMFER_WEIGHT * chamfer),
         chamfer_query_to_reference=forward,
         chamfer_reference_to_query=backward,
-        intervals=tuple(intervals),
-        query_coverage_s=_covered([(match.query_start_s, match.query_end_s) for match in intervals]),
-        reference_coverage_s=_covered([(match.reference_start_s, match.reference_end_s) for match in intervals]),
+        intervals=reported,
+        query_coverage_s=_covered([(match.query_start_s, match.query_end_s) for match in reported]),
+        reference_coverage_s=_covered([(match.reference_start_s, match.reference_end_s) for match in reported]),
     )
 
 
-def _mean(reference: ReferenceEvidence) -> float:
-    return reference.similarity_sum / reference.frame_count
+def _discounted(match: Match) -> float:
+    shorter_s = min(match.query_end_s - match.query_start_s, match.reference_end_s - match.reference_start_s)
+    return discount(match.score, shorter_s)
+
+
+def discount(similarity: float, length: float) -> float:
+    """What a mean similarity counts for over that many seconds or frames."""
+    return similarity * length / (length + PRIOR * max(0.0, 1 - similarity))
+
+
+def _rank(reference: ReferenceEvidence) -> tuple[float, int]:
+    # A reference segment may have been stored again between two comparisons, with other frames.
+    return reference.similarity_sum / reference.frame_count, reference.frame_count
 
 
 def _covered(spans: list[tuple[float, float]]) -> float:

@@ -7,43 +7,31 @@ What still can go wrong in C (crashes, endless loops, memory) is why services.in
 
 import math
 import os
-import struct
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from types import SimpleNamespace
-from typing import BinaryIO, NoReturn, cast
+from typing import BinaryIO, NoReturn
 
 import av
-import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import SideDataContainer
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from tca_model.types import Frame, Image
+from tca_model.errors import DecodeError
+from tca_model.picture import PictureConverter
+from tca_model.types import Frame
 
 # Demuxer names of libavformat 62; a demuxer passes when any of its own names is here ("matroska,webm", "mov,mp4,...").
 DEMUXERS = "mov,matroska,webm,avi,flv,ogg,mpegts,gif"
 # Each read crosses from C to Python; PyAV's own 32 KiB make eight times as many crossings.
 READ_BYTES = 256 * 1024
-# Bicubic in swscale widens its kernel when it shrinks, so it anti-aliases (measured on a one-pixel checkerboard,
-# 1920x1080 to 224x224: deviation 0.1 of 255; area 0.9; fast bilinear 43) and it is what image models are trained with.
-# Full chroma keeps colour from being halved once more in the small picture.
-SHRINK = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-# The matrices that swscale knows. It refuses the others (YCgCo, reserved), where colours a little off would do.
-COLORSPACES = {0, 1, 2, 4, 5, 6, 7, 9}
 # Times that go back further than reordering explains start a new count: recordings glued together restart at zero.
 MAX_STEP_BACK_S = 1
 # A still may rest on screen for minutes (slides, surveillance); a jump of hours is a damaged timestamp.
 MAX_GAP_S = 3600
 FALLBACK_FRAME_S = Fraction(1, 25)  # where neither the frame nor the stream tells
-
-
-class DecodeError(Exception):
-    """Why a file gives no frames, or no more of them, in words for the person who uploaded it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +94,21 @@ class FrameClock:
 
 
 def sample_frames(
-    file: BinaryIO, *, every_s: float = 1.0, size: tuple[int, int] | None = None, limits: DecodeLimits = DecodeLimits()
+    file: BinaryIO,
+    *,
+    every_s: float = 1.0,
+    size: tuple[int, int] | None = None,
+    remove_bars: bool = False,
+    limits: DecodeLimits = DecodeLimits(),
 ) -> Generator[Frame, None, float]:
     """Frames about every `every_s` seconds, upright, RGB; the generator's return value is the duration in seconds.
 
     The first frame is at 0.0; after it, for each grid point k * every_s, the first decoded frame at or after it, with
     its own time (pts * time_base from the first frame), so a pause longer than `every_s` gives one frame, not several.
     `size` is (width, height), to which the picture is squashed whatever its shape; None keeps the stored size, in which
-    pixels need not be square. Damaged packets are passed over. Raises DecodeError when there is no frame at all, or
-    when a limit is met, then possibly after some frames; OSError of the file itself passes through.
+    pixels need not be square. `remove_bars` takes black bars off first. Damaged packets are passed over. Raises
+    DecodeError when there is no frame at all, or when a limit is met, then possibly after some frames; OSError of the
+    file itself passes through.
     """
     if not (math.isfinite(every_s) and every_s > 0 and min(size or (1, 1)) > 0):
         raise ValueError(f"every_s and size must be positive, got {every_s} and {size}")
@@ -125,7 +119,7 @@ def sample_frames(
         rate = stream.average_rate
         frame_s = 1 / rate if rate and 1 <= rate <= 240 else FALLBACK_FRAME_S
         clock = FrameClock(stream.time_base or frame_s, frame_s)
-        rescale = VideoReformatter()
+        to_picture = PictureConverter(size, remove_bars=remove_bars)
         sampled = 0
         for frame in _decode(container, stream, clock):
             now_s = clock.tick(frame.pts if _stores_pts(container) else frame.dts, frame.duration)
@@ -138,7 +132,7 @@ def sample_frames(
             _check_pixels(frame.width, frame.height, limits)
             sampled += 1
             clock.due_s = (now_s // grid_s + 1) * grid_s
-            yield Frame(float(now_s), _upright_rgb(frame, size, rescale))
+            yield Frame(float(now_s), to_picture.convert(frame))
         return float(clock.end_s)
 
 
@@ -230,31 +224,3 @@ def _stores_pts(container: InputContainer) -> bool:
 def _check_pixels(width: int, height: int, limits: DecodeLimits) -> None:
     if width * height > limits.max_pixels:
         raise DecodeError(f"{width}x{height} pixels exceed the limit of {limits.max_pixels} pixels")
-
-
-def _upright_rgb(frame: VideoFrame, size: tuple[int, int] | None, rescale: VideoReformatter) -> Image:
-    """(H, W, 3), turned and mirrored as the display matrix says; scaled first, because turning a small one is cheap."""
-    if frame.colorspace not in COLORSPACES:
-        frame.colorspace = 2  # unspecified
-    a, b, _, c, d = _display_matrix(frame)
-    turned = abs(b) + abs(c) > abs(a) + abs(d)  # browsers, too, know quarter turns only
-    width, height = (size[::-1] if turned else size) if size else (frame.width, frame.height)
-    try:
-        image = rescale.reformat(frame, width, height, "rgb24", interpolation=SHRINK, threads=1).to_ndarray()
-    except av.error.FFmpegError as error:
-        raise DecodeError(f"its pixels cannot be converted to RGB ({error.strerror})") from error
-    # The matrix sends a stored point (x, y) to (a x + c y, b x + d y), y downwards.
-    if turned:
-        image, a, d = image.swapaxes(0, 1), c, b
-    image = image[:: 1 if d > 0 else -1, :: 1 if a > 0 else -1]
-    return np.ascontiguousarray(image, dtype=np.uint8)
-
-
-def _display_matrix(frame: VideoFrame) -> tuple[int, ...]:
-    """The upper two rows of the matrix that browsers apply: (a, b, _, c, d)."""
-    try:
-        matrix = cast(SideDataContainer, frame.side_data).get("DISPLAYMATRIX")
-    except ValueError:  # PyAV does not know every type that FFmpeg writes, and one unknown hides them all
-        quarters = round(frame.rotation / 90) % 4  # counterclockwise
-        return ((1, 0, 0, 0, 1), (0, -1, 0, 1, 0), (-1, 0, 0, 0, -1), (0, 1, 0, -1, 0))[quarters]
-    return (1, 0, 0, 0, 1) if matrix is None else struct.unpack_from("=5i", matrix)

@@ -1,5 +1,8 @@
 """Where the commands write: results to standard output, everything else to standard error."""
 
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -10,6 +13,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+T = TypeVar("T")
 
 console = Console()
 error_console = Console(stderr=True)
@@ -29,3 +34,12 @@ def progress_bar() -> Progress:
         console=error_console,
         transient=False,
     )
+
+
+def track(items: Sequence[T], description: str) -> Iterator[T]:
+    """The items, with a progress bar that moves on as they are done."""
+    with progress_bar() as progress:
+        task = progress.add_task(description, total=len(items), rate="")
+        for item in items:
+            yield item
+            progress.advance(task)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from services.cli.console import console, progress_bar
+from services.cli.console import console, track
 from services.cli.files import VideoFile, find_videos
-from services.cli.results import PairRow, intervals_text, print_problems
+from services.cli.results import PairRow, folding_table, intervals_text, print_problems
 from services.cli.scan import Scan
 from services.contracts.errors import UsageError
 from services.contracts.events import CopiedInterval
@@ -80,9 +79,8 @@ def _made(work: Path) -> tuple[list[Path], list[Path]]:
     """Originals and unrelated clips, made from seeds."""
     paths = [work / f"original-{n + 1}.mp4" for n in range(ORIGINALS)]
     paths += [work / f"unrelated-{n + 1}.mp4" for n in range(UNRELATED)]
-    with progress_bar() as progress:
-        for seed, path in enumerate(progress.track(paths, description="making clips")):
-            write_clip(path, seed, duration_s=CLIP_S)
+    for seed, path in enumerate(track(paths, "making clips")):
+        write_clip(path, seed, duration_s=CLIP_S)
     return paths[:ORIGINALS], paths[ORIGINALS:]
 
 
@@ -97,26 +95,23 @@ def _real(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _copies(originals: Sequence[Path], host: Path, work: Path) -> Iterator[Copy]:
-    with progress_bar() as progress:
-        for number, edit in enumerate(progress.track(SHOWN_EDITS, description="editing copies")):
-            original = originals[number % len(originals)]
-            path = work / f"copy-{edit}.mp4"
-            other = host if EDITS[edit].needs_other else None
-            yield Copy(
-                path, edit, original, apply_edit(edit, original, path, seed=number, other=other, within_s=EDITED_S)
-            )
+    for number, edit in enumerate(track(SHOWN_EDITS, "editing copies")):
+        original = originals[number % len(originals)]
+        path = work / f"copy-{edit}.mp4"
+        other = host if EDITS[edit].needs_other else None
+        truth = apply_edit(edit, original, path, seed=number, other=other, within_s=EDITED_S)
+        yield Copy(path, edit, original, truth)
 
 
 def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[PairRow]) -> tuple[int, int]:
     """Show each copy with what was found of it; returns how many were missed, and how many alerts are false."""
     expected = {(str(copy.path), str(copy.original)) for copy in copies}
     found = {(row.query, row.reference): row for row in rows}
-    table = Table("copy", "edit", "alert", "score", "found (copy = original)", "true", title="Alerts against the truth")
+    table = folding_table("Alerts against the truth", "copy", "alert", "score", "found (copy = original)", "true")
     for copy in copies:
         row = found.get((str(copy.path), str(copy.original)))
         table.add_row(
             copy.path.name,
-            EDITS[copy.edit].summary,
             copy.original.name if row else "[red]missed[/red]",
             f"{row.score:.3f}" if row else "",
             intervals_text(row.intervals) if row else "",
@@ -126,7 +121,11 @@ def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[Pai
     for query, reference in false:
         row = found[query, reference]
         table.add_row(
-            Path(query).name, "", f"[red]{Path(reference).name}: false[/red]", f"{row.score:.3f}", "", "no copy"
+            Path(query).name,
+            f"[red]{Path(reference).name}[/red]",
+            f"{row.score:.3f}",
+            intervals_text(row.intervals),
+            "[red]no copy[/red]",
         )
     console.print(table)
     missed = len(expected - found.keys())

@@ -64,4 +64,4 @@ def fit(
         raise UsageError(str(error)) from error
     folder = output or SHIPPED / name
     save_bundle(bundle, folder)
-    error_console.print(f"wrote {folder}, model version {bundle.model_version}", highlight=False)
+    error_console.print(f"wrote {folder}, model version {bundle.model_version}", highlight=False, soft_wrap=True)

@@ -118,7 +118,7 @@ def open_output(path: Path | None) -> Iterator[Callable[[Sequence[PairRow]], Non
 def print_results(rows: Sequence[PairRow], problems: Sequence[Problem]) -> None:
     """Show the pairs, best first, and what could not be compared."""
     if rows:
-        table = _table("Copies", "query", "reference", "score", "copied intervals (query = reference)")
+        table = folding_table("Copies", "query", "reference", "score", "copied (query = reference)")
         for row in rows[:SHOWN_PAIRS]:
             table.add_row(row.query, row.reference, f"{row.score:.3f}", intervals_text(row.intervals))
         console.print(table)
@@ -130,13 +130,13 @@ def print_results(rows: Sequence[PairRow], problems: Sequence[Problem]) -> None:
 
 def print_problems(problems: Sequence[Problem]) -> None:
     """Show what could not be compared, and why."""
-    table = _table("Not compared", "file", "reason")
+    table = folding_table("Not compared", "file", "reason")
     for problem in problems:
         table.add_row(problem.path, problem.reason, style="red" if problem.failed else None)
     console.print(table)
 
 
-def _table(title: str, *headers: str) -> Table:
+def folding_table(title: str, *headers: str) -> Table:
     """A table that folds what does not fit: a shortened path is no path."""
     return Table(*(Column(header, overflow="fold") for header in headers), title=title)
 
@@ -150,7 +150,7 @@ def intervals_text(intervals: Sequence[CopiedInterval]) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any."""
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+    """Minutes and whole seconds, with hours where there are any: frames are a second apart."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

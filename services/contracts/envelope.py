@@ -8,6 +8,9 @@ from services.contracts.errors import InvalidMessage
 from services.contracts.events import EVENT_TYPES, Event, now
 from services.contracts.ports import Message, Record
 
+# Beyond that many wrong fields a message is not mended by naming them; the reason travels in a header.
+MAX_REASON_CHARACTERS = 1000
+
 _TYPE_OF = {kind: name for name, kind in EVENT_TYPES.items()}
 
 
@@ -37,7 +40,8 @@ def to_event(message: Message) -> Event:
         return kind.model_validate_json(message.value)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors())
-        raise InvalidMessage(f"not a valid {kind.__name__}: {wrong}", stage="parse") from error
+        reason = f"not a valid {kind.__name__}: {wrong}"[:MAX_REASON_CHARACTERS]
+        raise InvalidMessage(reason, stage="parse") from error
 
 
 def dead_letter(record: Record, error: InvalidMessage) -> Message:

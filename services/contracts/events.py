@@ -19,9 +19,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, mod
 Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
 Similarity: TypeAlias = Annotated[float, Field(ge=-1.001, le=1.001)]  # rounding of unit vectors in float32
-Count: TypeAlias = Annotated[int, Field(ge=0)]
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]  # an index stores them in 64 bits, with room to add
+# A wider range would not survive the way through seconds since the epoch and another time zone.
+Moment: TypeAlias = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))
+]
 
 MAX_UPLOADED_SEGMENT_S = 120.0  # an event that names one segment file of a longer upload
+# Alignment takes memory for every second between the frames of an asset: a clock time as start would take all.
+MAX_START_S = 7 * 24 * 3600.0
 
 
 class Role(StrEnum):
@@ -56,10 +62,10 @@ class SegmentUploaded(AssetEvent):
     uri: Annotated[str, Field(min_length=1, max_length=4096)]
     role: Role = Role.UPLOAD
     segment_index: Count | None = None
-    start_s: Seconds | None = None
+    start_s: Annotated[float, Field(ge=0, le=MAX_START_S)] | None = None
     duration_s: Annotated[float, Field(gt=0, le=MAX_UPLOADED_SEGMENT_S)] | None = None
     last_segment: bool = False
-    uploaded_at: AwareDatetime
+    uploaded_at: Moment
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -100,8 +106,8 @@ class SegmentEncoded(AssetEvent):
     frame_count: Count
     index_timestamp: int | None = None  # None (a re-announced segment): search at strong consistency
     model_version: str
-    uploaded_at: AwareDatetime
-    encoded_at: AwareDatetime
+    uploaded_at: Moment
+    encoded_at: Moment
 
 
 class AssetEnded(AssetEvent):
@@ -117,7 +123,7 @@ class Side(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     asset_id: Identifier
-    uploaded_at: AwareDatetime
+    uploaded_at: Moment
 
 
 class PairSimilarity(BaseModel):
@@ -155,8 +161,8 @@ class DuplicateAlert(Event):
     intervals: tuple[CopiedInterval, ...]
     query_coverage: Annotated[float, Field(ge=0, le=1)]
     reference_coverage: Annotated[float, Field(ge=0, le=1)]
-    first_detected_at: AwareDatetime
-    detected_at: AwareDatetime
+    first_detected_at: Moment
+    detected_at: Moment
     latency_s: float
 
     @property
@@ -173,7 +179,7 @@ class AssetVerdict(AssetEvent):
     segments_described: Count
     segments_undecidable: Count
     segments_failed: Count
-    decided_at: AwareDatetime
+    decided_at: Moment
 
 
 EVENT_TYPES: dict[str, type[Event]] = {

@@ -5,7 +5,7 @@ Run as `python -m services.ingest.decode_child FD`; the parent holds a DecoderPr
 Files come from strangers and FFmpeg is a million lines of C, so this process is expendable and, should a file take it
 over, poor: no environment, no writable files, little memory, and JSON with raw bytes as its only way to speak.
 
-    parent -> child   one JSON object with the file's descriptor attached: every_s, size, limits
+    parent -> child   one JSON object with the file's descriptor attached: every_s, size, remove_bars, limits
     child -> parent   {"type": "ready"}, once; then for each job
                       {"type": "frames", "timestamps_s": [...], "shape": [n, H, W, 3]} and the pixels, any number, then
                       {"type": "done", "duration_s": ...} or {"type": "failed", "reason": ...}
@@ -31,8 +31,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import services
+from tca_model.errors import DecodeError
 from tca_model.types import Frame
-from tca_model.video import DecodeError, DecodeLimits, sample_frames
+from tca_model.video import DecodeLimits, sample_frames
 
 PREFIX = struct.Struct("!II")
 CHUNK_FRAMES = 16  # 2.4 MB at 224x224: large enough to amortise a message, small enough to be early
@@ -62,7 +63,13 @@ def _serve(channel: socket.socket, job: dict[str, Any], descriptor: int) -> None
     _cap(limits)
     try:
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            frames = sample_frames(file, every_s=job["every_s"], size=tuple(job["size"]), limits=limits)
+            frames = sample_frames(
+                file,
+                every_s=job["every_s"],
+                size=tuple(job["size"]),
+                remove_bars=job["remove_bars"],
+                limits=limits,
+            )
             duration_s = _send_frames(channel, frames)
         _send(channel, {"type": "done", "duration_s": duration_s})
     except DecodeError as error:

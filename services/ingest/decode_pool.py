@@ -10,7 +10,7 @@ import math
 import selectors
 import signal
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeAlias
 
@@ -68,7 +68,14 @@ class DecodePool:
     """
 
     def __init__(
-        self, *, workers: int, size: tuple[int, int], every_s: float, limits: DecodeLimits, deadline_s: float
+        self,
+        *,
+        workers: int,
+        size: tuple[int, int],
+        every_s: float,
+        limits: DecodeLimits,
+        deadline_s: float,
+        remove_bars: bool = False,
     ) -> None:
         if workers < 1 or deadline_s <= 0:
             raise ValueError(f"workers and deadline_s must be positive, got {workers} and {deadline_s}")
@@ -76,7 +83,7 @@ class DecodePool:
         self._limits = limits
         self._deadline_s = deadline_s
         self._picture = (size[1], size[0], 3)
-        self._message = json.dumps({"every_s": every_s, "size": size, "limits": asdict(limits)}).encode()
+        self._task = {"every_s": every_s, "size": size, "remove_bars": remove_bars}
         self._idle: list[DecoderProcess] = []
         self._busy: list[DecoderProcess] = []
         self._selector = selectors.DefaultSelector()
@@ -94,13 +101,18 @@ class DecodePool:
         """How many more jobs `submit` takes now."""
         return self._workers - len(self._busy)
 
-    def submit(self, job: str, file: BinaryIO) -> None:
-        """Starts a job; the file must have a descriptor, and is closed here. Raises RuntimeError when none is free."""
+    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float = math.inf) -> None:
+        """Starts a job; the file must have a descriptor, and is closed here. Raises RuntimeError when none is free.
+
+        `max_duration_s` is this file's own limit, where it is below that of the pool.
+        """
         if self.free == 0:
             raise RuntimeError(f"all {self._workers} decoders are busy")
+        limits = replace(self._limits, max_duration_s=min(max_duration_s, self._limits.max_duration_s))
+        message = json.dumps({**self._task, "limits": asdict(limits)}).encode()
         with file:
             child = self._idle.pop() if self._idle else self._start()
-            while not child.take(job, self._message, file):
+            while not child.take(job, message, file):
                 status = child.reap(EXIT_GRACE_S)
                 if not child.ready:
                     raise RuntimeError(f"the decoder process cannot start (exit status {status})")
@@ -155,11 +167,13 @@ class DecodePool:
                 if child.frames > self._limits.max_sampled_frames or not _ascends_from(child.latest_s, times_s):
                     raise ValueError("too many frames, or times that go back")
                 child.latest_s = float(times_s[-1])
+                if child.latest_s > self._limits.max_duration_s:
+                    raise ValueError("a time beyond the limit")
                 return FramesDecoded(job, times_s, images)
             case "done":
                 duration_s = float(header["duration_s"])
-                if not (math.isfinite(duration_s) and duration_s >= 0):
-                    raise ValueError("no duration")
+                if not (math.isfinite(duration_s) and duration_s >= child.latest_s and child.frames):
+                    raise ValueError("no frames, or a duration that does not hold them")
                 self._release(child)
                 return DecodeFinished(job, duration_s)
             case "failed":

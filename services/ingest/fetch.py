@@ -30,11 +30,9 @@ def fetch(uri: str, *, max_bytes: int) -> Media:
     """
     path = _local_path(uri)
     try:
-        # Without O_NONBLOCK a named pipe would hang the worker before it is seen to be one.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open(path, "rb", opener=_at_once)  # noqa: SIM115 - handed on, to the decoder
     except OSError as error:
         raise InvalidMessage(f"cannot open {path}: {error.strerror}", stage=STAGE) from error
-    file = os.fdopen(descriptor, "rb")
     try:
         return Media(file, _stamp(file, uri, max_bytes))
     except OSError as error:
@@ -45,13 +43,24 @@ def fetch(uri: str, *, max_bytes: int) -> Media:
         raise
 
 
+def _at_once(path: str, flags: int) -> int:
+    # Without O_NONBLOCK a named pipe would hang the worker before it is seen to be one.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _local_path(uri: str) -> Path:
-    if "://" not in uri:
-        return Path(uri)
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        raise InvalidMessage(f"cannot fetch {uri}: only local files (a path, or file:///path)", stage=STAGE)
-    return Path(unquote(parts.path))
+    path = uri
+    if "://" in uri:
+        try:
+            parts = urlsplit(uri)
+        except ValueError as error:
+            raise InvalidMessage(f"not a URI: {uri} ({error})", stage=STAGE) from error
+        if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+            raise InvalidMessage(f"cannot fetch {uri}: only local files (a path, or file:///path)", stage=STAGE)
+        path = unquote(parts.path)
+    if "\0" in path:
+        raise InvalidMessage("a path has no null bytes", stage=STAGE)
+    return Path(path)
 
 
 def _stamp(file: BinaryIO, uri: str, max_bytes: int) -> str:

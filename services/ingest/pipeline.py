@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from services.contracts import topics
 from services.contracts.envelope import dead_letter, to_event, to_message
 from services.contracts.errors import InvalidMessage
-from services.contracts.events import Event, SegmentUploaded, UploadEnded
+from services.contracts.events import MAX_UPLOADED_SEGMENT_S, Event, SegmentUploaded, UploadEnded
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record, SegmentRow
 from services.ingest.announce import asset_ended, segment_encoded, segment_failed
 from services.ingest.cut import Cut, Cutter
@@ -84,10 +84,11 @@ class IngestPipeline:
         self._segment_s = segment_s
         self._max_bytes = max_bytes
         self._jobs: dict[str, _Job] = {}
+        self._waiting: list[Record] = []  # each has a decoder kept free for it
 
     @property
     def has_room(self) -> bool:
-        return self._pool.free > 0
+        return self._pool.free > len(self._waiting)
 
     @property
     def is_idle(self) -> bool:
@@ -104,6 +105,9 @@ class IngestPipeline:
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
             return Outcome(record, (dead_letter(record, error),), done=True)
+        if any(_replaces(event, job.upload) for job in self._jobs.values()):
+            self._waiting.append(record)
+            return Outcome(record, (), done=False)
         try:
             media = fetch(event.uri, max_bytes=self._max_bytes)
         except InvalidMessage as error:
@@ -115,7 +119,7 @@ class IngestPipeline:
             return _outcome(record, self._announce(event, rows, None, ended=True), done=True)
         job = f"{record.message.topic}/{record.partition}/{record.offset}"
         self._jobs[job] = _Job(record, event, stamp, self._cutter(event))
-        self._pool.submit(job, media.file)
+        self._pool.submit(job, media.file, max_duration_s=math.inf if event.is_whole_file else MAX_UPLOADED_SEGMENT_S)
         return Outcome(record, (), done=False)
 
     def advance(self, timeout_s: float) -> list[Outcome]:
@@ -136,7 +140,12 @@ class IngestPipeline:
                 job = self._jobs.pop(event.job)
                 error = InvalidMessage(event.reason, stage="decode")
                 failed.append(self._failed(job.record, job.upload, error, segment_count=job.cutter.segment_count))
-        return self._stored(finished) + failed
+        return self._stored(finished) + failed + self._resumed()
+
+    def _resumed(self) -> list[Outcome]:
+        """What waited begins, unless what it waits for is still in work."""
+        waiting, self._waiting = self._waiting, []
+        return [self.accept(record) for record in waiting]
 
     def _stored(self, finished: Sequence[_Finished]) -> list[Outcome]:
         """Store all these segments together, then announce each."""
@@ -183,6 +192,13 @@ class IngestPipeline:
                 events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=count))
         announced = _outcome(record, events, done=True)
         return Outcome(record, (dead_letter(record, error), *announced.messages), done=True)
+
+
+def _replaces(later: SegmentUploaded, earlier: SegmentUploaded) -> bool:
+    """Whether both write the same segments: side by side they would leave a mixture of the two."""
+    if later.key != earlier.key:
+        return False
+    return later.is_whole_file or earlier.is_whole_file or later.segment_index == earlier.segment_index
 
 
 def _outcome(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:

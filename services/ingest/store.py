@@ -31,8 +31,7 @@ class SegmentStore:
         if not rows:
             return []
         if any(row.stamp != stamp for row in rows):
-            if upload.is_whole_file:
-                self._remove(rows)
+            self._forget(rows, delete=upload.is_whole_file)
             return []
         if upload.is_whole_file and len(rows) != rows[-1].segment_count:
             return []  # an interrupted run
@@ -40,8 +39,10 @@ class SegmentStore:
             return self._move(rows, upload)
         return rows
 
-    def _remove(self, rows: Sequence[SegmentRow]) -> None:
-        self._index.delete(rows[0].tenant, rows[0].asset_id)
+    def _forget(self, rows: Sequence[SegmentRow], *, delete: bool) -> None:
+        """Before other content is stored: after a crash in between, a cache would go on showing the old."""
+        if delete:
+            self._index.delete(rows[0].tenant, rows[0].asset_id)
         self._cache.discard([row.key for row in rows])
 
     def _move(self, rows: Sequence[SegmentRow], upload: SegmentUploaded) -> list[SegmentRow]:
@@ -49,6 +50,5 @@ class SegmentStore:
         if len(segments) < len(rows):
             return []
         moved = [replace(segments[row.key], row=replace(row, role=upload.role)) for row in rows]
-        self._index.delete(upload.tenant, upload.asset_id)
         self.store(moved)
         return [segment.row for segment in moved]

@@ -1,7 +1,9 @@
 """From an asset's state to what is published: alerts that grow by revision, and the verdict that ends it."""
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from services.contracts.events import (
     AssetVerdict,
@@ -17,21 +19,38 @@ from tca_model.evidence import PairEvidence
 from tca_model.types import Match
 
 ID_DIGITS = 32  # 128 bits
+# Of similarities and of seconds. The same descriptors give others by 1e-4 when they come from a cache, in float16.
+NOISE = 1e-3
+
+
+class Extent(NamedTuple):
+    """What the index knows of an asset, which may still be arriving."""
+
+    uploaded_at: float  # of its first segment, seconds since the epoch
+    duration_s: float
 
 
 def alert_of(
-    state: AssetState, pair: Pair, joined: PairEvidence, *, other_duration_s: float, model_version: str, now: datetime
+    state: AssetState,
+    pair: Pair,
+    joined: PairEvidence,
+    *,
+    other: Extent | None,  # None: deleted meanwhile
+    model_version: str,
+    now: datetime,
 ) -> DuplicateAlert | None:
     """The alert to publish about a pair, or None when nothing changed that a user cares about."""
     before = pair.alert
     assert state.uploaded_at is not None  # there is evidence, so a segment came
+    assert state.newest_uploaded_at is not None
+    other = other or Extent(pair.other_uploaded_at, 0.0)
     mine = Side(asset_id=state.asset_id, uploaded_at=state.uploaded_at)
-    other = Side(asset_id=pair.other_id, uploaded_at=datetime.fromtimestamp(pair.other_uploaded_at, UTC))
-    flipped = _is_reference_side(state, pair, mine, other)
-    query, reference = (other, mine) if flipped else (mine, other)
+    theirs = Side(asset_id=pair.other_id, uploaded_at=datetime.fromtimestamp(other.uploaded_at, UTC))
+    flipped = _is_reference_side(state, pair, mine, theirs)
+    query, reference = (theirs, mine) if flipped else (mine, theirs)
     forward, backward = joined.chamfer_query_to_reference, joined.chamfer_reference_to_query
     mine_covered = _share(joined.query_coverage_s, state.known_s)
-    other_covered = _share(joined.reference_coverage_s, other_duration_s)
+    other_covered = _share(joined.reference_coverage_s, other.duration_s)
     alert = DuplicateAlert(
         tenant=state.tenant,
         alert_id=_id(state.tenant, state.asset_id, pair.other_id),
@@ -52,7 +71,7 @@ def alert_of(
         reference_coverage=mine_covered if flipped else other_covered,
         first_detected_at=before.first_detected_at if before else now,
         detected_at=now,
-        latency_s=(now - query.uploaded_at).total_seconds(),
+        latency_s=(now - max(state.newest_uploaded_at, theirs.uploaded_at)).total_seconds(),
     )
     return None if before and _says_the_same(before, alert) else alert
 
@@ -76,16 +95,28 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
     )
 
 
-def _is_reference_side(state: AssetState, pair: Pair, mine: Side, other: Side) -> bool:
+def _is_reference_side(state: AssetState, pair: Pair, mine: Side, theirs: Side) -> bool:
     """A reference is always the reference side; else the earlier upload is, ties by id."""
     if (state.role == Role.REFERENCE) != (pair.other_role == Role.REFERENCE):
         return state.role == Role.REFERENCE
-    return (mine.uploaded_at, mine.asset_id) < (other.uploaded_at, other.asset_id)
+    return (mine.uploaded_at, mine.asset_id) < (theirs.uploaded_at, theirs.asset_id)
 
 
 def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
-    volatile = {"revision", "detected_at", "latency_s"}
-    return before.model_dump(exclude=volatile) == after.model_dump(exclude=volatile)
+    """Whether all but the coverages is the same: they follow from the intervals, and fall while an upload goes on."""
+    stated = {"status", "query", "reference", "model_version"}
+    if before.model_dump(include=stated) != after.model_dump(include=stated):
+        return False
+    if len(before.intervals) != len(after.intervals):
+        return False
+    pairs = zip(_measured(before), _measured(after), strict=True)
+    return all(abs(one - other) <= NOISE for one, other in pairs)
+
+
+def _measured(alert: DuplicateAlert) -> Iterator[float]:
+    yield alert.score
+    for part in (alert.similarity, *alert.intervals):
+        yield from part.model_dump().values()
 
 
 def _interval(match: Match, *, flipped: bool) -> CopiedInterval:

@@ -21,7 +21,7 @@ from services.contracts.events import (
     now,
 )
 from services.contracts.ports import DescribedSegment, DescriptorCache, DescriptorIndex, Message, Record, SegmentKey
-from services.matcher.alert import alert_of, verdict_of
+from services.matcher.alert import Extent, alert_of, verdict_of
 from services.matcher.candidates import CandidateStage
 from services.matcher.rerank import Comparison, DescriptorReader, compare
 from services.matcher.state import AssetState
@@ -109,7 +109,7 @@ class MatchPipeline:
                 by_asset[event.tenant, event.asset_id][SegmentKey(event.tenant, event.segment_id)] = event
         compared: dict[SegmentKey, list[Comparison]] = {}
         for wanted in by_asset.values():
-            queries = list(self._read(wanted.keys()).values())  # one deleted meanwhile is not there
+            queries = _whole(wanted, self._read(wanted.keys()))  # one deleted or replaced meanwhile may not be there
             if not queries:
                 continue
             candidates = self._candidates(queries, after=_newest(wanted.values()))
@@ -126,7 +126,7 @@ class MatchPipeline:
             for other, evidence in joined.items()
             if state.pairs[other].alert or evidence.score >= self._alert_threshold
         }
-        durations = self._durations(state.tenant, due)
+        others = self._others(state.tenant, due)
         at = now()
         alerts: dict[str, DuplicateAlert] = {}
         for other, evidence in due.items():
@@ -134,7 +134,7 @@ class MatchPipeline:
                 state,
                 state.pairs[other],
                 evidence,
-                other_duration_s=durations.get(other, 0.0),
+                other=others.get(other),
                 model_version=self._index.model_version,
                 now=at,
             )
@@ -147,12 +147,13 @@ class MatchPipeline:
             state = replace(state, decided=True)
         return state, announced
 
-    def _durations(self, tenant: str, asset_ids: Iterable[str]) -> dict[str, float]:
+    def _others(self, tenant: str, asset_ids: Iterable[str]) -> dict[str, Extent]:
         wanted = list(asset_ids)
-        durations: dict[str, float] = defaultdict(float)
+        extents: dict[str, Extent] = {}
         for row in self._index.assets(tenant, wanted) if wanted else ():
-            durations[row.asset_id] = max(durations[row.asset_id], row.end_s)
-        return durations
+            known = extents.get(row.asset_id, Extent(row.uploaded_at, row.end_s))
+            extents[row.asset_id] = Extent(min(known.uploaded_at, row.uploaded_at), max(known.duration_s, row.end_s))
+        return extents
 
 
 def _newest(events: Iterable[SegmentEncoded]) -> int | None:

@@ -59,14 +59,18 @@ def compare(query: DescribedSegment, candidates: Iterable[DescribedSegment]) -> 
 
 
 def _compare_asset(query: DescribedSegment, segments: Sequence[DescribedSegment], similarity: np.ndarray) -> Comparison:
+    times_s = np.concatenate([segment.descriptor.timestamps_s for segment in segments])
+    indices = np.repeat(
+        [segment.row.segment_index for segment in segments], [len(segment.descriptor) for segment in segments]
+    )
+    # Uploaders say where a segment file starts, and may say that one starts before the one before it.
+    order = np.argsort(times_s, kind="stable")
     evidence = observe(
         query.row.segment_index,
-        similarity,
+        similarity[:, order],
         query.descriptor.timestamps_s,
-        np.concatenate([segment.descriptor.timestamps_s for segment in segments]),
-        np.repeat(
-            [segment.row.segment_index for segment in segments], [len(segment.descriptor) for segment in segments]
-        ),
+        times_s[order],
+        indices[order],
     )
     cosine = max(float(query.vector @ segment.vector) for segment in segments)
     return Comparison(segments[0].row, evidence, cosine)

@@ -20,8 +20,12 @@ class Pair:
     other_role: Role
     other_uploaded_at: float  # seconds since the epoch
     evidence: Mapping[int, SegmentEvidence]  # by query segment
-    segment_cosine: float
+    cosines: Mapping[int, float]  # of segment descriptors, by query segment
     alert: DuplicateAlert | None = None
+
+    @property
+    def segment_cosine(self) -> float:
+        return max(self.cosines.values())
 
     def joined(self) -> PairEvidence:
         return join(self.evidence.values())
@@ -32,7 +36,8 @@ class AssetState:
     tenant: str
     asset_id: str
     role: Role = Role.UPLOAD
-    uploaded_at: datetime | None = None  # unknown before the first segment
+    uploaded_at: datetime | None = None  # of the first of its segments; unknown before one came
+    newest_uploaded_at: datetime | None = None
     known_s: float = 0.0  # the end of the latest segment that came
     segments: Mapping[int, SegmentStatus] = field(default_factory=dict)
     pairs: Mapping[str, Pair] = field(default_factory=dict)
@@ -54,6 +59,7 @@ class AssetState:
         Comparisons below the floor are forgotten: they cannot lift a pair over the alert threshold.
         """
         pairs = {other: _without(pair, event.segment_index) for other, pair in self.pairs.items()}
+        pairs = {other: pair for other, pair in pairs.items() if pair.evidence or pair.alert}
         for comparison in comparisons:
             evidence, row = comparison.evidence, comparison.row
             if join([evidence]).score < evidence_floor:
@@ -62,15 +68,16 @@ class AssetState:
             pairs[row.asset_id] = Pair(
                 other_id=row.asset_id,
                 other_role=row.role,
-                other_uploaded_at=row.uploaded_at,
+                other_uploaded_at=min(row.uploaded_at, pair.other_uploaded_at if pair else row.uploaded_at),
                 evidence={**(pair.evidence if pair else {}), event.segment_index: evidence},
-                segment_cosine=max(comparison.segment_cosine, pair.segment_cosine if pair else -1.0),
+                cosines={**(pair.cosines if pair else {}), event.segment_index: comparison.segment_cosine},
                 alert=pair.alert if pair else None,
             )
         return replace(
             self,
             role=event.role,
-            uploaded_at=event.uploaded_at,
+            uploaded_at=min(event.uploaded_at, self.uploaded_at or event.uploaded_at),
+            newest_uploaded_at=max(event.uploaded_at, self.newest_uploaded_at or event.uploaded_at),
             known_s=max(self.known_s, event.end_s),
             segments={**self.segments, event.segment_index: event.status},
             pairs=pairs,
@@ -88,5 +95,6 @@ class AssetState:
 def _without(pair: Pair, segment_index: int) -> Pair:
     if segment_index not in pair.evidence:
         return pair
-    kept = {index: evidence for index, evidence in pair.evidence.items() if index != segment_index}
-    return replace(pair, evidence=kept)
+    evidence = {index: one for index, one in pair.evidence.items() if index != segment_index}
+    cosines = {index: one for index, one in pair.cosines.items() if index != segment_index}
+    return replace(pair, evidence=evidence, cosines=cosines)

@@ -11,7 +11,7 @@ from tca_model.types import FloatArray, Match
 def background(query_frames: int, reference_frames: int, seed: int = 0) -> FloatArray:
     """Similarities of unrelated whitened frames: about 0, some pairs alike by chance."""
     noise = np.random.default_rng(seed).normal(0.02, 0.1, size=(query_frames, reference_frames))
-    return np.clip(noise, -0.3, 0.3).astype(np.float32)
+    return np.clip(noise, -0.2, 0.2).astype(np.float32)
 
 
 def plant(
@@ -115,6 +115,14 @@ def test_shorter_than_three_frames_is_chance() -> None:
     assert align(similarity, seconds(32), seconds(60)) == []
     plant(similarity, 10, 3, 20, 1.0, 0.95)
     assert len(align(similarity, seconds(32), seconds(60))) == 1
+
+
+@pytest.mark.parametrize("start", [0, 30])
+def test_two_frames_count_where_a_segment_border_may_have_cut_them_off(start: int) -> None:
+    similarity = background(32, 60)
+    plant(similarity, start, 2, 20, 1.0, 0.95)
+    (match,) = align(similarity, seconds(32), seconds(60))
+    assert_near(match, (start, start + 2, 20, 22), within_s=1)
 
 
 def test_a_query_frame_is_explained_once() -> None:

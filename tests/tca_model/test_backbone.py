@@ -1,6 +1,7 @@
 import hashlib
 import os
 import pickle
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from urllib.error import URLError
@@ -123,7 +124,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
 
 
 def test_a_package_without_the_file_is_refused() -> None:
-    with pytest.raises(WeightsError, match="cannot read weights .*nowhere.pth"):
+    with pytest.raises(WeightsError, match=r"cannot read weights .*nowhere\.pth"):
         load_backbone(SMALL, LITE0.model_copy(update={"file": "nowhere.pth"}), {})
 
 
@@ -170,8 +171,9 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, write: object) 
     with pytest.raises(WeightsError, match="without running code"):
         load_backbone(SMALL, weights_file(path), {})
     assert not trace.exists()
-    torch.load(path, weights_only=False)  # the trap itself works
-    assert trace.is_dir()
+    with suppress(RuntimeError):  # a plain pickle is no file of torch's, which it finds out too late
+        torch.load(path, weights_only=False)
+    assert trace.is_dir()  # the trap itself works
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])

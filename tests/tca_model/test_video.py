@@ -18,8 +18,9 @@ import av
 import numpy as np
 import pytest
 
+from tca_model.errors import DecodeError
 from tca_model.types import Frame
-from tca_model.video import DecodeError, DecodeLimits, FrameClock, sample_frames
+from tca_model.video import DecodeLimits, FrameClock, sample_frames
 from tests.clips import corners_in, four_corners, steady, time_in, write_clip, write_sound
 
 BRIGHTNESS_TOLERANCE_S = 0.45

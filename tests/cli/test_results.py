@@ -1,0 +1,133 @@
+"""What a scan reports: one row a pair, problems, and the output file."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.backends.memory_index import MemoryIndex
+from services.cli.files import VideoFile
+from services.cli.results import PairRow, Results, clock, intervals_text, open_output
+from services.contracts.errors import UsageError
+from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert, PairSimilarity, Side
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+A, B, C = VideoFile("/clips/a.mp4"), VideoFile("/clips/b.mp4"), VideoFile("/clips/c.mp4")
+INTERVAL = CopiedInterval(query_start_s=0, query_end_s=10, reference_start_s=65, reference_end_s=75, score=0.9)
+EMPTY = MemoryIndex(model_version="v")
+
+
+def alert(
+    query: VideoFile, reference: VideoFile, score: float, *, finder: str = "q", revision: int = 1
+) -> DuplicateAlert:
+    similarity = PairSimilarity(
+        chamfer_query_to_reference=score, chamfer_reference_to_query=score, segment_cosine=score
+    )
+    return DuplicateAlert(
+        alert_id=f"{finder}-{query.asset_id}-{reference.asset_id}",
+        pair_id="-".join(sorted((query.asset_id, reference.asset_id))),
+        revision=revision,
+        status="final",
+        model_version="v",
+        query=Side(asset_id=query.asset_id, uploaded_at=NOW),
+        reference=Side(asset_id=reference.asset_id, uploaded_at=NOW),
+        score=score,
+        similarity=similarity,
+        intervals=(INTERVAL,),
+        query_coverage=1,
+        reference_coverage=0.5,
+        first_detected_at=NOW,
+        detected_at=NOW,
+        latency_s=0,
+    )
+
+
+def verdict(file: VideoFile, kind: str, reason: str | None = None) -> AssetVerdict:
+    return AssetVerdict.model_validate(
+        {
+            "asset_id": file.asset_id,
+            "verdict": kind,
+            "reason": reason,
+            "alert_ids": (),
+            "segments_described": 0,
+            "segments_undecidable": 0,
+            "segments_failed": 0,
+            "decided_at": NOW,
+        }
+    )
+
+
+def pairs(results: Results) -> list[tuple[str, str, float]]:
+    return [(row.query, row.reference, row.score) for row in results.rows(EMPTY, "default")]
+
+
+def test_the_last_revision_counts_and_pairs_come_best_first() -> None:
+    results = Results([A, B, C], None)
+    for one in (alert(B, A, 0.6), alert(C, A, 0.8), alert(B, A, 0.9, revision=2)):
+        results.add(one)
+    assert pairs(results) == [(B.given, A.given, 0.9), (C.given, A.given, 0.8)]
+
+
+def test_two_alerts_of_one_pair_are_one_row_of_the_higher_score() -> None:
+    results = Results([A, B], None)
+    results.add(alert(B, A, 0.7, finder="b"))
+    results.add(alert(B, A, 0.8, finder="a"))
+    assert pairs(results) == [(B.given, A.given, 0.8)]
+
+
+def test_with_references_only_their_pairs_are_rows() -> None:
+    results = Results([B, C], [A])
+    for one in (alert(B, A, 0.9), alert(C, B, 0.9)):
+        results.add(one)
+    assert pairs(results) == [(B.given, A.given, 0.9)]
+
+
+def test_files_that_failed_or_show_nothing_are_told_apart() -> None:
+    results = Results([A, B, C], None)
+    results.add(verdict(A, "failed", "the file is empty"))
+    results.add(verdict(B, "undecidable"))
+    results.add(verdict(C, "unique"))
+    assert [(one.path, one.failed) for one in results.problems] == [(A.given, True), (B.given, False)]
+    assert results.problems[0].reason == "the file is empty"
+
+
+def test_the_output_has_one_object_a_line_with_paths_as_given(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    with open_output(path) as write:
+        write([PairRow("q.mp4", "é.mp4", 0.5, (INTERVAL,)), PairRow("q.mp4", "b.mp4", 0.4, ())])
+    first, second = (json.loads(line) for line in path.read_text().splitlines())
+    assert first == {"query": "q.mp4", "reference": "é.mp4", "score": 0.5, "intervals": [INTERVAL.model_dump()]}
+    assert set(first["intervals"][0]) == {
+        "query_start_s",
+        "query_end_s",
+        "reference_start_s",
+        "reference_end_s",
+        "score",
+    }
+    assert second["intervals"] == []
+
+
+def test_an_output_survives_a_run_that_fails(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("earlier results\n")
+    with pytest.raises(RuntimeError, match="boom"), open_output(path):
+        raise RuntimeError("boom")
+    assert path.read_text() == "earlier results\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot write --output"), open_output(tmp_path / "none" / "out.jsonl"):
+        pytest.fail("the work must not begin")
+    with pytest.raises(UsageError, match="Is a directory"), open_output(tmp_path):
+        pytest.fail("the work must not begin")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (9.6, "0:10"), (61, "1:01"), (3725, "1:02:05")])
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_intervals_for_people() -> None:
+    assert intervals_text([INTERVAL, INTERVAL]) == "0:00-0:10 = 1:05-1:15\n0:00-0:10 = 1:05-1:15"

@@ -1,0 +1,249 @@
+"""Events survive their messages, and wrong messages are refused in words that name what is wrong."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from services.contracts.envelope import MAX_REASON_CHARACTERS, dead_letter, to_event, to_message
+from services.contracts.errors import InvalidMessage
+from services.contracts.events import (
+    EVENT_TYPES,
+    MAX_START_S,
+    AssetEnded,
+    AssetVerdict,
+    CopiedInterval,
+    DuplicateAlert,
+    Event,
+    PairSimilarity,
+    Role,
+    SegmentEncoded,
+    SegmentStatus,
+    SegmentUploaded,
+    Side,
+    UploadEnded,
+)
+from services.contracts.ports import Message, Record
+
+AT = datetime(2026, 7, 1, 12, 30, 0, 123456, tzinfo=UTC)
+UPLOADED = {"asset_id": "a", "uri": "/videos/a.mp4", "uploaded_at": AT.isoformat()}
+
+EVENTS: list[Event] = [
+    SegmentUploaded(asset_id="a", uri="file:///videos/ä%20b.mp4", uploaded_at=AT, metadata={"title": ["x", None, 1.5]}),
+    SegmentUploaded(
+        tenant="t",
+        asset_id="a-B_c.9",
+        uri="/a",
+        role=Role.PROBE,
+        segment_index=3,
+        start_s=96,
+        duration_s=32,
+        last_segment=True,
+        uploaded_at=AT,
+    ),
+    UploadEnded(asset_id="a", segment_count=4),
+    SegmentEncoded(
+        asset_id="a",
+        segment_id="a:1",
+        segment_index=1,
+        role=Role.REFERENCE,
+        start_s=32,
+        end_s=64,
+        status=SegmentStatus.DESCRIBED,
+        frame_count=32,
+        index_timestamp=2**60,
+        model_version="v1",
+        uploaded_at=AT,
+        encoded_at=AT,
+    ),
+    AssetEnded(asset_id="a", segment_count=0, duration_s=None, status="failed", reason="not a video"),
+    DuplicateAlert(
+        alert_id="1",
+        pair_id="2",
+        revision=1,
+        status="open",
+        model_version="v1",
+        query=Side(asset_id="a", uploaded_at=AT),
+        reference=Side(asset_id="b", uploaded_at=AT),
+        score=0.75,
+        similarity=PairSimilarity(chamfer_query_to_reference=0.7, chamfer_reference_to_query=-0.1, segment_cosine=0.25),
+        intervals=(
+            CopiedInterval(query_start_s=0, query_end_s=9.5, reference_start_s=3, reference_end_s=12.5, score=0.9),
+        ),
+        query_coverage=1,
+        reference_coverage=0.5,
+        first_detected_at=AT,
+        detected_at=AT,
+        latency_s=0.5,
+    ),
+    AssetVerdict(
+        asset_id="a",
+        verdict="copies",
+        alert_ids=("1", "2"),
+        segments_described=3,
+        segments_undecidable=1,
+        segments_failed=0,
+        decided_at=AT,
+    ),
+]
+
+
+def message(value: object, kind: str = "SegmentUploaded", **headers: str) -> Message:
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return Message("video-segments", "default/a", raw, {"ce_type": f"copydetect.{kind}.v1", **headers})
+
+
+def refusal(value: object, kind: str = "SegmentUploaded") -> str:
+    with pytest.raises(InvalidMessage) as refused:
+        to_event(message(value, kind))
+    assert refused.value.stage == "parse"
+    return refused.value.reason
+
+
+def test_every_kind_of_event_is_among_the_examples() -> None:
+    assert {type(event) for event in EVENTS} == set(EVENT_TYPES.values())
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_survives_its_message(event: Event) -> None:
+    sent = to_message("topic", event, source="copydetect/test")
+    assert to_event(sent) == event
+    assert (sent.topic, sent.key) == ("topic", event.key)
+    assert sent.headers["ce_type"] == f"copydetect.{type(event).__name__}.v1"
+    assert sent.headers["ce_source"] == "copydetect/test"
+    assert sent.headers["ce_specversion"] == "1.0"
+    assert datetime.fromisoformat(sent.headers["ce_time"]).tzinfo is not None
+    assert json.loads(sent.value)["schema_version"] == 1
+
+
+def test_keys_keep_an_asset_and_a_pair_in_order() -> None:
+    assert SegmentUploaded(tenant="t", asset_id="a", uri="/a", uploaded_at=AT).key == "t/a"
+    assert next(event for event in EVENTS if isinstance(event, DuplicateAlert)).key == "2"
+
+
+def test_two_messages_of_one_event_have_ids_of_their_own() -> None:
+    ids = {to_message("topic", EVENTS[0], source="s").headers["ce_id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+@given(
+    uri=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50), start_s=st.floats(0, MAX_START_S)
+)
+def test_texts_and_numbers_survive_exactly(uri: str, start_s: float) -> None:
+    event = SegmentUploaded(asset_id="a", uri=uri, segment_index=0, start_s=start_s, uploaded_at=AT)
+    assert to_event(to_message("topic", event, source="s")) == event
+
+
+def test_a_trace_goes_on_in_what_it_causes() -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    caused = to_message("topic", EVENTS[2], source="s", cause=message(UPLOADED, traceparent=trace))
+    assert caused.headers["traceparent"] == trace
+    assert "traceparent" not in to_message("topic", EVENTS[2], source="s", cause=message(UPLOADED)).headers
+
+
+@pytest.mark.parametrize("headers", [{}, {"ce_type": ""}, {"ce_type": "copydetect.SegmentUploaded.v2"}])
+def test_an_unknown_type_is_refused_with_the_known_ones(headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidMessage, match=r"ce_type is .* expected one of: copydetect\.SegmentUploaded\.v1"):
+        to_event(Message("t", "k", b"{}", headers))
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"asset_id": "a"} x'])
+def test_a_value_that_is_no_event_is_refused(value: bytes) -> None:
+    assert refusal(value).startswith("not a valid SegmentUploaded: ")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema_version", 2),
+        ("schema_version", "1"),
+        ("asset_id", 'a"b'),
+        ("asset_id", "a'b"),
+        ("asset_id", "a/b"),
+        ("asset_id", "a b"),
+        ("asset_id", "a:b"),
+        ("asset_id", "a\n"),
+        ("asset_id", "ä"),
+        ("asset_id", ""),
+        ("asset_id", "a" * 129),
+        ("asset_id", None),
+        ("tenant", "../other"),
+        ("uri", ""),
+        ("uri", "/" * 4097),
+        ("role", "owner"),
+        ("segment_index", -1),
+        ("segment_index", 2**31),
+        ("start_s", -0.5),
+        ("start_s", float("nan")),
+        ("start_s", float("inf")),
+        ("start_s", 1_780_000_000),
+        ("duration_s", 0),
+        ("duration_s", 121),
+        ("uploaded_at", "2026-07-01T12:30:00"),
+        ("uploaded_at", "yesterday"),
+        ("uploaded_at", "0001-01-01T00:00:00+14:00"),
+        ("uploaded_at", "9999-12-31T23:59:59-12:00"),
+        ("misspelt", 1),
+    ],
+)
+def test_a_wrong_field_is_named(field: str, value: object) -> None:
+    reason = refusal({"segment_index": 0, "start_s": 0, **UPLOADED, field: value})
+    assert reason.startswith(f"not a valid SegmentUploaded: {field}: ")
+    assert ";" not in reason, "and no other"
+
+
+@pytest.mark.parametrize("field", UPLOADED)
+def test_a_missing_field_is_named(field: str) -> None:
+    assert f"{field}: Field required" in refusal({key: value for key, value in UPLOADED.items() if key != field})
+
+
+def test_all_wrong_fields_are_named() -> None:
+    reason = refusal({**UPLOADED, "tenant": "", "role": "owner"})
+    assert "tenant: " in reason
+    assert "role: " in reason
+
+
+def test_the_reason_stays_short_whatever_was_sent() -> None:
+    assert len(refusal({**UPLOADED, **{f"unknown-{n}": n for n in range(10_000)}})) <= MAX_REASON_CHARACTERS
+
+
+@pytest.mark.parametrize("half", [{"segment_index": 0}, {"start_s": 0}])
+def test_a_segment_file_has_an_index_and_a_start(half: dict[str, int]) -> None:
+    assert "segment_index and start_s come together" in refusal({**UPLOADED, **half})
+
+
+def test_a_nested_field_is_named_with_its_path() -> None:
+    alert = next(event for event in EVENTS if isinstance(event, DuplicateAlert))
+    broken = json.loads(alert.model_dump_json())
+    broken["intervals"][0]["score"] = 7
+    assert "intervals.0.score: " in refusal(broken, "DuplicateAlert")
+
+
+def test_a_time_of_another_zone_is_the_same_time() -> None:
+    zoned = AT.astimezone(timezone(timedelta(hours=9)))
+    event = to_event(message({**UPLOADED, "uploaded_at": zoned.isoformat()}))
+    assert isinstance(event, SegmentUploaded)
+    assert event.uploaded_at == AT
+
+
+def test_an_event_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        EVENTS[0].tenant = "other"  # type: ignore[misc]
+
+
+def test_a_dead_letter_is_the_record_as_it_came_with_why_and_from_where() -> None:
+    original = message(b"\x00 not JSON", traceparent="00-1-2-01", own="kept")
+    letter = dead_letter(Record(original, partition=3, offset=41), InvalidMessage("why", stage="parse"))
+    assert letter.topic == "video-segments.dlq"
+    assert (letter.key, letter.value) == (original.key, original.value)
+    assert letter.headers == {
+        **original.headers,
+        "dlq_reason": "why",
+        "dlq_stage": "parse",
+        "dlq_topic": "video-segments",
+        "dlq_partition": "3",
+        "dlq_offset": "41",
+    }

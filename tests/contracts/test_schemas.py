@@ -1,0 +1,51 @@
+"""The published JSON Schemas are those of the events, and tell right from wrong as the events do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from services.cli.schemas import FOLDER, schema_files
+from services.contracts.events import EVENT_TYPES, Event
+from tests.contracts.test_events import EVENTS
+
+PUBLISHED = Path(__file__).parents[2] / FOLDER
+
+
+def schema_of(event: Event) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(schema_files()[f"{type(event).__name__}.json"])
+    return schema
+
+
+def test_the_published_files_are_current() -> None:
+    published = {path.name: path.read_text() for path in PUBLISHED.glob("*.json")}
+    assert published == schema_files(), "run `copydetect schemas`"
+
+
+def test_every_schema_is_one_and_is_named_after_its_type() -> None:
+    for name, kind in EVENT_TYPES.items():
+        schema = json.loads(schema_files()[f"{kind.__name__}.json"])
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["$id"] == name
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_fits_its_schema(event: Event) -> None:
+    jsonschema.validate(json.loads(event.model_dump_json()), schema_of(event))
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize("change", [{"tenant": "a/b"}, {"schema_version": 2}, {"misspelt": 1}])
+def test_a_broken_event_does_not_fit(event: Event, change: dict[str, object]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**json.loads(event.model_dump_json()), **change}, schema_of(event))
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_what_an_event_needs_its_schema_needs(event: Event) -> None:
+    whole = json.loads(event.model_dump_json())
+    for field in schema_of(event)["required"]:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({key: value for key, value in whole.items() if key != field}, schema_of(event))

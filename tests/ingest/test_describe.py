@@ -1,0 +1,145 @@
+"""Frames that show nothing are told from those that do; several files share a batch, and the model comes late."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.contracts.events import Role
+from services.contracts.ports import SegmentRow
+from services.ingest.describe import Describer, informative
+from tca_model.types import VideoDescriptor
+
+SIZE = 224
+Images = NDArray[np.uint8]
+
+
+def flat(colour: tuple[int, int, int], sigma: float = 0) -> Images:
+    noise = np.random.default_rng(1).normal(0, sigma, (SIZE, SIZE, 3))
+    return np.clip(np.array(colour) + noise, 0, 255).round().astype(np.uint8)
+
+
+def scene(brightest: int) -> Images:
+    """A gradient with an object in it, as bright as that."""
+    image = np.linspace(0, 0.7 * brightest, SIZE)[np.newaxis, :, np.newaxis].repeat(SIZE, axis=0).repeat(3, axis=2)
+    image[80:140, 80:140] = brightest
+    return image.astype(np.uint8)
+
+
+def text_on_black() -> Images:
+    image = np.zeros((SIZE, SIZE, 3), np.uint8)
+    for left in range(40, 180, 10):  # fourteen letters, 4 by 12
+        image[104:116, left : left + 4] = 235
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "shows"),
+    [
+        (flat((0, 0, 0)), False),
+        (flat((16, 16, 16)), False),
+        (flat((255, 255, 255)), False),
+        (flat((0, 0, 200)), False),
+        (flat((4, 4, 4), sigma=2), False),
+        (flat((120, 30, 200), sigma=2), False),
+        (scene(255), True),
+        (scene(40), True),
+        (255 - scene(255), True),
+        (text_on_black(), True),
+    ],
+    ids="black video-black white blue noisy-black noisy-purple scene dim-scene bright-scene text".split(),  # noqa: SIM905
+)
+def test_a_frame_is_informative_when_it_shows_something(image: Images, shows: bool) -> None:
+    assert informative(image[np.newaxis]).tolist() == [shows]
+
+
+def test_each_frame_is_judged_by_itself_and_none_is_changed() -> None:
+    images = np.stack([flat((0, 0, 0)), scene(200), flat((9, 9, 9))])
+    before = images.copy()
+    assert informative(images).tolist() == [False, True, False]
+    np.testing.assert_array_equal(images, before)
+
+
+def test_no_frames_are_no_answer() -> None:
+    assert informative(np.empty((0, 8, 8, 3), np.uint8)).shape == (0,)
+
+
+class Encoded(NamedTuple):
+    frames: np.ndarray
+    vector: np.ndarray
+
+
+class FakeExtractor:
+    """Describes a frame by the direction of its first pixel's colour; a segment is refined to its frames, reversed."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.segments: list[int] = []
+
+    def describe(self, images: Images) -> np.ndarray:
+        self.batches.append(len(images))
+        colours = images[:, 0, 0].astype(np.float32) + 1
+        return colours / np.linalg.norm(colours, axis=1, keepdims=True)
+
+    def encode(self, segments: list[np.ndarray]) -> list[Encoded]:
+        self.segments += map(len, segments)
+        return [Encoded(frames[::-1], frames[0]) for frames in segments]
+
+
+def tagged(*tags: int) -> Images:
+    images = np.zeros((len(tags), 4, 4, 3), np.uint8)
+    images[:, 0, 0, 0] = tags
+    return images
+
+
+def row(index: int, frames: int) -> SegmentRow:
+    return SegmentRow("default", "a", index, Role.UPLOAD, index, index + 1, frames, "s", "/a", 0)
+
+
+def descriptor(*tags: int) -> VideoDescriptor:
+    frames = FakeExtractor().describe(tagged(*tags)).reshape(-1, 3)
+    return VideoDescriptor(np.arange(len(tags), dtype=np.float64), frames)
+
+
+def test_chunks_of_several_files_share_a_batch() -> None:
+    extractor = FakeExtractor()
+    chunks = [tagged(1, 2, 3), tagged(), tagged(4), tagged(5, 6)]
+    described = Describer(lambda: extractor).frames(chunks)
+    assert extractor.batches == [6]
+    assert [len(frames) for frames in described] == [3, 0, 1, 2]
+    for frames, chunk in zip(described, chunks, strict=True):
+        np.testing.assert_array_equal(frames, FakeExtractor().describe(chunk))
+
+
+def test_segments_are_stored_as_the_encoder_refines_them() -> None:
+    [segment] = Describer(FakeExtractor).segments([row(0, 3)], [descriptor(1, 2, 3)])
+    np.testing.assert_array_equal(segment.descriptor.frames, descriptor(3, 2, 1).frames)
+    np.testing.assert_array_equal(segment.descriptor.timestamps_s, [0, 1, 2])
+    np.testing.assert_array_equal(segment.vector, descriptor(1).frames[0])
+
+
+def test_a_segment_without_frames_gets_a_zero_vector_and_shifts_no_other() -> None:
+    extractor = FakeExtractor()
+    rows = [row(0, 1), row(1, 0), row(2, 2)]
+    segments = Describer(lambda: extractor).segments(rows, [descriptor(1), descriptor(), descriptor(2, 3)])
+    assert extractor.segments == [1, 2], "the empty one is not encoded"
+    assert [segment.row for segment in segments] == rows
+    np.testing.assert_array_equal(segments[1].vector, np.zeros(3, np.float32))
+    np.testing.assert_array_equal(segments[2].vector, descriptor(2).frames[0])
+
+
+def test_the_extractor_is_loaded_once_and_not_before_a_frame_needs_it() -> None:
+    loaded: list[FakeExtractor] = []
+
+    def load() -> FakeExtractor:
+        loaded.append(FakeExtractor())
+        return loaded[-1]
+
+    describer = Describer(load)
+    assert describer.frames([]) == []
+    assert describer.segments([], []) == []
+    assert loaded == []
+    describer.frames([tagged(1)])
+    describer.segments([row(0, 1)], [descriptor(1)])
+    assert len(loaded) == 1

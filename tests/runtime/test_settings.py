@@ -1,0 +1,97 @@
+"""Settings come from the environment, once, checked, and from nowhere else."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.contracts.errors import UsageError
+from services.runtime.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[2]
+
+# Who may look at the environment, and why.
+READERS = {
+    "services/runtime/settings.py": "the one place where settings are read",
+    "services/ingest/decode_child.py": "builds the environment of a child, which gets nothing but its library path",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("COPYDETECT_"):
+            monkeypatch.delenv(name)
+
+
+def test_every_setting_has_a_default_that_is_valid() -> None:
+    settings = load_settings()
+    assert Settings.model_validate(settings.model_dump()) == settings
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPYDETECT_SEGMENT_S", "16")
+    monkeypatch.setenv("COPYDETECT_BUNDLE", "/models/mine")
+    monkeypatch.setenv("COPYDETECT_ALERT_THRESHOLD", "0.5")
+    settings = load_settings()
+    assert (settings.segment_s, settings.bundle, settings.alert_threshold) == (16, "/models/mine", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("COPYDETECT_SEGMENT_S", "3"),
+        ("COPYDETECT_SEGMENT_S", "nan"),
+        ("COPYDETECT_SEGMENT_S", "half a minute"),
+        ("COPYDETECT_DECODE_WORKERS", "0"),
+        ("COPYDETECT_ALERT_THRESHOLD", ""),
+        ("COPYDETECT_MAX_FILE_BYTES", "-1"),
+    ],
+)
+def test_a_wrong_value_is_the_operators_mistake_and_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=f"wrong settings: {name}: "):
+        load_settings()
+
+
+def test_all_wrong_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPYDETECT_SEGMENT_S", "0")
+    monkeypatch.setenv("COPYDETECT_DECODE_WORKERS", "none")
+    with pytest.raises(UsageError, match=r"COPYDETECT_SEGMENT_S: .*COPYDETECT_DECODE_WORKERS: "):
+        load_settings()
+
+
+def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Kubernetes gives every pod such variables for each Service of its namespace.
+    monkeypatch.setenv("COPYDETECT_INGEST_SERVICE_HOST", "10.0.0.1")
+    load_settings()
+
+
+def test_an_unknown_setting_in_code_is_refused() -> None:
+    with pytest.raises(ValidationError, match="misspelt"):
+        Settings(misspelt=1)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = load_settings()
+    with pytest.raises(ValidationError):
+        settings.segment_s = 8  # type: ignore[misc]
+
+
+def test_nobody_else_reads_the_environment() -> None:
+    reads = re.compile(r"\bos\.environ\b|\bgetenv\b|\bimport\b.*\benviron\b|\bBaseSettings\b")
+    found = {
+        str(path.relative_to(ROOT))
+        for package in ("services", "tca_model")
+        for path in (ROOT / package).rglob("*.py")
+        if reads.search(path.read_text())
+    }
+    assert found <= set(READERS), "read it in services/runtime/settings.py and pass it on"
