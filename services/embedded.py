@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SOURCE = "copydetect/embedded"
 STEP_S = 0.2  # how long a step waits for decoders: short enough for a progress bar, long enough not to spin
-ANYTHING = -1.0  # a threshold that every pair passes
+EVERY_PAIR = -1.0  # a threshold that every pair passes
 
 
 class Embedded:
@@ -46,15 +46,13 @@ class Embedded:
         settings: Settings,
         *,
         db: Path | None = None,
-        every_pair: bool = False,
-        exhaustive: bool = False,
-        finders: frozenset[Role] = frozenset(Role),
     ) -> None:
-        """`db`: where the index lasts, None for one that goes with this object; `every_pair`: thresholds off.
+        """`db`: where the index lasts, None for one that goes with this object.
 
         Raises UsageError when the database cannot be opened or holds descriptors of another model.
         """
         self._bundle = bundle
+        self._settings = settings
         self._bus = MemoryBus()
         frame = bundle.manifest.descriptor.frame
         with ExitStack() as opened:
@@ -82,22 +80,8 @@ class Embedded:
                 segment_s=settings.segment_s,
                 max_bytes=settings.max_file_bytes,
             )
-            threshold = settings.alert_threshold
-            if threshold is None:
-                threshold = bundle.manifest.calibration.alert_threshold
-            candidates: CandidateStage = NearestCandidates(self.index)
-            if exhaustive:
-                candidates = ExhaustiveCandidates(self.index)
-            match = MatchPipeline(
-                index=self.index,
-                cache=cache,
-                candidates=candidates,
-                alert_threshold=ANYTHING if every_pair else threshold,
-                evidence_floor=ANYTHING if every_pair else threshold * settings.evidence_share,
-                finders=finders,
-            )
             self._ingest = IngestWorker(self._bus, ingest)
-            self._match = MatchWorker(self._bus, match)
+            self._cache = cache
             self._opened = opened.pop_all()
 
     def publish(self, uploads: Iterable[SegmentUploaded]) -> None:
@@ -111,11 +95,32 @@ class Embedded:
         self.index.flush()
         yield from _news(announced)
 
-    def match(self) -> Iterator[Event]:
-        """Run the matcher until nothing is left to do; yields alerts and verdicts."""
+    def match(
+        self,
+        *,
+        threshold: float,
+        exhaustive: bool = False,
+        finders: frozenset[Role] = frozenset(Role),
+        settled: frozenset[str] = frozenset(),
+    ) -> Iterator[Event]:
+        """Run the matcher until nothing is left to do; yields alerts and verdicts, of `settled` assets none."""
+        candidates: CandidateStage = NearestCandidates(self.index)
+        if exhaustive:
+            candidates = ExhaustiveCandidates(self.index)
+        pipeline = MatchPipeline(
+            index=self.index,
+            cache=self._cache,
+            candidates=candidates,
+            alert_threshold=threshold,
+            # Below zero nothing is left out; a share of it would be above it.
+            evidence_floor=min(threshold, threshold * self._settings.evidence_share),
+            finders=finders,
+            settled=settled,
+        )
+        worker = MatchWorker(self._bus, pipeline)
         alerts = self._bus.consumer(topics.DUPLICATE_ALERTS, SOURCE)
         verdicts = self._bus.consumer(topics.ASSET_VERDICTS, SOURCE)
-        while self._match.run_once(STEP_S):
+        while worker.run_once(STEP_S):
             yield from _news(alerts)
             yield from _news(verdicts)
 

@@ -8,6 +8,7 @@ import typer
 
 from services.cli.console import console
 from services.cli.results import Problem, intervals_text, print_problems
+from services.cli.scan import alert_threshold
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
 from services.runtime.settings import load_settings
 from tca_model.bundle import load_bundle
@@ -30,18 +31,16 @@ def compare(
 
     Exit code 0; 1 when a file cannot be compared; 2 for wrong usage.
     """
-    from services.embedded import Embedded  # brings Milvus along, which takes seconds: --help must not wait
+    from services.embedded import EVERY_PAIR, Embedded  # brings Milvus along, seconds that --help must not wait
 
     settings = load_settings()
     loaded = load_bundle(bundle or settings.bundle)
-    threshold = settings.alert_threshold
-    if threshold is None:
-        threshold = loaded.manifest.calibration.alert_threshold
+    threshold = alert_threshold(loaded, settings)
     paths = {QUERY: query, REFERENCE: reference}
     finders = frozenset({Role.PROBE})
-    with Embedded(loaded, settings, every_pair=True, exhaustive=True, finders=finders) as embedded:
+    with Embedded(loaded, settings) as embedded:
         embedded.publish([_upload(REFERENCE, reference, Role.REFERENCE), _upload(QUERY, query, Role.PROBE)])
-        events = [*embedded.describe(), *embedded.match()]
+        events = [*embedded.describe(), *embedded.match(threshold=EVERY_PAIR, exhaustive=True, finders=finders)]
         problems = [
             Problem(str(paths[event.asset_id]), event.reason or event.verdict)
             for event in events

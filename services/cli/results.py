@@ -52,7 +52,7 @@ class Results:
         self._given = {file.asset_id: file.given for file in [*queries, *(references or ())]}
         self._queries = {file.asset_id for file in queries}
         self._references = None if references is None else {file.asset_id for file in references}
-        self._alerts: dict[str, DuplicateAlert] = {}
+        self._alerts: dict[str, DuplicateAlert] = {}  # by alert_id
         self.problems: list[Problem] = []
 
     def add(self, event: DuplicateAlert | AssetVerdict) -> None:
@@ -61,6 +61,11 @@ class Results:
         elif event.verdict in ("failed", "undecidable"):
             reason = event.reason or "no frame shows anything (black, flat or of one colour)"
             self.problems.append(Problem(self._given[event.asset_id], reason, failed=event.verdict == "failed"))
+
+    @property
+    def alerts(self) -> list[DuplicateAlert]:
+        """The last revision of every alert."""
+        return list(self._alerts.values())
 
     def rows(self, index: DescriptorIndex, tenant: str) -> list[PairRow]:
         """One row an unordered pair, best first; of two alerts about it, the one with the higher score."""

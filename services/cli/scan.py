@@ -1,7 +1,7 @@
 """`copydetect scan`: finds copies among video files, with no server; the services' own pipelines do the work."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,17 +12,20 @@ from rich.progress import Progress
 from services.cli.console import console, error_console, progress_bar
 from services.cli.files import VideoFile, find_videos
 from services.cli.results import PairRow, Problem, Results, open_output, print_results
+from services.cli.settled import Settled
 from services.contracts.events import (
     AssetEnded,
     AssetVerdict,
     DuplicateAlert,
+    Event,
     Role,
     SegmentEncoded,
     SegmentUploaded,
     now,
 )
+from services.contracts.ports import DescriptorIndex
 from services.runtime.settings import Settings, load_settings
-from tca_model.bundle import load_bundle
+from tca_model.bundle import Bundle, load_bundle
 
 if TYPE_CHECKING:
     from services.embedded import Embedded
@@ -44,25 +47,34 @@ class Scan:
 
     def run(self) -> tuple[list[PairRow], list[Problem]]:
         """Describe all files, then match the queries: pairs best first, and the files that were not compared."""
-        from services.embedded import Embedded  # brings Milvus along, which takes seconds: --help must not wait
+        from services.embedded import EVERY_PAIR, Embedded  # brings Milvus along, seconds that --help must not wait
 
+        bundle = load_bundle(self.settings.bundle)
+        threshold = EVERY_PAIR if self.every_pair else alert_threshold(bundle, self.settings)
         uploads = self._uploads()
         results = Results(self.queries, self.references)
-        with (
-            Embedded(
-                load_bundle(self.settings.bundle),
-                self.settings,
-                db=self.db,
-                every_pair=self.every_pair,
-                exhaustive=self.exhaustive,
-                finders=self._finders(),
-            ) as embedded,
-            progress_bar() as progress,
-        ):
+        with Embedded(bundle, self.settings, db=self.db) as embedded, progress_bar() as progress:
             embedded.publish(uploads)
             _describe(embedded, len(uploads), progress)
-            _match(embedded, len(uploads), progress, results)
+            settled = self._settled(embedded.index, bundle.model_version, threshold)
+            for alert in settled.alerts:
+                results.add(alert)
+            events = embedded.match(
+                threshold=threshold,
+                exhaustive=self.exhaustive,
+                finders=self._finders(),
+                settled=settled.asset_ids,
+            )
+            _match(events, len(uploads) - len(settled.asset_ids & {one.asset_id for one in uploads}), progress, results)
+            settled.save({one.asset_id for one in uploads}, results.alerts)
             return results.rows(embedded.index, TENANT), results.problems
+
+    def _settled(self, index: DescriptorIndex, model_version: str, threshold: float) -> Settled:
+        """What need not be searched again: only where everything searches for everything, and the index lasts."""
+        if self.db is None or self.references is not None or self.every_pair:
+            return Settled.nothing()
+        decided_by = [model_version, threshold, self.settings.evidence_share, self.exhaustive]
+        return Settled.load(self.db, index.assets(TENANT), decided_by)
 
     def _uploads(self) -> list[SegmentUploaded]:
         """References first; a file that is both query and reference is one asset, a reference that searches."""
@@ -78,6 +90,11 @@ class Scan:
             return frozenset({Role.UPLOAD})
         both = {file.asset_id for file in self.queries} & {file.asset_id for file in self.references}
         return frozenset({Role.PROBE, Role.REFERENCE}) if both else frozenset({Role.PROBE})
+
+
+def alert_threshold(bundle: Bundle, settings: Settings) -> float:
+    """The score from which a pair alerts: as set, else the bundle's own."""
+    return bundle.manifest.calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold
 
 
 def _upload(file: VideoFile, role: Role) -> SegmentUploaded:
@@ -96,10 +113,10 @@ def _describe(embedded: "Embedded", files: int, progress: Progress) -> None:
             progress.advance(task)
 
 
-def _match(embedded: "Embedded", files: int, progress: Progress, results: Results) -> None:
+def _match(events: Iterable[Event], files: int, progress: Progress, results: Results) -> None:
     task = progress.add_task("matching", total=files, rate="")
     done, started = 0, time.monotonic()
-    for event in embedded.match():
+    for event in events:
         if isinstance(event, DuplicateAlert | AssetVerdict):
             results.add(event)
         if isinstance(event, AssetVerdict):

@@ -92,7 +92,7 @@ class IngestPipeline:
 
     @property
     def is_idle(self) -> bool:
-        return not self._jobs
+        return not self._jobs and not self._waiting
 
     def accept(self, record: Record) -> Outcome:
         """Begin this record's work; call only while there is room."""
@@ -124,6 +124,7 @@ class IngestPipeline:
 
     def advance(self, timeout_s: float) -> list[Outcome]:
         """Take what the decoders have ready within the time, and see it through to what can be announced."""
+        resumed = self._resumed()
         progress = self._pool.poll(timeout_s)
         chunks = [event for event in progress if isinstance(event, FramesDecoded)]
         finished: list[_Finished] = []
@@ -140,10 +141,13 @@ class IngestPipeline:
                 job = self._jobs.pop(event.job)
                 error = InvalidMessage(event.reason, stage="decode")
                 failed.append(self._failed(job.record, job.upload, error, segment_count=job.cutter.segment_count))
-        return self._stored(finished) + failed + self._resumed()
+        return resumed + self._stored(finished) + failed
 
     def _resumed(self) -> list[Outcome]:
-        """What waited begins, unless what it waits for is still in work."""
+        """What waited begins, unless what it waits for is still in work.
+
+        Not in the step that ends that work: what it announces must still be stored when it is published.
+        """
         waiting, self._waiting = self._waiting, []
         return [self.accept(record) for record in waiting]
 

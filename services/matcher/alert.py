@@ -28,6 +28,7 @@ class Extent(NamedTuple):
 
     uploaded_at: float  # of its first segment, seconds since the epoch
     duration_s: float
+    frame_count: int
 
 
 def alert_of(
@@ -43,7 +44,7 @@ def alert_of(
     before = pair.alert
     assert state.uploaded_at is not None  # there is evidence, so a segment came
     assert state.newest_uploaded_at is not None
-    other = other or Extent(pair.other_uploaded_at, 0.0)
+    other = other or Extent(pair.other_uploaded_at, 0.0, 0)
     mine = Side(asset_id=state.asset_id, uploaded_at=state.uploaded_at)
     theirs = Side(asset_id=pair.other_id, uploaded_at=datetime.fromtimestamp(other.uploaded_at, UTC))
     flipped = _is_reference_side(state, pair, mine, theirs)
@@ -103,7 +104,7 @@ def _is_reference_side(state: AssetState, pair: Pair, mine: Side, theirs: Side) 
 
 
 def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
-    """Whether all but the coverages is the same: they follow from the intervals, and fall while an upload goes on."""
+    """Whether nothing is new. Coverages and chamfers do not count: they fall with every second that an upload goes on."""
     stated = {"status", "query", "reference", "model_version"}
     if before.model_dump(include=stated) != after.model_dump(include=stated):
         return False
@@ -115,8 +116,9 @@ def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
 
 def _measured(alert: DuplicateAlert) -> Iterator[float]:
     yield alert.score
-    for part in (alert.similarity, *alert.intervals):
-        yield from part.model_dump().values()
+    yield alert.similarity.segment_cosine
+    for interval in alert.intervals:
+        yield from interval.model_dump().values()
 
 
 def _interval(match: Match, *, flipped: bool) -> CopiedInterval:

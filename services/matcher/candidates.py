@@ -28,9 +28,9 @@ class CandidateStage(Protocol):
 class CandidateLimits:
     """How far the searches go, for one query segment."""
 
-    segments: int = 64  # nearest by segment vector
-    per_frame: int = 16  # nearest frames of each distinct query frame
-    assets: int = 64  # kept after merging, best first
+    segments: int = 32  # nearest by segment vector
+    per_frame: int = 8  # nearest frames of each distinct query frame
+    assets: int = 32  # kept after merging, best first
     segments_per_asset: int = 16
 
 

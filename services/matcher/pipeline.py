@@ -5,7 +5,7 @@ the current ones, so that a failed publication can be run again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.contracts import topics
@@ -49,14 +49,19 @@ class MatchPipeline:
         alert_threshold: float,
         evidence_floor: float,
         finders: frozenset[Role] = frozenset(Role),
+        settled: frozenset[str] = frozenset(),
     ) -> None:
-        """`finders`: the roles that are searched for; segments of others only count as done."""
+        """`finders`: the roles that are searched for; segments of others only count as done.
+
+        `settled`: assets whose events are passed over, because an earlier run of the same matcher decided on them.
+        """
         self._index = index
         self._read = DescriptorReader(index, cache)
         self._candidates = candidates
         self._alert_threshold = alert_threshold
         self._evidence_floor = evidence_floor
         self._finders = finders
+        self._settled = settled
         self._states: dict[AssetKey, AssetState] = {}
 
     def __call__(self, records: Sequence[Record]) -> Batch:
@@ -64,7 +69,9 @@ class MatchPipeline:
         events: list[tuple[Record, SegmentEncoded | AssetEnded]] = []
         for record in records:
             try:
-                events.append((record, self._parse(record)))
+                event = self._parse(record)
+                if event.asset_id not in self._settled:
+                    events.append((record, event))
             except InvalidMessage as error:
                 messages.append(dead_letter(record, error))
         compared = self._compare([event for _, event in events if isinstance(event, SegmentEncoded)])
@@ -120,13 +127,20 @@ class MatchPipeline:
 
     def _announce(self, state: AssetState) -> tuple[AssetState, list[tuple[str, Event]]]:
         """What has to be said of an asset now, and its state once it was said."""
-        joined = {other: pair.joined() for other, pair in state.pairs.items() if pair.evidence}
+        others = self._others(state.tenant, [other for other, pair in state.pairs.items() if pair.evidence])
+        query_frames = sum(state.frame_counts.values())
+        joined = {
+            other: pair.joined(
+                query_frames=query_frames, reference_frames=others[other].frame_count if other in others else 0
+            )
+            for other, pair in state.pairs.items()
+            if pair.evidence
+        }
         due = {
             other: evidence
             for other, evidence in joined.items()
             if state.pairs[other].alert or evidence.score >= self._alert_threshold
         }
-        others = self._others(state.tenant, due)
         at = now()
         alerts: dict[str, DuplicateAlert] = {}
         for other, evidence in due.items():
@@ -147,12 +161,15 @@ class MatchPipeline:
             state = replace(state, decided=True)
         return state, announced
 
-    def _others(self, tenant: str, asset_ids: Iterable[str]) -> dict[str, Extent]:
-        wanted = list(asset_ids)
+    def _others(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
         extents: dict[str, Extent] = {}
-        for row in self._index.assets(tenant, wanted) if wanted else ():
-            known = extents.get(row.asset_id, Extent(row.uploaded_at, row.end_s))
-            extents[row.asset_id] = Extent(min(known.uploaded_at, row.uploaded_at), max(known.duration_s, row.end_s))
+        for row in self._index.assets(tenant, asset_ids) if asset_ids else ():
+            known = extents.get(row.asset_id, Extent(row.uploaded_at, row.end_s, 0))
+            extents[row.asset_id] = Extent(
+                uploaded_at=min(known.uploaded_at, row.uploaded_at),
+                duration_s=max(known.duration_s, row.end_s),
+                frame_count=known.frame_count + row.frame_count,
+            )
         return extents
 
 

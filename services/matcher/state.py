@@ -27,8 +27,9 @@ class Pair:
     def segment_cosine(self) -> float:
         return max(self.cosines.values())
 
-    def joined(self) -> PairEvidence:
-        return join(self.evidence.values())
+    def joined(self, *, query_frames: int, reference_frames: int) -> PairEvidence:
+        """The pair's evidence so far, given all frames that are known of the two assets."""
+        return join(self.evidence.values(), query_frames=query_frames, reference_frames=reference_frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class AssetState:
     newest_uploaded_at: datetime | None = None
     known_s: float = 0.0  # the end of the latest segment that came
     segments: Mapping[int, SegmentStatus] = field(default_factory=dict)
+    frame_counts: Mapping[int, int] = field(default_factory=dict)  # by segment
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     ended: AssetEnded | None = None
     decided: bool = False
@@ -80,6 +82,7 @@ class AssetState:
             newest_uploaded_at=max(event.uploaded_at, self.newest_uploaded_at or event.uploaded_at),
             known_s=max(self.known_s, event.end_s),
             segments={**self.segments, event.segment_index: event.status},
+            frame_counts={**self.frame_counts, event.segment_index: event.frame_count},
             pairs=pairs,
         )
 

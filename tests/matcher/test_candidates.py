@@ -1,0 +1,149 @@
+"""Candidates: what is near by segment or by frame, of other assets only, and no asset crowds out the rest."""
+
+import numpy as np
+import pytest
+
+from services.backends.memory_index import MemoryIndex
+from services.contracts.events import Role
+from services.contracts.ports import Candidate, DescribedSegment, SegmentKey
+from services.matcher.candidates import (
+    NEAR_IDENTICAL,
+    CandidateLimits,
+    CandidateStage,
+    ExhaustiveCandidates,
+    NearestCandidates,
+    distinct_frames,
+    merge,
+)
+from tca_model.types import FloatArray
+from tests.descriptors import DIMENSION, cut, described, unit, work
+
+
+def index_of(*segments: DescribedSegment) -> MemoryIndex:
+    index = MemoryIndex(model_version="v1")
+    index.store(segments)
+    return index
+
+
+def found(stage: CandidateStage, *queries: DescribedSegment) -> list[list[str]]:
+    return [[key.segment_id for key in keys] for keys in stage(queries, after=None)]
+
+
+def at_angles(*degrees: float) -> FloatArray:
+    """Unit vectors in a plane."""
+    radians = np.radians(degrees)
+    frames = np.zeros((len(degrees), DIMENSION), np.float32)
+    frames[:, 0], frames[:, 1] = np.cos(radians), np.sin(radians)
+    return frames
+
+
+def test_of_nearly_identical_frames_the_first_is_kept() -> None:
+    nearly = np.degrees(np.arccos(NEAR_IDENTICAL)) - 1
+    frames = at_angles(0, nearly, 90, 90 - nearly, 180)
+    np.testing.assert_array_equal(distinct_frames(frames), frames[[0, 2, 4]])
+
+
+def test_a_slow_pan_keeps_a_frame_for_every_step_away_from_the_kept_ones() -> None:
+    pan = at_angles(*range(0, 90, 5))
+    kept = distinct_frames(pan)
+    assert 1 < len(kept) < len(pan)
+    assert ((pan @ kept.T).max(axis=1) >= NEAR_IDENTICAL).all(), "every frame is spoken for"
+    assert (np.tril(kept @ kept.T, -1) < NEAR_IDENTICAL).all()
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_still_keeps_one_frame(count: int) -> None:
+    assert len(distinct_frames(at_angles(*[30] * count))) == 1
+
+
+def test_frames_that_differ_are_all_kept_as_they_are() -> None:
+    np.testing.assert_array_equal(distinct_frames(work(1)), work(1))
+
+
+def test_assets_are_ranked_by_their_nearest_vector_and_segments_within_them() -> None:
+    candidates = [
+        Candidate("a:0", "a", 0.2),
+        Candidate("a:1", "a", 0.9),
+        Candidate("b:0", "b", 0.5),
+        Candidate("a:0", "a", 0.3),
+        Candidate("c:7", "c", 0.95),
+    ]
+    assert merge(candidates, CandidateLimits()) == ["c:7", "a:1", "a:0", "b:0"]
+
+
+def test_an_asset_with_a_thousand_near_frames_does_not_crowd_out_another() -> None:
+    lecture = [Candidate(f"lecture:{n}", "lecture", 0.9) for n in range(1000)]
+    merged = merge([*lecture, Candidate("film:3", "film", 0.4)], CandidateLimits(assets=2, segments_per_asset=16))
+    assert len(merged) == 17
+    assert merged[-1] == "film:3"
+
+
+def test_only_the_best_assets_are_kept() -> None:
+    candidates = [Candidate(f"{n}:0", str(n), n / 10) for n in range(5)]
+    assert merge(candidates, CandidateLimits(assets=2)) == ["4:0", "3:0"]
+
+
+def test_nothing_found_is_no_candidate() -> None:
+    assert merge([], CandidateLimits()) == []
+
+
+def test_a_short_copy_is_found_by_its_frames_where_the_segment_vector_fails() -> None:
+    copy = np.concatenate([work(2, 0, 29), work(1, 7, 10)])
+    others = [described(f"other{n}", 0, work(10 + n)) for n in range(5)]
+    index = index_of(*cut("original", work(1, 0, 64)), *others)
+    stage = NearestCandidates(index, CandidateLimits(segments=1, per_frame=1, assets=5))
+    [nearest] = found(stage, described("copy", 0, copy))
+    assert "original:0" in nearest
+
+
+def test_each_segment_of_an_asset_gets_its_own_candidates() -> None:
+    index = index_of(described("one", 0, work(1)), described("two", 0, work(2)))
+    queries = cut("both", np.concatenate([work(1), work(2)]))
+    first, second = found(NearestCandidates(index), *queries)
+    assert (first[0], second[0]) == ("one:0", "two:0")
+
+
+@pytest.mark.parametrize("stage", [NearestCandidates, ExhaustiveCandidates])
+def test_own_segments_probes_other_tenants_and_empty_segments_are_no_candidates(
+    stage: type[NearestCandidates] | type[ExhaustiveCandidates],
+) -> None:
+    query = described("mine", 0, work(1))
+    index = index_of(
+        query,
+        described("mine", 1, work(1)),
+        described("probe", 0, work(1), role=Role.PROBE),
+        described("theirs", 0, work(1), tenant="other"),
+        described("black", 0, work(1, 0, 0)),
+        described("reference", 0, work(1), role=Role.REFERENCE),
+        described("upload", 0, work(1)),
+    )
+    [keys] = stage(index)([query], after=None)
+    assert set(keys) == {SegmentKey("default", "reference:0"), SegmentKey("default", "upload:0")}
+
+
+def test_exhaustive_is_everything_else_for_every_segment() -> None:
+    index = index_of(*cut("a", work(1, 0, 96)), *cut("b", work(2, 0, 40)), *cut("mine", work(3, 0, 64)))
+    everything = ["a:0", "a:1", "a:2", "b:0", "b:1"]
+    assert found(ExhaustiveCandidates(index), *cut("mine", work(3, 0, 64))) == [everything, everything]
+
+
+def test_an_empty_index_has_no_candidates() -> None:
+    query = described("mine", 0, unit(work(1, 0, 3)))
+    for stage in (NearestCandidates(index_of()), ExhaustiveCandidates(index_of())):
+        assert found(stage, query) == [[]]
+
+
+def test_a_search_asks_for_what_was_written_until_then() -> None:
+    asked: list[int | None] = []
+
+    class Spy(MemoryIndex):
+        def search_segments(self, *args: object, after: int | None = None, **limits: object) -> list[list[Candidate]]:
+            asked.append(after)
+            return super().search_segments(*args, **limits)  # type: ignore[arg-type]
+
+        def search_frames(self, *args: object, after: int | None = None, **limits: object) -> list[list[Candidate]]:
+            asked.append(after)
+            return super().search_frames(*args, **limits)  # type: ignore[arg-type]
+
+    NearestCandidates(Spy(model_version="v1"))([described("mine", 0, work(1))], after=42)
+    assert asked == [42, 42]

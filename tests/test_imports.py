@@ -1,0 +1,47 @@
+"""What a process imports: the matcher runs without the GPU stack, and help comes at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[1]
+
+
+def imported(statement: str, wanted: set[str]) -> set[str]:
+    """Which of these modules a fresh interpreter holds after the statement."""
+    program = f"{statement}\nimport sys\nprint(*sorted({wanted!r} & sys.modules.keys()), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=50, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["services.matcher.pipeline", "services.matcher.worker", "services.backends.memory", "services.contracts.events"],
+)
+def test_the_matcher_stays_off_the_gpu_stack(module: str) -> None:
+    assert imported(f"import {module}", {"torch", "torchvision", "timm", "av"}) == set()
+
+
+def test_help_waits_for_neither_torch_nor_milvus() -> None:
+    run = "\n".join(
+        [
+            "import sys",
+            "from services.cli.main import main",
+            "sys.argv = ['copydetect', '--help']",
+            "try:",
+            "    main()",
+            "except SystemExit as end:",
+            "    assert not end.code",
+        ]
+    )
+    assert imported(run, {"torch", "torchvision", "pymilvus", "milvus_lite", "av"}) == set()
+
+
+def test_the_check_sees_what_is_imported() -> None:
+    assert imported("import json", {"json", "torch"}) == {"json"}
