@@ -22,10 +22,10 @@ demo: $(READY) ## Find edited copies of made clips, or of real ones: make demo V
 	$(BIN)/copydetect demo $(if $(VIDEOS),--videos '$(VIDEOS)')
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 test-unit: $(READY) ## Run the unit tests, in under a minute
-	$(BIN)/python -m pytest -m 'not integration'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'
 
 lint: $(READY) ## Check style, types and the import contracts
 	$(BIN)/ruff check .

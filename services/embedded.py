@@ -23,7 +23,7 @@ from services.ingest.describe import Describer
 from services.ingest.pipeline import IngestPipeline
 from services.ingest.worker import IngestWorker
 from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates
-from services.matcher.pipeline import MatchPipeline
+from services.matcher.pipeline import AssetKey, MatchPipeline
 from services.matcher.worker import MatchWorker
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
@@ -101,7 +101,7 @@ class Embedded:
         threshold: float,
         exhaustive: bool = False,
         finders: frozenset[Role] = frozenset(Role),
-        settled: frozenset[str] = frozenset(),
+        settled: frozenset[AssetKey] = frozenset(),
     ) -> Iterator[Event]:
         """Run the matcher until nothing is left to do; yields alerts and verdicts, of `settled` assets none."""
         candidates: CandidateStage = NearestCandidates(self.index)

@@ -23,6 +23,9 @@ _EXPLAINED = np.float32(-1e6)
 _MAX_LINES = 128
 
 
+SHORTEST_STEP_S = 0.1  # ten frames a second; nobody samples more densely to find copies
+
+
 @dataclass(frozen=True, slots=True)
 class AlignmentConfig:
     """What counts as a copied interval.
@@ -118,8 +121,9 @@ def merge(matches: list[Match], max_gap_s: float = 4.0, tolerance_s: float = 2.0
 
 
 def _step(times: Times) -> float:
-    # A single frame has no spacing; the service samples 1 frame/s.
-    return float(np.median(np.diff(times))) or 1.0 if len(times) > 1 else 1.0
+    # A single frame has no spacing; the service samples 1 frame/s. Damaged times may come in close pairs, and a step
+    # of a millisecond would make a line of every one of them.
+    return max(float(np.median(np.diff(times))), SHORTEST_STEP_S) if len(times) > 1 else 1.0
 
 
 def _near(similarity: FloatArray, slack: float) -> FloatArray:

@@ -40,7 +40,7 @@ def test_help_waits_for_neither_torch_nor_milvus() -> None:
             "    assert not end.code",
         ]
     )
-    assert imported(run, {"torch", "torchvision", "pymilvus", "milvus_lite", "av"}) == set()
+    assert imported(run, {"torch", "torchvision", "pymilvus", "milvus_lite"}) == set()
 
 
 def test_the_check_sees_what_is_imported() -> None:

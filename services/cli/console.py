@@ -16,6 +16,8 @@ from rich.progress import (
 
 T = TypeVar("T")
 
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
 console = Console()
 error_console = Console(stderr=True)
 

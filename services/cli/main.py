@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from services.cli import compare, demo, model, scan, schemas
-from services.cli.console import error_console
+from services.cli.console import INTERRUPTED, error_console
 from services.contracts.errors import CopydetectError
 from tca_model.errors import BundleError
 
@@ -33,6 +33,8 @@ def main() -> None:
     except (CopydetectError, BundleError) as error:
         error_console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def repeat_references(arguments: Sequence[str]) -> list[str]:

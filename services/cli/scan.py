@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from services.cli.console import console, error_console, progress_bar
+from services.cli.console import INTERRUPTED, console, error_console, progress_bar
 from services.cli.files import VideoFile, find_videos
 from services.cli.results import PairRow, Problem, Results, open_output, print_results
 from services.cli.settled import Settled
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from services.embedded import Embedded
 
 TENANT = "default"
-INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class Scan:
                 threshold=threshold,
                 exhaustive=self.exhaustive,
                 finders=self._finders(),
-                settled=settled.asset_ids,
+                settled=frozenset((TENANT, asset_id) for asset_id in settled.asset_ids),
             )
             _match(events, len(uploads) - len(settled.asset_ids & {one.asset_id for one in uploads}), progress, results)
             settled.save({one.asset_id for one in uploads}, results.alerts)

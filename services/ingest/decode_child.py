@@ -25,6 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,11 +52,10 @@ def main() -> None:
     threading.Thread(target=_exit_with_parent, args=(channel.fileno(),), daemon=True).start()
     _confine()
     _send(channel, {"type": "ready"})  # whoever dies before this was not killed by a video
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(channel, JOB_BYTES, 1)
-        if not data:
-            return
-        _serve(channel, json.loads(data), descriptors[0])
+    with suppress(ConnectionError):  # the parent went away in the middle
+        while (received := socket.recv_fds(channel, JOB_BYTES, 1))[0]:
+            data, descriptors, _, _ = received
+            _serve(channel, json.loads(data), descriptors[0])
 
 
 def _serve(channel: socket.socket, job: dict[str, Any], descriptor: int) -> None:

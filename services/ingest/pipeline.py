@@ -84,7 +84,7 @@ class IngestPipeline:
         self._segment_s = segment_s
         self._max_bytes = max_bytes
         self._jobs: dict[str, _Job] = {}
-        self._waiting: list[Record] = []  # each has a decoder kept free for it
+        self._waiting: list[tuple[Record, SegmentUploaded]] = []  # each has a decoder kept free for it
 
     @property
     def has_room(self) -> bool:
@@ -105,15 +105,16 @@ class IngestPipeline:
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
             return Outcome(record, (dead_letter(record, error),), done=True)
-        if any(_replaces(event, job.upload) for job in self._jobs.values()):
-            self._waiting.append(record)
+        earlier = [job.upload for job in self._jobs.values()] + [upload for _, upload in self._waiting]
+        if any(_replaces(event, upload) for upload in earlier):
+            self._waiting.append((record, event))
             return Outcome(record, (), done=False)
         try:
             media = fetch(event.uri, max_bytes=self._max_bytes)
         except InvalidMessage as error:
             return self._failed(record, event, error, segment_count=0)
-        bounds = self._segment_s if event.is_whole_file else event.start_s
-        stamp = f"{media.stamp}/{bounds:g}"
+        bounds = f"cut at {self._segment_s!r}" if event.is_whole_file else f"from {event.start_s!r}"
+        stamp = f"{media.stamp} {bounds}"
         if rows := self._store.stored(event, stamp):
             media.file.close()
             return _outcome(record, self._announce(event, rows, None, ended=True), done=True)
@@ -149,7 +150,7 @@ class IngestPipeline:
         Not in the step that ends that work: what it announces must still be stored when it is published.
         """
         waiting, self._waiting = self._waiting, []
-        return [self.accept(record) for record in waiting]
+        return [self.accept(record) for record, _ in waiting]
 
     def _stored(self, finished: Sequence[_Finished]) -> list[Outcome]:
         """Store all these segments together, then announce each."""

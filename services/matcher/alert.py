@@ -104,7 +104,7 @@ def _is_reference_side(state: AssetState, pair: Pair, mine: Side, theirs: Side) 
 
 
 def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
-    """Whether nothing is new. Coverages and chamfers do not count: they fall with every second that an upload goes on."""
+    """Whether nothing is new; coverages and chamfers do not count, which fall as long as an upload goes on."""
     stated = {"status", "query", "reference", "model_version"}
     if before.model_dump(include=stated) != after.model_dump(include=stated):
         return False

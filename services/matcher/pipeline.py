@@ -49,7 +49,7 @@ class MatchPipeline:
         alert_threshold: float,
         evidence_floor: float,
         finders: frozenset[Role] = frozenset(Role),
-        settled: frozenset[str] = frozenset(),
+        settled: frozenset[AssetKey] = frozenset(),
     ) -> None:
         """`finders`: the roles that are searched for; segments of others only count as done.
 
@@ -70,7 +70,7 @@ class MatchPipeline:
         for record in records:
             try:
                 event = self._parse(record)
-                if event.asset_id not in self._settled:
+                if (event.tenant, event.asset_id) not in self._settled:
                     events.append((record, event))
             except InvalidMessage as error:
                 messages.append(dead_letter(record, error))

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     max_decoder_bytes: Annotated[int, Field(gt=0, description="Address space of a decoder process")] = 4 * GIB
     evidence_share: Annotated[
         float, Field(ge=0, le=1, description="Share of the alert threshold from which a segment's evidence is kept")
-    ] = 0.8
+    ] = 0.5
     cache_bytes: Annotated[int, Field(gt=0, description="Memory for cached descriptors, embedded mode")] = GIB // 4
 
 

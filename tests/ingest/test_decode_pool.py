@@ -135,6 +135,16 @@ def test_a_child_that_dies_fails_its_file_only(
     assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
+def test_a_file_may_have_a_shorter_limit_of_its_own(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+    pool = make_pool(limits=DecodeLimits(max_duration_s=50))
+    for limit_s, ends in ((10, DecodeFailed), (90, DecodeFinished)):
+        pool.submit("job", clip.open("rb"), max_duration_s=limit_s)
+        end = drain(pool)[-1]
+        assert isinstance(end, ends)
+    pool.submit("job", clip.open("rb"), max_duration_s=10)
+    assert drain(pool)[-1] == DecodeFailed("job", "longer than the limit of 10 s")
+
+
 def test_a_child_that_died_idle_is_replaced(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     pool = make_pool()
     pool.submit("first", clip.open("rb"))
@@ -298,6 +308,9 @@ PIXELS = picture(0, SIZE).tobytes()
         message(b'{"type": "frames", "timestamps_s": []}'),
         message(b'{"type": "done", "duration_s": Infinity}'),
         message(b'{"type": "done"}'),
+        message(b'{"type": "done", "duration_s": 9}'),
+        message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS) + message(b'{"type": "done", "duration_s": 8}'),
+        message(b'{"type": "frames", "timestamps_s": [1e300]}', PIXELS),
     ],
 )
 def test_a_child_that_was_taken_over_is_killed(

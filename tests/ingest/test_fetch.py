@@ -100,9 +100,11 @@ def test_a_file_above_the_limit_is_refused_with_both_sizes(video: Path) -> None:
     fetch(str(video), max_bytes=256_000).file.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_refused(video: Path) -> None:
-    video.chmod(0)
+def test_an_unreadable_file_is_refused(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refused)  # root may read everything
     assert "Permission denied" in refusal(video)
 
 

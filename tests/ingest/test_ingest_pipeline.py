@@ -441,6 +441,19 @@ def test_other_content_that_comes_while_the_old_is_in_work_is_what_stays(service
     assert (row.end_s, row.segment_count) == (10, 1)
 
 
+def test_what_waits_is_not_overtaken_by_what_comes_later(tmp_path: Path) -> None:
+    service = Service(tmp_path, workers=3)
+    for name in ("first", "second"):
+        service.publish(upload(service.film(name, Shot(0, 20), End(20))))
+    while not service.announced():
+        service.worker.run_once(0)
+    service.publish(upload(service.film("third", Shot(0, 20), End(20))))
+    service.run()
+    assert service.pool.decoded == ["first", "second", "third"]
+    [row] = service.index.assets("default")
+    assert row.uri.endswith("third")
+
+
 def test_segment_files_are_segments_of_their_upload_and_the_last_one_ends_it(service: Service) -> None:
     for index, last in ((0, False), (1, True)):
         uri = service.film(f"a{index}.ts", Shot(0, 50), End(50.5))
@@ -489,6 +502,33 @@ def test_a_segment_file_is_redelivered_or_replaced_without_its_neighbours(servic
         ("a:0", Role.UPLOAD, 0, 7, SegmentStatus.DESCRIBED, 7)
     ]
     assert [(row.segment_id, row.frame_count) for row in service.index.assets("default")] == [("a:0", 7), ("a:1", 9)]
+
+
+def test_a_replaced_segment_file_is_out_of_the_cache_before_it_is_in_the_index(service: Service) -> None:
+    event = upload(service.film("a0.ts", Shot(0, 9), End(9)), segment_index=0, start_s=0)
+    service.publish(event)
+    service.run()
+    key = SegmentKey("default", "a:0")
+    assert service.cache.get_many([key])
+    service.film("a0.ts", Shot(0, 7), End(7), content="another")
+    service.index.down = True
+    service.publish(event)
+    with pytest.raises(TransientError):
+        service.run()
+    assert service.cache.get_many([key]) == {}, "a crash from here on must not leave the old content there"
+
+
+def test_a_segment_file_of_another_role_leaves_its_neighbours_alone(service: Service) -> None:
+    events = []
+    for index in (0, 1):
+        uri = service.film(f"a{index}.ts", Shot(0, 9), End(9))
+        events.append(upload(uri, segment_index=index, start_s=9 * index))
+    service.publish(*events)
+    service.run()
+    service.publish(events[0].model_copy(update={"role": Role.REFERENCE}))
+    service.run()
+    assert len(service.pool.decoded) == 2
+    assert [row.role for row in service.index.assets("default")] == [Role.REFERENCE, Role.UPLOAD]
 
 
 def test_a_segment_file_that_fails_is_announced_so_that_its_upload_can_end(service: Service) -> None:
