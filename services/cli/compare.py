@@ -8,7 +8,7 @@ import typer
 
 from services.cli.console import console
 from services.cli.results import Problem, intervals_text, print_problems
-from services.cli.scan import alert_threshold
+from services.cli.scan import TENANT, alert_threshold
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
 from services.runtime.settings import load_settings
 from tca_model.bundle import load_bundle
@@ -17,7 +17,6 @@ from tca_model.types import VideoDescriptor
 if TYPE_CHECKING:
     from services.embedded import Embedded
 
-TENANT = "default"
 QUERY, REFERENCE = "query", "reference"  # asset ids: a file may be compared with itself
 
 

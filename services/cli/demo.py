@@ -13,11 +13,9 @@ from services.cli.files import VideoFile, find_videos
 from services.cli.results import PairRow, folding_table, intervals_text, print_problems
 from services.cli.scan import Scan
 from services.contracts.errors import UsageError
-from services.contracts.events import CopiedInterval
 from services.runtime.settings import load_settings
 from tca_model.edits import EDITS, Truth, apply_edit
 from tca_model.synthetic import write_clip
-from tca_model.types import Match
 
 SHOWN_EDITS = (
     "recompress",
@@ -115,7 +113,7 @@ def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[Pai
             copy.original.name if row else "[red]missed[/red]",
             f"{row.score:.3f}" if row else "",
             intervals_text(row.intervals) if row else "",
-            intervals_text([_interval(match) for match in copy.truth.matches]),
+            intervals_text(copy.truth.matches),
         )
     false = [pair for pair in found if pair not in expected]
     for query, reference in false:
@@ -135,13 +133,3 @@ def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[Pai
         highlight=False,
     )
     return missed, len(false)
-
-
-def _interval(match: Match) -> CopiedInterval:
-    return CopiedInterval(
-        query_start_s=match.query_start_s,
-        query_end_s=match.query_end_s,
-        reference_start_s=match.reference_start_s,
-        reference_end_s=match.reference_end_s,
-        score=match.score,
-    )

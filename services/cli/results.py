@@ -15,6 +15,7 @@ from services.cli.files import VideoFile
 from services.contracts.errors import UsageError
 from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert
 from services.contracts.ports import DescriptorIndex
+from tca_model.types import Match
 
 SHOWN_PAIRS = 100  # a terminal's worth; --output has them all
 
@@ -146,7 +147,7 @@ def folding_table(title: str, *headers: str) -> Table:
     return Table(*(Column(header, overflow="fold") for header in headers), title=title)
 
 
-def intervals_text(intervals: Sequence[CopiedInterval]) -> str:
+def intervals_text(intervals: Sequence[CopiedInterval | Match]) -> str:
     """Intervals for people, one a line: where in the query, and where in the reference."""
     return "\n".join(
         f"{clock(i.query_start_s)}-{clock(i.query_end_s)} = {clock(i.reference_start_s)}-{clock(i.reference_end_s)}"
