@@ -90,7 +90,7 @@ def load_bundle(name_or_path: str = DEFAULT) -> Bundle:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
         tensors = load((folder / WEIGHTS).read_bytes())
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise BundleError(f"{folder / MANIFEST} is not a bundle of format 1: {wrong}") from error
     except SafetensorError as error:
         raise BundleError(

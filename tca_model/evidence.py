@@ -22,6 +22,8 @@ CHAMFER_WEIGHT = 0.6
 # A copy that lasts less, after pieces on both sides of a segment border were joined, is chance: three frames at
 # 1 frame/s, whose times may lie a little closer together than that.
 SHORTEST_COPY_S = 2.5
+# One or two frames that are all there is of a video speak for a copy only when they are almost the same.
+NEARLY_IDENTICAL = 0.9
 # Intervals are reported down to this share of the best one's score; chance alignments beside a copy lie below.
 REPORTED_SHARE = 0.5
 
@@ -85,7 +87,7 @@ def observe(
     Times (Tq,), (Tr,) are seconds of the assets, ascending; `reference_segments` (Tr,) is the segment index of each
     reference frame.
     """
-    matches = align(similarity, query_times, reference_times, config)
+    matches = _aligned(similarity, query_times, reference_times, config)
     if reference_segments.shape != (similarity.shape[1],):
         raise ValueError(f"expected a segment index for each of {similarity.shape[1]} reference frames")
     indices, which, counts = np.unique(reference_segments, return_inverse=True, return_counts=True)
@@ -96,6 +98,39 @@ def observe(
     )
     similarity_sum = float(similarity.max(axis=1).sum(dtype=np.float64))
     return SegmentEvidence(segment_index, len(similarity), similarity_sum, references, tuple(matches))
+
+
+def _aligned(
+    similarity: FloatArray, query_times: Times, reference_times: Times, config: AlignmentConfig
+) -> list[Match]:
+    """Copied intervals, found from the shorter side: each frame of it has one place in the longer one, while many
+    frames of the longer one may look like one of the shorter."""
+    query_count, reference_count = similarity.shape
+    if min(query_count, reference_count) < config.min_frames:
+        return _identical(similarity, query_times, reference_times)
+    if reference_count < query_count:
+        return sorted((_turned(one) for one in align(similarity.T, reference_times, query_times, config)), key=_starts)
+    return align(similarity, query_times, reference_times, config)
+
+
+def _identical(similarity: FloatArray, query_times: Times, reference_times: Times) -> list[Match]:
+    """The interval of one or two frames that are shown nearly identically, too few to align; or none."""
+    if len(reference_times) < len(query_times):
+        return [_turned(one) for one in _identical(similarity.T, reference_times, query_times)]
+    score = float(similarity.max(axis=1).mean())
+    if score < NEARLY_IDENTICAL:
+        return []
+    length_s = float(query_times[-1] - query_times[0]) + 1.0  # a frame stands for a second
+    query_start, reference_start = float(query_times[0]), float(reference_times[similarity[0].argmax()])
+    return [Match(query_start, query_start + length_s, reference_start, reference_start + length_s, score)]
+
+
+def _turned(match: Match) -> Match:
+    return Match(match.reference_start_s, match.reference_end_s, match.query_start_s, match.query_end_s, match.score)
+
+
+def _starts(match: Match) -> tuple[float, float]:
+    return match.query_start_s, match.reference_start_s
 
 
 def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, reference_frames: int = 0) -> PairEvidence:
@@ -128,10 +163,11 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
                 shown[reference.segment_index] = reference
     reference_frames = max(reference_frames, sum(one.frame_count for one in shown.values()))
     backward = sum(shown[index].similarity_sum for index in sorted(shown)) / reference_frames
+    are_short = min(query_frames, reference_frames) < DEFAULT_ALIGNMENT.min_frames  # then a copy can be no longer
     intervals = [
         match
         for match in merge([match for one in segments for match in one.matches])
-        if match.query_end_s - match.query_start_s >= SHORTEST_COPY_S
+        if match.query_end_s - match.query_start_s >= SHORTEST_COPY_S or are_short
     ]
     best_interval = max((_discounted(match) for match in intervals), default=-1.0)
     reported = tuple(match for match in intervals if _discounted(match) >= REPORTED_SHARE * best_interval)

@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 from services.cli.console import console
-from services.cli.results import Problem, intervals_text, print_problems
+from services.cli.results import NOTHING_SHOWN, Problem, intervals_text, print_problems
 from services.cli.scan import TENANT, alert_threshold
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
 from services.runtime.settings import load_settings
@@ -41,7 +41,7 @@ def compare(
         embedded.publish([_upload(REFERENCE, reference, Role.REFERENCE), _upload(QUERY, query, Role.PROBE)])
         events = [*embedded.describe(), *embedded.match(threshold=EVERY_PAIR, exhaustive=True, finders=finders)]
         problems = [
-            Problem(str(paths[event.asset_id]), event.reason or event.verdict)
+            Problem(str(paths[event.asset_id]), event.reason or NOTHING_SHOWN)
             for event in events
             if isinstance(event, AssetVerdict) and event.verdict in ("failed", "undecidable")
         ]
@@ -55,7 +55,7 @@ def compare(
         from services.cli.plot import plot_similarity
 
         plot_similarity(sides[QUERY], sides[REFERENCE], alert.intervals, plot, title=f"{query.name} x {reference.name}")
-        console.print(f"similarity matrix: {plot}", highlight=False)
+        console.print(f"similarity matrix: {plot}")
 
 
 def print_alert(alert: DuplicateAlert, paths: dict[str, Path], threshold: float) -> None:
@@ -72,7 +72,7 @@ def print_alert(alert: DuplicateAlert, paths: dict[str, Path], threshold: float)
         f"covered    {alert.query_coverage:.0%} of the query, {alert.reference_coverage:.0%} of the reference",
         "copied     " + (intervals_text(alert.intervals).replace("\n", "\n           ") or "no interval aligns"),
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _upload(asset_id: str, path: Path, role: Role) -> SegmentUploaded:

@@ -18,8 +18,9 @@ T = TypeVar("T")
 
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
-console = Console()
-error_console = Console(stderr=True)
+# No markup: file names may hold brackets.
+console = Console(markup=False, highlight=False)
+error_console = Console(markup=False, highlight=False, stderr=True)
 
 
 def progress_bar() -> Progress:

@@ -1,12 +1,12 @@
 """`copydetect demo`: makes clips and edited copies of them, scans, and holds what was found against the truth."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from services.cli.console import console, track
 from services.cli.files import VideoFile, find_videos
@@ -55,11 +55,10 @@ def demo(
 
     Exit code 1 when made clips are not found as expected; real videos are reported as they come out.
     """
-    work = folder / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    originals, unrelated = _made(work) if videos is None else _real(videos)
-    copies = list(_copies(originals, unrelated[0], work))
+    found = None if videos is None else _real(videos, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    originals, unrelated = found or _made(folder)
+    copies = list(_copies(originals, unrelated[0], folder))
     scan = Scan(
         queries=[VideoFile(str(path)) for path in [*(copy.path for copy in copies), *unrelated]],
         references=[VideoFile(str(path)) for path in originals],
@@ -73,29 +72,31 @@ def demo(
         raise typer.Exit(1)
 
 
-def _made(work: Path) -> tuple[list[Path], list[Path]]:
+def _made(folder: Path) -> tuple[list[Path], list[Path]]:
     """Originals and unrelated clips, made from seeds."""
-    paths = [work / f"original-{n + 1}.mp4" for n in range(ORIGINALS)]
-    paths += [work / f"unrelated-{n + 1}.mp4" for n in range(UNRELATED)]
+    paths = [folder / f"original-{n + 1}.mp4" for n in range(ORIGINALS)]
+    paths += [folder / f"unrelated-{n + 1}.mp4" for n in range(UNRELATED)]
     for seed, path in enumerate(track(paths, "making clips")):
         write_clip(path, seed, duration_s=CLIP_S)
     return paths[:ORIGINALS], paths[ORIGINALS:]
 
 
-def _real(folder: Path) -> tuple[list[Path], list[Path]]:
+def _real(videos: Path, folder: Path) -> tuple[list[Path], list[Path]]:
     """Originals and unrelated clips out of a folder: its first videos by name."""
-    found, _ = find_videos([folder])
+    if folder.resolve() == videos.resolve():
+        raise UsageError(f"the copies would be written among the videos: give another --folder than {folder}")
+    found, _ = find_videos([videos])
     if len(found) < 2:
-        raise UsageError(f"{folder} holds {len(found)} videos, a demo needs at least 2: one to copy, one unrelated")
+        raise UsageError(f"{videos} does not hold the 2 videos that a demo needs: one to copy, one unrelated")
     paths = [Path(file.given) for file in found[: ORIGINALS + UNRELATED]]
     split = max(1, len(paths) - UNRELATED)
     return paths[:split], paths[split:]
 
 
-def _copies(originals: Sequence[Path], host: Path, work: Path) -> Iterator[Copy]:
+def _copies(originals: Sequence[Path], host: Path, folder: Path) -> Iterator[Copy]:
     for number, edit in enumerate(track(SHOWN_EDITS, "editing copies")):
         original = originals[number % len(originals)]
-        path = work / f"copy-{edit}.mp4"
+        path = folder / f"copy-{edit}.mp4"
         other = host if EDITS[edit].needs_other else None
         truth = apply_edit(edit, original, path, seed=number, other=other, within_s=EDITED_S)
         yield Copy(path, edit, original, truth)
@@ -110,7 +111,7 @@ def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[Pai
         row = found.get((str(copy.path), str(copy.original)))
         table.add_row(
             copy.path.name,
-            copy.original.name if row else "[red]missed[/red]",
+            copy.original.name if row else Text("missed", "red"),
             f"{row.score:.3f}" if row else "",
             intervals_text(row.intervals) if row else "",
             intervals_text(copy.truth.matches),
@@ -120,16 +121,15 @@ def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[Pai
         row = found[query, reference]
         table.add_row(
             Path(query).name,
-            f"[red]{Path(reference).name}[/red]",
+            Text(Path(reference).name, "red"),
             f"{row.score:.3f}",
             intervals_text(row.intervals),
-            "[red]no copy[/red]",
+            Text("no copy", "red"),
         )
     console.print(table)
     missed = len(expected - found.keys())
     console.print(
         f"{len(copies) - missed} of {len(copies)} edited copies found, {len(false)} false alerts "
-        f"({len(unrelated)} unrelated clips among the queries)",
-        highlight=False,
+        f"({len(unrelated)} unrelated among the queries)",
     )
     return missed, len(false)

@@ -1,4 +1,4 @@
-"""Video files named on the command line, and how they are known: by path."""
+"""Video files named on the command line; each is known by its absolute path."""
 
 import hashlib
 import os

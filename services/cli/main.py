@@ -31,7 +31,7 @@ def main() -> None:
     try:
         app(args=repeat_references(sys.argv[1:]))
     except (CopydetectError, BundleError) as error:
-        error_console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        error_console.print(f"error: {error}", style="red", soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

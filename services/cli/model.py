@@ -17,7 +17,7 @@ app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True)
 def info(bundle: Annotated[str, typer.Argument(help="Shipped name or folder")] = DEFAULT) -> None:
     """Print a bundle's manifest and model version."""
     loaded = load_bundle(bundle)
-    console.print(f"model version {loaded.model_version}", highlight=False)
+    console.print(f"model version {loaded.model_version}")
     console.print_json(loaded.manifest.model_dump_json())
 
 
@@ -64,4 +64,4 @@ def fit(
         raise UsageError(str(error)) from error
     folder = output or SHIPPED / name
     save_bundle(bundle, folder)
-    error_console.print(f"wrote {folder}, model version {bundle.model_version}", highlight=False, soft_wrap=True)
+    error_console.print(f"wrote {folder}, model version {bundle.model_version}", soft_wrap=True)

@@ -1,7 +1,10 @@
 """What a scan found: pairs with their paths, and files that could not be used; as JSON lines and as tables."""
 
+import errno
 import json
 import os
+import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +20,7 @@ from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAle
 from services.contracts.ports import DescriptorIndex
 from tca_model.types import Match
 
+NOTHING_SHOWN = "no frame shows anything (black, flat or of one colour)"
 SHOWN_PAIRS = 100  # a terminal's worth; --output has them all
 
 
@@ -60,7 +64,7 @@ class Results:
         if isinstance(event, DuplicateAlert):
             self._alerts[event.alert_id] = event  # the highest revision comes last
         elif event.verdict in ("failed", "undecidable"):
-            reason = event.reason or "no frame shows anything (black, flat or of one colour)"
+            reason = event.reason or NOTHING_SHOWN
             self.problems.append(Problem(self._given[event.asset_id], reason, failed=event.verdict == "failed"))
 
     @property
@@ -79,20 +83,22 @@ class Results:
         sides = {side.asset_id for alert in alerts for side in (alert.query, alert.reference)}
         earlier = sides - self._given.keys()  # described by an earlier run on the same --db
         stored = {row.asset_id: row.uri for row in index.assets(tenant, earlier)} if earlier else {}
-        paths = stored | self._given
+        there = {asset_id: uri for asset_id, uri in stored.items() if Path(uri).exists()}
+        paths = there | self._given
         return [
             PairRow(paths[alert.query.asset_id], paths[alert.reference.asset_id], alert.score, alert.intervals)
             for alert in alerts
+            if {alert.query.asset_id, alert.reference.asset_id} <= paths.keys()
         ]
 
     def _is_wanted(self, alert: DuplicateAlert) -> bool:
         if self._references is None:
-            return True
+            return not self._queries.isdisjoint((alert.query.asset_id, alert.reference.asset_id))
         return alert.query.asset_id in self._queries and alert.reference.asset_id in self._references
 
 
 @contextmanager
-def open_output(path: Path | None) -> Iterator[Callable[[Sequence[PairRow]], None]]:
+def open_output(path: Path | None) -> Iterator[Callable[[Sequence[PairRow]], object]]:
     """A function that writes rows to `path`, which is proved writable first and replaced only when all is written.
 
     Raises UsageError when it cannot be written.
@@ -100,19 +106,27 @@ def open_output(path: Path | None) -> Iterator[Callable[[Sequence[PairRow]], Non
     if path is None:
         yield lambda _: None
         return
+    if str(path) == "-":
+        yield lambda rows: sys.stdout.write("".join(row.to_json() + "\n" for row in rows))
+        return
+    path = path.resolve()  # what a link points to is replaced, not the link
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise OSError(errno.EINVAL, "neither a regular file nor - (standard output)")
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with path.open("a"):  # proves that it can be written, and gives a new file the mode that others have
+            pass
+        mode = stat.S_IMODE(path.stat().st_mode)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-        if path.is_dir():
-            raise IsADirectoryError(21, "Is a directory")
     except OSError as error:
         raise UsageError(f"cannot write --output {path}: {error.strerror}") from error
     new = Path(beside)
 
     def write(rows: Sequence[PairRow]) -> None:
         new.write_text("".join(row.to_json() + "\n" for row in rows))
+        new.chmod(mode)
         new.replace(path)
 
     try:

@@ -159,7 +159,7 @@ def scan(
             rows, problems = task.run()
         except KeyboardInterrupt:
             kept = f"what was described is kept in {db}: run the same command to go on" if db else "nothing was kept"
-            error_console.print(f"interrupted; {kept}", highlight=False)
+            error_console.print(f"interrupted; {kept}")
             raise typer.Exit(INTERRUPTED) from None
         write(rows)
     problems = [Problem(folder, "no videos in this folder") for folder in barren + barren_references] + problems
@@ -167,6 +167,5 @@ def scan(
     files = len({file.asset_id for file in query_files + reference_files})
     console.print(
         f"{files} files, {len(rows)} pairs, {len(problems)} not compared, {time.monotonic() - started:.1f} s",
-        highlight=False,
     )
     raise typer.Exit(1 if any(problem.failed for problem in problems) else 0)

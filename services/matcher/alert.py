@@ -67,7 +67,9 @@ def alert_of(
             chamfer_reference_to_query=forward if flipped else backward,
             segment_cosine=pair.segment_cosine,
         ),
-        intervals=tuple(_interval(match, flipped=flipped) for match in joined.intervals),
+        intervals=tuple(
+            _interval(match, state.known_s, other.duration_s, flipped=flipped) for match in joined.intervals
+        ),
         query_coverage=other_covered if flipped else mine_covered,
         reference_coverage=mine_covered if flipped else other_covered,
         first_detected_at=before.first_detected_at if before else now,
@@ -121,9 +123,10 @@ def _measured(alert: DuplicateAlert) -> Iterator[float]:
         yield from interval.model_dump().values()
 
 
-def _interval(match: Match, *, flipped: bool) -> CopiedInterval:
-    query = (match.query_start_s, match.query_end_s)
-    reference = (match.reference_start_s, match.reference_end_s)
+def _interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> CopiedInterval:
+    """The match within the lengths of both assets: a frame stands for a second, and the last one for less."""
+    query = (match.query_start_s, _within(match.query_end_s, match.query_start_s, mine_s))
+    reference = (match.reference_start_s, _within(match.reference_end_s, match.reference_start_s, other_s))
     if flipped:
         query, reference = reference, query
     return CopiedInterval(
@@ -133,6 +136,11 @@ def _interval(match: Match, *, flipped: bool) -> CopiedInterval:
         reference_end_s=reference[1],
         score=round(match.score, 4),
     )
+
+
+def _within(end_s: float, start_s: float, duration_s: float) -> float:
+    # A length of which only the beginning is known, or nothing, must not turn an interval around.
+    return min(end_s, duration_s) if duration_s > start_s else end_s
 
 
 def _share(covered_s: float, duration_s: float) -> float:

@@ -1,6 +1,7 @@
 """All settings, read once from COPYDETECT_* variables and passed on explicitly; no other module reads them."""
 
 import os
+from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import Field, ValidationError
@@ -8,11 +9,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.contracts.errors import UsageError
 
+PREFIX = "COPYDETECT_"
+TYPO = 0.85  # share of a name that is right, as difflib counts it
 GIB = 2**30
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="COPYDETECT_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     bundle: Annotated[str, Field(description="Model bundle: a shipped name or a folder")] = "bootstrap"
     segment_s: Annotated[float, Field(ge=4, le=120, description="Length of the segments that files are cut into")] = 32
@@ -37,9 +40,14 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings of this process. Raises UsageError that names each wrong variable."""
+    """The settings of this process. Raises UsageError that names each wrong or unknown variable."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    # Kubernetes adds variables of this prefix for every Service of the namespace, so only a near miss is a mistake.
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known and (meant := get_close_matches(name, known, 1, TYPO)):
+            raise UsageError(f"unknown setting {name}: did you mean {meant[0]}?")
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"COPYDETECT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise UsageError(f"wrong settings: {wrong}") from error

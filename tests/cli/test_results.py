@@ -1,6 +1,7 @@
 """What a scan reports: one row a pair, problems, and the output file."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,9 +9,18 @@ import pytest
 
 from services.backends.memory_index import MemoryIndex
 from services.cli.files import VideoFile
-from services.cli.results import PairRow, Results, clock, intervals_text, open_output
+from services.cli.results import (
+    PairRow,
+    Problem,
+    Results,
+    clock,
+    intervals_text,
+    open_output,
+    print_results,
+)
 from services.contracts.errors import UsageError
 from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert, PairSimilarity, Side
+from tests.descriptors import described, work
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 A, B, C = VideoFile("/clips/a.mp4"), VideoFile("/clips/b.mp4"), VideoFile("/clips/c.mp4")
@@ -131,3 +141,48 @@ def test_clock(seconds: float, text: str) -> None:
 
 def test_intervals_for_people() -> None:
     assert intervals_text([INTERVAL, INTERVAL]) == "0:00-0:10 = 1:05-1:15\n0:00-0:10 = 1:05-1:15"
+
+
+def test_pairs_of_which_neither_was_asked_about_are_no_rows() -> None:
+    results = Results([A], None)
+    results.add(alert(C, B, 0.9))
+    assert results.rows(EMPTY, "default") == []
+
+
+def test_a_file_of_an_earlier_run_is_named_while_it_is_there(tmp_path: Path) -> None:
+    there, gone = VideoFile(str(tmp_path / "there.mp4")), VideoFile(str(tmp_path / "gone.mp4"))
+    Path(there.given).touch()
+    index = MemoryIndex(model_version="v")
+    for file in (there, gone):
+        segment = described(file.asset_id, 0, work(1))
+        index.store([replace(segment, row=replace(segment.row, uri=file.uri))])
+    results = Results([A], None)
+    results.add(alert(A, there, 0.9))
+    results.add(alert(A, gone, 0.8))
+    assert [(row.query, row.reference) for row in results.rows(index, "default")] == [(A.given, there.given)]
+
+
+def test_an_output_goes_where_a_link_points_and_keeps_its_mode(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.jsonl", tmp_path / "link.jsonl"
+    real.write_text("old\n")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    with open_output(link) as write:
+        write([PairRow("q.mp4", "r.mp4", 0.5, ())])
+    assert link.is_symlink()
+    assert json.loads(real.read_text())["query"] == "q.mp4"
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert sorted(tmp_path.iterdir()) == [link, real]
+
+
+def test_a_dash_is_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_output(Path("-")) as write:
+        write([PairRow("q.mp4", "r.mp4", 0.5, ())])
+    assert json.loads(capsys.readouterr().out)["reference"] == "r.mp4"
+
+
+def test_brackets_in_names_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    print_results([PairRow("[red]a[/b].mp4", "b.mp4", 0.5, ())], [Problem("[c].mp4", "empty")])
+    shown = capsys.readouterr().out
+    assert "[red]a[/b].mp4" in shown
+    assert "[c].mp4" in shown

@@ -95,3 +95,9 @@ def test_nobody_else_reads_the_environment() -> None:
         if reads.search(path.read_text())
     }
     assert found <= set(READERS), "read it in services/runtime/settings.py and pass it on"
+
+
+def test_a_misspelt_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPYDETECT_BUNDEL", "mine")
+    with pytest.raises(UsageError, match="COPYDETECT_BUNDEL: did you mean COPYDETECT_BUNDLE"):
+        load_settings()

@@ -170,3 +170,23 @@ def test_evidence_of_nothing_is_refused() -> None:
     times = np.arange(4, dtype=np.float64)
     with pytest.raises(ValueError, match="segment index"):
         observe(0, noise(4, 4), times, times, np.array([0, 0]))
+
+
+def test_an_interval_is_the_same_from_either_side() -> None:
+    long, piece = noise(13, 7), np.eye(7, dtype=np.float32) * 0.8
+    long[3:10] = np.maximum(long[3:10], piece)
+    (found,) = join(compare(long)).intervals
+    (turned,) = join(compare(np.ascontiguousarray(long.T))).intervals
+    assert (found.query_start_s, found.query_end_s) == pytest.approx((3, 10), abs=1)
+    assert (turned.reference_start_s, turned.reference_end_s) == (found.query_start_s, found.query_end_s)
+    assert (turned.query_start_s, turned.query_end_s) == (found.reference_start_s, found.reference_end_s)
+
+
+@pytest.mark.parametrize(("query", "reference"), [(1, 1), (2, 2), (1, 9), (9, 2)])
+def test_a_video_of_two_frames_at_most_has_an_interval_where_it_is_identical(query: int, reference: int) -> None:
+    similarity = np.full((query, reference), 0.1, np.float32)
+    np.fill_diagonal(similarity, 0.98)
+    (interval,) = join(compare(similarity), query_frames=query, reference_frames=reference).intervals
+    assert interval.query_end_s - interval.query_start_s == min(query, reference)
+    similarity[:] = np.minimum(similarity, 0.8)
+    assert join(compare(similarity), query_frames=query, reference_frames=reference).intervals == ()
