@@ -30,7 +30,7 @@ def test_the_demo_finds_every_copy_and_nothing_else(tmp_path: Path) -> None:
 def test_the_demo_needs_two_videos(tmp_path: Path) -> None:
     ended = run("demo", "--folder", tmp_path / "demo", "--videos", tmp_path)
     assert ended.returncode == 2
-    assert "a demo needs at least 2" in ended.stderr
+    assert "does not hold the 2 videos that a demo needs" in ended.stderr
 
 
 def test_compare_explains_a_pair_and_draws_it(tmp_path: Path) -> None:
