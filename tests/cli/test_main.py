@@ -31,6 +31,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("command", [[], ["scan"], ["compare"], ["demo"], ["schemas"], ["model"]])
 def test_every_command_has_help(command: list[str]) -> None:
     shown = run(*command, "--help")
@@ -38,6 +39,7 @@ def test_every_command_has_help(command: list[str]) -> None:
     assert "Usage:" in shown.stdout
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
