@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import EVENT_TYPES, Event, now
 from services.contracts.ports import Message, Record
+from services.contracts.topics import DEAD_LETTER_SUFFIX
 
 # Beyond that many wrong fields a message is not mended by naming them; the reason travels in a header.
 MAX_REASON_CHARACTERS = 1000
@@ -48,7 +49,7 @@ def dead_letter(record: Record, error: InvalidMessage) -> Message:
     """The record as it came, on its topic's dead-letter topic, with why and from where in the headers."""
     original = record.message
     return Message(
-        topic=f"{original.topic}.dlq",
+        topic=original.topic + DEAD_LETTER_SUFFIX,
         key=original.key,
         value=original.value,
         headers={

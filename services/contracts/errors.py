@@ -5,6 +5,7 @@ CopydetectError
     TransientError     may succeed later: retried with backoff, never dead-lettered
         DependencyDown a backend does not answer: consumption pauses until it does
     UsageError         the operator's mistake (settings, bundle, paths): refuse to start, say what to do
+    Fenced             another process took this one's place: exit, a supervisor starts it again
 
 Anything else is a defect and crashes the process with its offsets uncommitted.
 Client exceptions are translated to these at the door (services.backends), nowhere else.
@@ -34,3 +35,7 @@ class DependencyDown(TransientError):
 
 class UsageError(CopydetectError):
     """What the operator asked for cannot be done; the message says what to change."""
+
+
+class Fenced(CopydetectError):
+    """Another process with the same identity took over; going on would fence that one in turn."""

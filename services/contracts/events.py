@@ -104,6 +104,7 @@ class SegmentEncoded(AssetEvent):
     status: SegmentStatus
     reason: str | None = None
     frame_count: Count
+    stamp: str | None = None  # tells contents apart; None where there is none, of a failed segment
     index_timestamp: int | None = None  # None (a re-announced segment): search at strong consistency
     model_version: str
     uploaded_at: Moment

@@ -8,7 +8,7 @@ different models never meet.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from services.contracts.events import Role
 from tca_model.types import FloatArray, VideoDescriptor
@@ -139,12 +139,62 @@ class Record:
     offset: int
 
 
+class Moves(NamedTuple):
+    """Partitions that a consumer was given, and those that were taken from it; one may be in both, taken first."""
+
+    given: frozenset[int]
+    taken: frozenset[int]
+
+
 class Consumer(Protocol):
+    """Reads the partitions of one topic that its group assigns to it. For one thread.
+
+    A partition may be taken away at any time: what was polled from it is then another consumer's, a commit of it is
+    ignored, and its unfinished work is to be dropped.
+    """
+
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Up to that many next records, none when the time is over."""
+        """Up to that many next records, none when the time is over or while paused.
+
+        To be called often even when paused: it is also how a consumer shows its group that it lives.
+        """
+
+    def moves(self) -> Moves:
+        """What changed hands since the last call; ask after every poll."""
+
+    def pause(self) -> None:
+        """Give no records, of partitions given later neither, until `resume`."""
+
+    def resume(self) -> None: ...
+
+    def lag(self) -> Mapping[int, int]:
+        """For each partition at hand, how many offsets lie between what was polled and the end; without a request."""
 
     def commit(self, records: Sequence[Record]) -> None:
         """These, and all before them in their partitions, are done with."""
+
+    def close(self) -> None:
+        """Leave the group, so that another consumer takes over at once."""
+
+
+States: TypeAlias = Mapping[int, Mapping[str, bytes | None]]  # by partition and key; None: forgotten
+
+
+class StateConsumer(Consumer, Protocol):
+    """A consumer whose commits carry what follows from the records: all of it happens, or nothing.
+
+    It keeps a state a key beside each partition of its topic. After an error of `commit_all` its partitions are taken
+    and given anew, from what was last committed: whoever holds states must drop them and restore.
+    """
+
+    def restore(self, partition: int) -> dict[str, bytes]:
+        """The states that were committed for a partition; call once it was given, records come only after it."""
+
+    def commit_all(self, records: Sequence[Record], messages: Sequence[Message], states: States) -> None:
+        """Publish the messages, change the states and commit the records in one transaction.
+
+        Raises TransientError when nothing of it is certain, and Fenced when another process took this one's place.
+        """
 
 
 class Bus(Protocol):
@@ -153,3 +203,8 @@ class Bus(Protocol):
 
     def consumer(self, topic: str, group: str) -> Consumer:
         """A consumer that starts at the first record that its group has not committed."""
+
+    def state_consumer(self, topic: str, group: str, state_topic: str) -> StateConsumer:
+        """The same with a state of its own, kept in `state_topic`, which has as many partitions."""
+
+    def close(self) -> None: ...

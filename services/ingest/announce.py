@@ -21,6 +21,7 @@ def segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int
         status=SegmentStatus.UNDECIDABLE if undecidable else SegmentStatus.DESCRIBED,
         reason="no frame shows anything (black, flat or of one colour)" if undecidable else None,
         frame_count=row.frame_count,
+        stamp=row.stamp,
         index_timestamp=index_timestamp,
         model_version=model_version,
         uploaded_at=datetime.fromtimestamp(row.uploaded_at, UTC),

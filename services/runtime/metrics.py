@@ -1,0 +1,61 @@
+"""Every metric of the services. They are an interface: dashboards and alert rules (deploy/) name them.
+
+Base units, bounded labels; never an id of an asset, segment or tenant.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
+
+# Their timestamps double the number of series, and nothing here reads them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+_STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LATENCY_BUCKETS = (0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
+_COUNT_BUCKETS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+# Flow
+records = Counter("copydetect_records", "Records taken from a topic", ["topic"])
+dead_letters = Counter("copydetect_dead_letters", "Records that can never succeed, by where they failed", ["stage"])
+segments = Counter("copydetect_segments", "Segments announced by ingest", ["status"])
+alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
+verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
+in_flight_records = Gauge("copydetect_in_flight_records", "Records in work and not yet committed")
+in_flight_bytes = Gauge("copydetect_in_flight_bytes", "Bytes of media in work")
+paused = Gauge("copydetect_consumption_paused", "1 while no records are taken: a budget is used up or a backend down")
+lag = Gauge("copydetect_consumer_lag_records", "Records between the last one taken and the end", ["topic", "partition"])
+rebalances = Counter("copydetect_rebalances", "Partitions that came and went", ["event"])
+transactions = Counter("copydetect_transactions", "Transactions of the matcher", ["outcome"])
+last_tick = Gauge("copydetect_loop_last_tick_timestamp_seconds", "When the service's loop last turned")
+
+# Latency
+alert_latency = Histogram(
+    "copydetect_alert_latency_seconds",
+    "From the later upload of a pair to the commit of its first alert",
+    buckets=_LATENCY_BUCKETS,
+)
+stage_seconds = Histogram("copydetect_stage_seconds", "Time spent in a stage", ["stage"], buckets=_STAGE_BUCKETS)
+
+# Work
+frames_encoded = Counter("copydetect_frames_encoded", "Frames described")
+batch_frames = Histogram("copydetect_batch_frames", "Frames described in one batch", buckets=_COUNT_BUCKETS)
+media_seconds = Counter("copydetect_media_seconds", "Seconds of video described")
+candidates = Histogram("copydetect_candidates", "Candidate segments of a query segment", buckets=_COUNT_BUCKETS)
+
+# Dependencies
+dependency_up = Gauge("copydetect_dependency_up", "1 when the last call succeeded, 0 when it did not", ["dependency"])
+cache_requests = Counter("copydetect_cache_requests", "Segments asked of the cache", ["result"])
+retries = Counter("copydetect_retries", "Calls that failed for now and are made again", ["stage"])
+model = Info("copydetect_model", "The model in use")
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Measures the time spent inside, as `stage_seconds{stage=name}`."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        stage_seconds.labels(name).observe(time.perf_counter() - started)
