@@ -1,0 +1,97 @@
+"""/metrics, /livez and /readyz of a service, over HTTP.
+
+Alive is a loop that turns; ready is a service that does its work. A backend that is down makes a service unready and
+never dead: it waits, and a restart would not mend the backend.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from types import TracebackType
+from typing import Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import make_wsgi_app
+
+from services.contracts.errors import UsageError
+from services.runtime import metrics
+
+
+class Health:
+    """What the probes tell; written by the service's thread, read by those of the probes."""
+
+    def __init__(self, *, loop_timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._loop_timeout_s = loop_timeout_s
+        self._clock = clock
+        self._ticked_s = clock()
+        self._hindrances: dict[str, str] = {"start": "the service is starting"}
+
+    def tick(self) -> None:
+        """The loop turned."""
+        self._ticked_s = self._clock()
+        metrics.last_tick.set_to_current_time()
+
+    def hinder(self, what: str, reason: str) -> None:
+        """Not ready, because of this, until `clear(what)`."""
+        self._hindrances = {**self._hindrances, what: reason}
+
+    def clear(self, what: str) -> None:
+        self._hindrances = {name: reason for name, reason in self._hindrances.items() if name != what}
+
+    def dead(self) -> dict[str, str]:
+        """Why the service is not alive; empty when it is."""
+        silent_s = self._clock() - self._ticked_s
+        return {"loop": f"has not turned for {silent_s:.0f} s"} if silent_s > self._loop_timeout_s else {}
+
+    def unready(self) -> dict[str, str]:
+        """Why the service is not ready; empty when it is."""
+        return {**self.dead(), **self._hindrances}
+
+
+class ProbeServer:
+    """Serves the probes from threads of its own while it is entered. Raises UsageError when the port is taken."""
+
+    def __init__(self, health: Health, *, host: str, port: int) -> None:
+        self._probes = {"/livez": health.dead, "/readyz": health.unready}
+        self._metrics = make_wsgi_app()
+        try:
+            self._server = make_server(host, port, self._answer, _Server, _Quiet)
+        except OSError as error:
+            raise UsageError(f"cannot listen on {host}:{port} (COPYDETECT_HTTP_PORT): {error.strerror}") from error
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, name="probes", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            answer: Iterable[bytes] = self._metrics(environ, start_response)
+            return answer
+        if path not in self._probes:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"/metrics, /livez, /readyz\n"]
+        wrong = self._probes[path]()
+        start_response("503 Service Unavailable" if wrong else "200 OK", [("Content-Type", "application/json")])
+        return [json.dumps({"ok": not wrong, **wrong}).encode() + b"\n"]
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Probes come every few seconds."""
