@@ -13,6 +13,11 @@ class OffsetTracker:
         self._unfinished: dict[int, dict[int, Record]] = {}
         self._finished: dict[int, dict[int, Record]] = {}
 
+    @property
+    def uncommitted(self) -> int:
+        """How many records were dispatched and not yet given out by `done` to be committed."""
+        return sum(len(offsets) for held in (self._unfinished, self._finished) for offsets in held.values())
+
     def dispatched(self, record: Record) -> None:
         """The record's work begins; offsets of a partition come in rising order."""
         self._unfinished.setdefault(record.partition, {})[record.offset] = record
@@ -31,3 +36,8 @@ class OffsetTracker:
         for offset in committable:
             del finished[offset]
         return newest
+
+    def forget(self, partition: int) -> None:
+        """The partition was taken away: its records come again, there or elsewhere."""
+        self._unfinished.pop(partition, None)
+        self._finished.pop(partition, None)
