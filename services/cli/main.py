@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli import compare, demo, model, scan, schemas
+from services.cli import alerts, compare, demo, doctor, model, publish, scan, schemas, serve, topics
 from services.cli.console import INTERRUPTED, error_console
 from services.contracts.errors import CopydetectError
+from services.runtime.retry import Stopped
 from tca_model.errors import BundleError
 
 app = typer.Typer(
@@ -19,6 +20,12 @@ app = typer.Typer(
 app.command("scan")(scan.scan)
 app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
+app.command("ingest")(serve.ingest)
+app.command("matcher")(serve.matcher)
+app.command("publish")(publish.publish)
+app.command("alerts")(alerts.alerts)
+app.command("topics")(topics.topics)
+app.command("doctor")(doctor.doctor)
 app.command("schemas")(schemas.schemas)
 app.add_typer(model.app, name="model")
 
@@ -30,6 +37,8 @@ def main() -> None:
     """Run the command; what the user can mend is told in one line."""
     try:
         app(args=repeat_references(sys.argv[1:]))
+    except Stopped:
+        sys.exit(0)  # a service that was told to before it had begun
     except (CopydetectError, BundleError) as error:
         error_console.print(f"error: {error}", style="red", soft_wrap=True)
         sys.exit(2)

@@ -35,7 +35,7 @@ class Patience:
         self._keep_alive = keep_alive
         self._is_over = is_over
 
-    def __call__(self, stage: str, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    def __call__(self, stage: str, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """What the call returns, once it does; the call must be idempotent."""
         retrying = Retrying(
             retry=retry_if_exception_type(TransientError),

@@ -1,0 +1,45 @@
+"""All doors of a service in a cluster, opened from the settings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from services.backends.kafka_bus import KafkaBus
+from services.backends.kafka_connection import KafkaConnection
+from services.backends.milvus_index import MilvusIndex
+from services.backends.redis_cache import RedisCache
+from services.runtime.retry import Patience
+from services.runtime.settings import Settings
+from tca_model.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    bus: KafkaBus
+    index: MilvusIndex
+    cache: RedisCache
+
+
+@contextmanager
+def open_doors(settings: Settings, bundle: Bundle, patience: Patience) -> Iterator[Doors]:
+    """The doors, once Milvus and Kafka answer; Redis may be away at any time."""
+    index = patience("milvus", milvus_index, settings, bundle)
+    cache = RedisCache.from_settings(settings, bundle.model_version)
+    bus = KafkaBus(KafkaConnection.from_settings(settings), instance=settings.instance)
+    try:
+        yield Doors(bus, index, cache)
+    finally:
+        bus.close()
+        cache.close()
+        index.close()
+
+
+def milvus_index(settings: Settings, bundle: Bundle) -> MilvusIndex:
+    """The index of the bundle's model; its collections are made where they are missing."""
+    return MilvusIndex(
+        settings.milvus_uri,
+        model_version=bundle.model_version,
+        dimension=bundle.manifest.descriptor.frame.dimension,
+        timeout_s=settings.milvus_timeout_s,
+        token=settings.milvus_token.get_secret_value() if settings.milvus_token else None,
+    )

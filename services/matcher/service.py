@@ -1,0 +1,40 @@
+"""The matcher as a service, made from the settings."""
+
+from services.backends.doors import open_doors
+from services.matcher.candidates import NearestCandidates
+from services.matcher.pipeline import MatchPipeline
+from services.matcher.state_store import StateStore
+from services.matcher.worker import MatchWorker
+from services.runtime.life import life
+from services.runtime.patient_index import PatientIndex
+from services.runtime.settings import Settings
+from tca_model.bundle import load_bundle
+
+
+def serve(settings: Settings) -> None:
+    """Run until a signal. Raises UsageError when the settings or a backend's state make that impossible."""
+    bundle = load_bundle(settings.bundle)
+    threshold = settings.alert_threshold
+    if threshold is None:
+        threshold = bundle.manifest.calibration.alert_threshold
+    with life(settings, bundle) as service, open_doors(settings, bundle, service.starting()) as doors:
+        index = PatientIndex(doors.index, service.working(lambda: worker.keep_alive()))
+        states = StateStore()
+        pipeline = MatchPipeline(
+            index=index,
+            cache=doors.cache,
+            candidates=NearestCandidates(index),
+            states=states,
+            alert_threshold=threshold,
+            evidence_floor=threshold * settings.evidence_share,
+        )
+        worker = service.starting()(
+            "kafka",
+            MatchWorker,
+            doors.bus,
+            pipeline,
+            states,
+            asset_idle_s=settings.asset_idle_s,
+            state_retention_s=settings.state_retention_s,
+        )
+        service.run(worker)

@@ -1,0 +1,47 @@
+"""What every service has beside its work: signals, probes, and patience with backends."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from services.runtime import metrics
+from services.runtime.loop import Stop, Worker, run
+from services.runtime.probes import Health, ProbeServer
+from services.runtime.retry import Patience
+from services.runtime.settings import Settings
+from tca_model.bundle import Bundle
+
+log = structlog.get_logger(__name__)
+
+
+class Life:
+    """Made by `life`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.health = Health(loop_timeout_s=settings.loop_timeout_s)
+        self._stop = Stop(settings.drain_s)
+        self._stop.install()
+
+    def starting(self) -> Patience:
+        """For calls before the loop turns, which a signal ends at once."""
+        return Patience(self.health, keep_alive=lambda: None, is_over=lambda: self._stop.is_asked)
+
+    def working(self, keep_alive: Callable[[], None]) -> Patience:
+        """For calls of the loop, which `keep_alive` accompanies and a signal ends when the drain's time is over."""
+        return Patience(self.health, keep_alive=keep_alive, is_over=self._stop.is_over)
+
+    def run(self, worker: Worker) -> None:
+        """Turn the loop until a signal, then drain."""
+        log.info("ready")
+        run(worker, self._stop, self.health)
+
+
+@contextmanager
+def life(settings: Settings, bundle: Bundle) -> Iterator[Life]:
+    """Serves the probes while it is entered; a signal before the loop turns ends in Stopped."""
+    begun = Life(settings)
+    with ProbeServer(begun.health, host=settings.http_host, port=settings.http_port) as probes:
+        metrics.model.info({"version": bundle.model_version, "bundle": bundle.manifest.name})
+        log.info("starting", model=bundle.model_version, http_port=probes.port, instance=settings.instance)
+        yield begun

@@ -1,0 +1,85 @@
+"""Services that are killed at work: what comes out in the end is what comes out without a kill."""
+
+from pathlib import Path
+
+import pytest
+
+from services.contracts import topics
+from services.contracts.events import DuplicateAlert
+from tests.e2e.cluster import Cluster, wait_for
+from tests.e2e.conftest import COPIES, ORIGINALS
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(500)]
+
+NAMES = [f"original-{n}" for n in range(ORIGINALS)] + list(COPIES)
+TOLERANCE_S = 0.1
+
+
+def summary(cluster: Cluster) -> dict[frozenset[str], DuplicateAlert]:
+    """By pair its alert; where both sides alert, that with the first id. All are final."""
+    alerts = [alert for alert in cluster.alerts() if alert.intervals]
+    assert all(alert.status == "final" for alert in alerts)
+    return {
+        frozenset((alert.query.asset_id, alert.reference.asset_id)): alert
+        for alert in sorted(alerts, key=lambda alert: alert.alert_id, reverse=True)
+    }
+
+
+def same(one: DuplicateAlert, other: DuplicateAlert) -> bool:
+    """Whether they say the same of a pair, whose sides depend on the times of upload."""
+    if one.query.asset_id != other.query.asset_id or len(one.intervals) != len(other.intervals):
+        return False
+    measured = [
+        [one.query_coverage, one.reference_coverage, *(v for i in one.intervals for v in i.model_dump().values())],
+        [
+            other.query_coverage,
+            other.reference_coverage,
+            *(v for i in other.intervals for v in i.model_dump().values()),
+        ],
+    ]
+    return all(abs(a - b) <= TOLERANCE_S for a, b in zip(*measured, strict=True))
+
+
+def publish_all(cluster: Cluster, clips: Path) -> None:
+    cluster.publish([cluster.upload(name, clips / f"{name}.mp4") for name in NAMES])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster, clips: Path) -> dict[frozenset[str], DuplicateAlert]:
+    """What comes out without a kill."""
+    cluster.start_both()
+    publish_all(cluster, clips)
+    cluster.wait_for_verdicts(NAMES)
+    found = summary(cluster)
+    assert len(found) >= len(COPIES)
+    for service in cluster.services:
+        service.stop()
+    return found
+
+
+@pytest.mark.parametrize("killed", ["ingest", "matcher"])
+def test_a_kill_changes_nothing_that_is_read(
+    killed: str, cluster: Cluster, clips: Path, undisturbed: dict[frozenset[str], DuplicateAlert]
+) -> None:
+    # Another tenant starts from nothing in the same topics.
+    again = Cluster(cluster.kafka, cluster.redis, cluster.milvus, clips, tenant=f"{cluster.tenant}-{killed}")
+    try:
+        ingest, matcher = again.start_both()
+        publish_all(again, clips)
+        service = ingest if killed == "ingest" else matcher
+        topic = topics.ENCODED_SEGMENTS if killed == "ingest" else topics.DUPLICATE_ALERTS
+        for kills in (1, 2):  # in the midst of the work: some of it is announced, not all of it
+            wait_for(lambda: len(again.events(topic)) >= 3 * kills, f"{killed} is at work", every_s=0.05)  # noqa: B023
+            service.kill()
+            service = again.start(killed)
+        again.wait_for_verdicts(NAMES)
+        found = summary(again)
+        assert found.keys() == undisturbed.keys()
+        differing = [pair for pair in found if not same(found[pair], undisturbed[pair])]
+        assert not differing, [(found[pair], undisturbed[pair]) for pair in differing]
+        wait_for(
+            lambda: again.lag(killed, topics.ENCODED_SEGMENTS if killed == "matcher" else topics.VIDEO_SEGMENTS) == 0,
+            "no lag",
+        )
+    finally:
+        again.close()

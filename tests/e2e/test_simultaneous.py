@@ -1,0 +1,47 @@
+"""Two copies that are uploaded at the same moment never miss each other."""
+
+from pathlib import Path
+
+import pytest
+
+from tca_model.edits import apply_edit
+from tca_model.synthetic import write_clip
+from tests.e2e.cluster import PARTITIONS, Cluster, wait_for
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(500)]
+
+ROUNDS = 50
+
+
+@pytest.fixture(scope="module")
+def twins(clips: Path) -> Path:
+    """50 small clips with a copy of each."""
+    folder = clips / "twins"
+    folder.mkdir()
+    for number in range(ROUNDS):
+        original = folder / f"one-{number}.mp4"
+        write_clip(original, 1000 + number, duration_s=5, size=(160, 90), fps=5)
+        apply_edit("recompress", original, folder / f"two-{number}.mp4", seed=number)
+    return folder
+
+
+def test_a_pair_uploaded_at_once_is_always_alerted(cluster: Cluster, twins: Path) -> None:
+    """Both sides are published together, on different partitions, to two ingest services and two matchers."""
+    services = [
+        cluster.start("ingest", COPYDETECT_DECODE_WORKERS="1"),
+        cluster.start("ingest", COPYDETECT_DECODE_WORKERS="1"),
+        cluster.start("matcher", COPYDETECT_INSTANCE="e2e-a"),
+        cluster.start("matcher", COPYDETECT_INSTANCE="e2e-b"),
+    ]
+    for service in services:
+        wait_for(service.is_ready, f"{service.name} is ready")
+    names = [f"{side}-{number}" for number in range(ROUNDS) for side in ("one", "two")]
+    cluster.publish([cluster.upload(name, twins / f"{name}.mp4") for name in names])
+    cluster.wait_for_verdicts(names, timeout_s=400)
+
+    missed = {number for number in range(ROUNDS) if {f"one-{number}", f"two-{number}"} not in cluster.pairs()}
+    assert not missed
+    partitions = {
+        record.partition for record in cluster.bus.read(["video-segments"]) if record.message.key.split("/")[1] in names
+    }
+    assert len(partitions) == PARTITIONS
