@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit lint format bench schemas
+.PHONY: help setup demo test test-unit lint format bench schemas up-local down-local up down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -22,10 +22,19 @@ demo: $(READY) ## Find edited copies of made clips, or of real ones: make demo V
 	$(BIN)/copydetect demo $(if $(VIDEOS),--videos '$(VIDEOS)')
 
 test: $(READY) ## Run all tests
+	sh deploy/system-packages.sh test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 test-unit: $(READY) ## Run the unit tests, in under a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'
+
+up-local: $(READY) ## Start Kafka, Redis and Milvus here; KAFKA_PORT=, REDIS_PORT=, MILVUS_PORT= choose their ports
+	@sh deploy/system-packages.sh test
+	@$(BIN)/python -m tests.servers up .local $(if $(KAFKA_PORT),--kafka-port $(KAFKA_PORT)) \
+		$(if $(REDIS_PORT),--redis-port $(REDIS_PORT)) $(if $(MILVUS_PORT),--milvus-port $(MILVUS_PORT))
+
+down-local: ## Stop them; what is in them stays in .local
+	@$(BIN)/python -m tests.servers down .local
 
 lint: $(READY) ## Check style, types and the import contracts
 	$(BIN)/ruff check .
@@ -43,3 +52,15 @@ bench: $(READY) ## Run the benches
 
 schemas: $(READY) ## Write the JSON Schemas of the events to deploy/schemas
 	$(BIN)/copydetect schemas
+
+COMPOSE = docker compose --file deploy/compose.yaml $(if $(GPU),--file deploy/compose.gpu.yaml)
+ENGINE = docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { \
+	echo "make $@ needs Docker with its compose plugin (2.24 or newer), and a running engine" >&2; exit 1; }
+
+up: ## Run everything in containers: Kafka, Redis, Milvus, both services, Grafana; with a GPU: make up GPU=1
+	@$(ENGINE)
+	$(COMPOSE) up --detach --build
+
+down: ## Stop it; what is stored stays in volumes
+	@$(ENGINE)
+	$(COMPOSE) down

@@ -1,24 +1,63 @@
 #!/bin/sh
 # Installs what the environment needs of the system, through apt where that is allowed; else says what to type.
-# PYTHON names the interpreter that the environment will be made with.
+# PYTHON names the interpreter that the environment will be made with. With the argument `test`: the servers that tests
+# start, and what they run on; the tests of what is still missing then are skipped, so that is no failure.
 set -eu
 PYTHON=${PYTHON:-python3}
+FOR=${1:-setup}
 
-if ! command -v "$PYTHON" >/dev/null || ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+has() {
+    command -v "$1" >/dev/null
+}
+
+if [ "$FOR" = setup ] && { ! has "$PYTHON" || ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }; then
     echo "copydetect needs Python 3.11 or newer; make it with: make setup PYTHON=/path/to/python3.11" >&2
     exit 1
 fi
 
 missing=""
-# Debian ships the module without the package that can make environments with it.
-"$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+services=""
+case $FOR in
+setup)
+    # Debian ships the module without the package that can make environments with it.
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+    ;;
+test)
+    PATH=$PATH:/usr/sbin:/usr/local/go/bin # where Debian puts servers, and where Go's own archive goes
+    has redis-server || { missing="$missing redis-server" && services="$services redis-server"; }
+    { has prometheus && has promtool; } || { missing="$missing prometheus" && services="$services prometheus"; }
+    has java || missing="$missing default-jre-headless"
+    has mvn || missing="$missing maven"
+    has go || missing="$missing golang-go"
+    ;;
+*)
+    echo "usage: $0 [setup | test]" >&2
+    exit 2
+    ;;
+esac
 [ -n "$missing" ] || exit 0
 
-if [ "$(id -u)" = 0 ]; then
-    apt-get update -qq && apt-get install -y -qq $missing
-elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-    sudo -n apt-get update -qq && sudo -n apt-get install -y -qq $missing
+if ! has apt-get; then
+    echo "missing, by their names in Debian:$missing" >&2
+elif [ "$(id -u)" = 0 ]; then
+    as_root=""
+elif has sudo && sudo -n true 2>/dev/null; then
+    as_root="sudo -n"
 else
-    echo "missing system packages; type: sudo apt-get install -y$missing" >&2
+    echo "missing system packages; type: sudo apt-get install -y --no-install-recommends$missing" >&2
+fi
+if [ -z "${as_root+set}" ]; then
+    [ "$FOR" = test ] && exit 0
     exit 1
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+if ! { $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends $missing; }; then
+    [ "$FOR" = test ] || exit 1
+    echo "cannot install$missing; tests that need them will be skipped" >&2
+    exit 0
+fi
+# Debian starts the servers that it installs, and at every boot. Tests start their own, on other ports.
+if [ -n "$services" ] && [ -d /run/systemd/system ]; then
+    $as_root systemctl disable --quiet --now $services || true
 fi

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.fixtures import kafka, milvus_server, promtool, redis_server, start_server
+
+__all__ = ["kafka", "milvus_server", "promtool", "redis_server", "start_server"]
+
 
 @pytest.fixture(scope="session")
 def real_videos() -> Path:

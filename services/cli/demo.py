@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -14,8 +14,9 @@ from services.cli.results import PairRow, folding_table, intervals_text, print_p
 from services.cli.scan import Scan
 from services.contracts.errors import UsageError
 from services.runtime.settings import load_settings
-from tca_model.edits import EDITS, Truth, apply_edit
-from tca_model.synthetic import write_clip
+
+if TYPE_CHECKING:
+    from tca_model.edits import Truth
 
 SHOWN_EDITS = (
     "recompress",
@@ -42,7 +43,7 @@ class Copy:
     path: Path
     edit: str
     original: Path
-    truth: Truth
+    truth: "Truth"
 
 
 def demo(
@@ -74,6 +75,8 @@ def demo(
 
 def _made(folder: Path) -> tuple[list[Path], list[Path]]:
     """Originals and unrelated clips, made from seeds."""
+    from tca_model.synthetic import write_clip  # with av, which an image of the matcher lacks
+
     paths = [folder / f"original-{n + 1}.mp4" for n in range(ORIGINALS)]
     paths += [folder / f"unrelated-{n + 1}.mp4" for n in range(UNRELATED)]
     for seed, path in enumerate(track(paths, "making clips")):
@@ -94,6 +97,8 @@ def _real(videos: Path, folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _copies(originals: Sequence[Path], host: Path, folder: Path) -> Iterator[Copy]:
+    from tca_model.edits import EDITS, apply_edit
+
     for number, edit in enumerate(track(SHOWN_EDITS, "editing copies")):
         original = originals[number % len(originals)]
         path = folder / f"copy-{edit}.mp4"

@@ -56,9 +56,9 @@ def _kafka(settings: Settings) -> Iterator[str]:
 
 
 def _redis(settings: Settings) -> Iterator[str]:
-    from services.backends.redis_cache import RedisCache
+    from services.backends.doors import redis_cache
 
-    yield from RedisCache.problems(settings)
+    yield from redis_cache(settings, load_bundle(settings.bundle)).problems()
 
 
 def _milvus(settings: Settings) -> Iterator[str]:

@@ -1,0 +1,220 @@
+"""What the overview dashboard shows: rows of panels, each panel some queries. dashboard.py lays them out."""
+
+from dataclasses import dataclass
+from typing import Final
+
+RATE: Final = "[$__rate_interval]"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A graph of some queries, each with its legend; `small` ones, of one number, go six to a row."""
+
+    title: str
+    description: str
+    unit: str
+    queries: tuple[tuple[str, str], ...]
+    small: bool = False
+    limits: tuple[float, ...] = ()  # where green ends, and orange
+
+
+def quantiles(metric: str, by: str = "") -> tuple[tuple[str, str], ...]:
+    labels, legend = (f"le, {by}", f"{{{{{by}}}}} ") if by else ("le", "")
+    return tuple(
+        (f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{RATE})))", f"{legend}p{share * 100:g}")
+        for share in (0.5, 0.99)
+    )
+
+
+def share(part: str, whole: str) -> str:
+    """Of two rates; no value, instead of NaN, where nothing happens."""
+    return f"sum(rate({part}{RATE})) / (sum(rate({whole}{RATE})) > 0)"
+
+
+ROWS: Final[dict[str, list[Panel]]] = {
+    "At a glance": [
+        Panel(
+            "Replicas that answer",
+            "Targets of Prometheus that can be scraped. Rule: CopydetectServiceAbsent.",
+            "short",
+            (('sum by (job) (up{job=~"copydetect.*"})', "{{job}}"),),
+            small=True,
+        ),
+        Panel(
+            "Alerts within 30 s",
+            "Share of first alerts that came within 30 s of the later upload. The goal is 99 % over 30 days.",
+            "percentunit",
+            (
+                (
+                    share(
+                        'copydetect_alert_latency_seconds_bucket{le="30.0"}', "copydetect_alert_latency_seconds_count"
+                    ),
+                    "",
+                ),
+            ),
+            small=True,
+        ),
+        Panel(
+            "Records waiting",
+            "Behind the last one taken, over all partitions. Rule: CopydetectLagHigh.",
+            "short",
+            (("sum by (topic) (copydetect_consumer_lag_records)", "{{topic}}"),),
+            small=True,
+            limits=(100, 1000),
+        ),
+        Panel(
+            "Dependencies up",
+            "0 where the last call of some replica failed. Rule: CopydetectDependencyDown.",
+            "short",
+            (("min by (dependency) (copydetect_dependency_up)", "{{dependency}}"),),
+            small=True,
+        ),
+        Panel(
+            "Paused replicas",
+            "They take no records: a budget is used up or a backend down. Rule: CopydetectPaused.",
+            "short",
+            (("sum by (job) (copydetect_consumption_paused)", "{{job}}"),),
+            small=True,
+            limits=(1, 2),
+        ),
+        Panel(
+            "Silence of the loop",
+            "Since the loop of the slowest replica last turned. Rule: CopydetectLoopStuck.",
+            "s",
+            (("max by (job) (time() - copydetect_loop_last_tick_timestamp_seconds)", "{{job}}"),),
+            small=True,
+            limits=(30, 120),
+        ),
+    ],
+    "Flow": [
+        Panel(
+            "Records",
+            "Taken from each topic.",
+            "reqps",
+            ((f"sum by (topic) (rate(copydetect_records_total{RATE}))", "{{topic}}"),),
+        ),
+        Panel(
+            "Lag",
+            "Records between the last one taken and the end, a line a partition. One high line is one slow record.",
+            "short",
+            (("sum by (topic, partition) (copydetect_consumer_lag_records)", "{{topic}} {{partition}}"),),
+        ),
+        Panel(
+            "Video described",
+            "Seconds of video a second: the real-time factor of all of ingest.",
+            "short",
+            ((f"sum(rate(copydetect_media_seconds_total{RATE}))", "seconds a second"),),
+        ),
+        Panel(
+            "Segments",
+            "Announced by ingest, by what became of them.",
+            "reqps",
+            ((f"sum by (status) (rate(copydetect_segments_total{RATE}))", "{{status}}"),),
+        ),
+        Panel(
+            "Alerts and verdicts",
+            "Revisions of alerts, and assets decided on.",
+            "reqps",
+            (
+                (f"sum by (status) (rate(copydetect_alerts_total{RATE}))", "alert {{status}}"),
+                (f"sum by (verdict) (rate(copydetect_verdicts_total{RATE}))", "verdict {{verdict}}"),
+            ),
+        ),
+        Panel(
+            "In work",
+            "Records taken and not yet committed.",
+            "short",
+            (("sum by (job) (copydetect_in_flight_records)", "{{job}}"),),
+        ),
+        Panel(
+            "Media in work",
+            "Up to COPYDETECT_MAX_IN_FLIGHT_BYTES and one file more for each replica.",
+            "bytes",
+            (("sum by (instance) (copydetect_in_flight_bytes)", "{{instance}}"),),
+        ),
+    ],
+    "Time": [
+        Panel(
+            "From upload to alert",
+            "From the later upload of a pair to the commit of its first alert.",
+            "s",
+            quantiles("copydetect_alert_latency_seconds"),
+        ),
+        Panel(
+            "Stages",
+            "Time spent in each stage, tries included.",
+            "s",
+            quantiles("copydetect_stage_seconds", "stage"),
+        ),
+        Panel(
+            "Where the time goes",
+            "Seconds in each stage a second; stages may contain others.",
+            "short",
+            ((f"sum by (stage) (rate(copydetect_stage_seconds_sum{RATE}))", "{{stage}}"),),
+        ),
+    ],
+    "Work": [
+        Panel(
+            "Frames described",
+            "By all replicas of ingest.",
+            "reqps",
+            ((f"sum(rate(copydetect_frames_encoded_total{RATE}))", "frames"),),
+        ),
+        Panel(
+            "Frames in a batch",
+            "Small ones waste the GPU; they are small when little is uploaded.",
+            "short",
+            quantiles("copydetect_batch_frames"),
+        ),
+        Panel(
+            "Candidates",
+            "Segments of other assets that a segment is compared with. It grows with the index.",
+            "short",
+            quantiles("copydetect_candidates"),
+        ),
+        Panel(
+            "Cache hits",
+            "Share of segments that Redis had; the others are read from Milvus. Rule: CopydetectCacheCold.",
+            "percentunit",
+            ((share('copydetect_cache_requests_total{result="hit"}', "copydetect_cache_requests_total"), "hits"),),
+        ),
+    ],
+    "What goes wrong": [
+        Panel(
+            "Dead letters",
+            "Records that can never succeed, by the stage that found out. Rule: CopydetectDeadLetters.",
+            "reqps",
+            ((f"sum by (stage) (rate(copydetect_dead_letters_total{RATE}))", "{{stage}}"),),
+        ),
+        Panel(
+            "Retries",
+            "Calls that failed for now and are made again. Rule: CopydetectRetrying.",
+            "reqps",
+            ((f"sum by (job, stage) (rate(copydetect_retries_total{RATE}))", "{{job}} {{stage}}"),),
+        ),
+        Panel(
+            "Transactions of the matcher",
+            "Fenced: two matchers have one COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
+            "reqps",
+            ((f"sum by (outcome) (rate(copydetect_transactions_total{RATE}))", "{{outcome}}"),),
+        ),
+        Panel(
+            "Rebalances",
+            "Partitions given, taken and lost. Lost ones were not given back in time. Rule: CopydetectRebalancing.",
+            "short",
+            (("sum by (job, event) (increase(copydetect_rebalances_total[$__rate_interval]))", "{{job}} {{event}}"),),
+        ),
+        Panel(
+            "Dependencies",
+            "1 while calls succeed.",
+            "short",
+            (("min by (job, dependency) (copydetect_dependency_up)", "{{job}} {{dependency}}"),),
+        ),
+        Panel(
+            "Models in use",
+            "Replicas by model. Two at once belong to a release, and compare nothing with each other.",
+            "short",
+            (("count by (job, version) (copydetect_model_info)", "{{job}} {{version}}"),),
+        ),
+    ],
+}
