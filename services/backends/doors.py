@@ -24,7 +24,7 @@ class Doors:
 def open_doors(settings: Settings, bundle: Bundle, patience: Patience) -> Iterator[Doors]:
     """The doors, once Milvus and Kafka answer; Redis may be away at any time."""
     index = patience("milvus", milvus_index, settings, bundle)
-    cache = RedisCache.from_settings(settings, bundle.model_version)
+    cache = redis_cache(settings, bundle)
     bus = KafkaBus(KafkaConnection.from_settings(settings), instance=settings.instance)
     try:
         yield Doors(bus, index, cache)
@@ -42,4 +42,15 @@ def milvus_index(settings: Settings, bundle: Bundle) -> MilvusIndex:
         dimension=bundle.manifest.descriptor.frame.dimension,
         timeout_s=settings.milvus_timeout_s,
         token=settings.milvus_token.get_secret_value() if settings.milvus_token else None,
+    )
+
+
+def redis_cache(settings: Settings, bundle: Bundle) -> RedisCache:
+    """The cache of the bundle's model."""
+    return RedisCache(
+        settings.redis_url,
+        model_version=bundle.model_version,
+        ttl_s=settings.cache_ttl_s,
+        username=settings.redis_username,
+        password=settings.redis_password.get_secret_value() if settings.redis_password else None,
     )

@@ -5,9 +5,10 @@ unit vectors with inner product, upsert and never insert, a deadline on every ca
 """
 
 import logging
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +35,12 @@ _LITE_DAMAGED: Final = {1, 6}  # Lite has no codes of their own for what is wron
 for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
     logging.getLogger(_name).handlers.clear()
     logging.getLogger(_name).propagate = True
-# These two log, with a traceback, every error that they raise as well.
-for _name in ("pymilvus.decorators", "milvus_lite.adapter.grpc.servicer"):
+# These log, with a traceback, every error that they raise as well.
+for _name in (
+    "pymilvus.decorators",
+    "pymilvus.client.connection_manager",
+    "milvus_lite.adapter.grpc.servicer",
+):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
@@ -46,16 +51,19 @@ class Milvus:
     Its calls are made inside `with door():`, which translates errors, and lets one thread at a time into Lite.
     """
 
-    def __init__(self, uri: str, *, timeout_s: float) -> None:
+    def __init__(self, uri: str, *, timeout_s: float, token: str | None = None) -> None:
         self._uri = uri
         self._deadline = {"timeout": timeout_s}
+        self._made: list[str] = []
         self._file = None if is_server(uri) else LiteFile(Path(uri))
         # While Lite flushes, a search from another thread misses the rows that are on their way to the disk.
         self._one_call: AbstractContextManager[Any] = threading.Lock() if self._file else nullcontext()
         try:
             with self.door():
                 # Dedicated: a connection from the shared pool would outlive close().
-                self._client = MilvusClient(self._file.uri if self._file else uri, dedicated=True, **self._deadline)
+                self._client = MilvusClient(
+                    self._file.uri if self._file else uri, token=token or "", dedicated=True, **self._deadline
+                )
         except BaseException:
             if self._file:
                 self._file.close()
@@ -83,9 +91,22 @@ class Milvus:
             return UsageError(f"the database {self._uri} failed; is it damaged, or the disk full? {error}")
         if code in _DOWN_RPC or code in _DOWN_CODES or "Retry timeout" in str(error):
             return DependencyDown(f"Milvus at {self._uri} does not answer: {error}")
-        if code in _NOT_LOADED_CODES or getattr(error, "retriable", False):
+        if code in _NOT_LOADED_CODES:
+            self._load_again()
+            return TransientError(f"Milvus at {self._uri} loads its collections: {error}")
+        if getattr(error, "retriable", False):
             return TransientError(f"Milvus at {self._uri}: {error}")
         return None
+
+    def _load_again(self) -> None:
+        """Ask for what was made here to be loaded, without waiting.
+
+        A server that was restarted does so on its own; but an operator, or a server that found no query node for too
+        long, may have released it.
+        """
+        with suppress(MilvusException, grpc.RpcError):  # the caller is told to try again in any case
+            for collection in self._made:
+                self._client.load_collection(collection, _async=True, **self._deadline)
 
     def collections(self) -> list[str]:
         return list(self._client.list_collections(**self._deadline))
@@ -104,10 +125,9 @@ class Milvus:
         if not client.has_collection(collection, **self._deadline):
             schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
             schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=PK_BYTES)
+            has_partitions = self._has_partitions()
             for name, kind in columns.items():
-                # Lite has sixteen partitions whatever is asked for, and writes every deletion down in each of them.
-                partition = {"is_partition_key": True} if name == "tenant" and not self._file else {}
-                schema.add_field(name, **_column(kind), **partition)
+                schema.add_field(name, **_column(kind), is_partition_key=has_partitions and name == "tenant")
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
             properties = {"collection.ttl.seconds": ttl_s} if ttl_s else {}
             client.create_collection(
@@ -118,6 +138,18 @@ class Milvus:
             index.add_index("vector", index_type=index_type, metric_type="IP")
             client.create_index(collection, index, sync=False, **self._deadline)
         client.load_collection(collection, **self._deadline)
+        self._made.append(collection)
+
+    def _has_partitions(self) -> bool:
+        """Whether rows can be spread by their tenant. It makes filtered calls cheaper, and means nothing else.
+
+        Lite has sixteen partitions whatever is asked for, and writes every deletion down in each of them. Servers
+        before 2.3.10 put upserted rows where no filter by tenant looks for them (milvus-io/milvus #30607).
+        """
+        if self._file:
+            return False
+        version = re.match(r"v?(\d+)\.(\d+)", self._client.get_server_version(**self._deadline))
+        return version is not None and (int(version[1]), int(version[2])) >= (2, 4)
 
     def upsert(self, collection: str, fields: Sequence[Fields], *, dimension: int) -> None:
         for part in _chunks(fields, _call_rows(dimension)):
@@ -161,7 +193,7 @@ class Milvus:
         if after is not None:
             consistency = {"consistency_level": "Customized", "guarantee_timestamp": after}
         return [
-            [(found["pk"], found["distance"]) for found in nearest]
+            [(str(found.id), float(found.distance)) for found in nearest]
             for part in _chunks(vectors, _call_rows(dimension))
             for nearest in self._client.search(
                 collection,

@@ -41,11 +41,12 @@ class MilvusIndex:
         segment_dimension: int | None = None,
         timeout_s: float = 30.0,
         index_type: str | None = None,
+        token: str | None = None,
     ) -> None:
         if not re.fullmatch(r"\w{1,64}", model_version, re.ASCII):
             raise ValueError(f"a model version becomes part of collection names, {model_version!r} cannot")
         self._version = model_version
-        self._milvus = Milvus(uri, timeout_s=timeout_s)
+        self._milvus = Milvus(uri, timeout_s=timeout_s, token=token)
         # Over the rows of one laptop a flat index is as fast as a graph, exact, and takes no time to build.
         kind = index_type or ("FLAT" if self._milvus.is_lite else "AUTOINDEX")
         self._found = _Shelf(self._milvus, model_version, segment_dimension or dimension, dimension)
@@ -59,11 +60,11 @@ class MilvusIndex:
             raise
 
     @classmethod
-    def model_versions(cls, uri: str, *, timeout_s: float = 30.0) -> set[str]:
+    def model_versions(cls, uri: str, *, timeout_s: float = 30.0, token: str | None = None) -> set[str]:
         """The model versions that have an index there; makes nothing, so a path without a database has none."""
         if not is_server(uri) and not Path(uri).exists():
             return set()
-        milvus = Milvus(uri, timeout_s=timeout_s)
+        milvus = Milvus(uri, timeout_s=timeout_s, token=token)
         try:
             with milvus.door():
                 names = milvus.collections()
