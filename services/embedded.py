@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from services.backends.memory import MemoryBus, MemoryCache
 from services.backends.milvus_index import MilvusIndex
@@ -18,19 +18,14 @@ from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import UsageError
 from services.contracts.events import Event, Role, SegmentUploaded
 from services.contracts.ports import Consumer, DescribedSegment
-from services.ingest.decode_pool import DecodePool
-from services.ingest.describe import Describer
-from services.ingest.pipeline import IngestPipeline
+from services.ingest.assemble import describer_of, ingest_pipeline
 from services.ingest.worker import IngestWorker
 from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates
 from services.matcher.pipeline import AssetKey, MatchPipeline
+from services.matcher.state_store import StateStore
 from services.matcher.worker import MatchWorker
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
-from tca_model.video import DecodeLimits
-
-if TYPE_CHECKING:
-    from tca_model.extractor import DescriptorExtractor
 
 SOURCE = "copydetect/embedded"
 STEP_S = 0.2  # how long a step waits for decoders: short enough for a progress bar, long enough not to spin
@@ -54,33 +49,23 @@ class Embedded:
         self._bundle = bundle
         self._settings = settings
         self._bus = MemoryBus()
-        frame = bundle.manifest.descriptor.frame
         with ExitStack() as opened:
             if db is None:
                 db = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="copydetect-"))) / "index.db"
             self.index = _open_index(db, bundle)
             opened.callback(self.index.close)
             cache = MemoryCache(settings.cache_bytes)
-            pool = opened.enter_context(
-                DecodePool(
-                    workers=settings.decode_workers,
-                    size=(frame.input_px, frame.input_px),
-                    every_s=frame.sample_every_s,
-                    remove_bars=frame.remove_bars,
-                    limits=_limits(settings),
-                    deadline_s=settings.decode_deadline_s,
+            pipeline = opened.enter_context(
+                ingest_pipeline(
+                    settings,
+                    bundle,
+                    index=self.index,
+                    cache=cache,
+                    describer=describer_of(bundle),
+                    roots=None,  # whoever starts `scan` may read whatever they may read
                 )
             )
-            ingest = IngestPipeline(
-                index=self.index,
-                cache=cache,
-                pool=pool,
-                describer=Describer(self._load_extractor),
-                dimension=frame.dimension,
-                segment_s=settings.segment_s,
-                max_bytes=settings.max_file_bytes,
-            )
-            self._ingest = IngestWorker(self._bus, ingest)
+            self._ingest = IngestWorker(self._bus, pipeline)
             self._cache = cache
             self._opened = opened.pop_all()
 
@@ -107,17 +92,25 @@ class Embedded:
         candidates: CandidateStage = NearestCandidates(self.index)
         if exhaustive:
             candidates = ExhaustiveCandidates(self.index)
+        states = StateStore()
         pipeline = MatchPipeline(
             index=self.index,
             cache=self._cache,
             candidates=candidates,
+            states=states,
             alert_threshold=threshold,
             # Below zero nothing is left out; a share of it would be above it.
             evidence_floor=min(threshold, threshold * self._settings.evidence_share),
             finders=finders,
             settled=settled,
         )
-        worker = MatchWorker(self._bus, pipeline)
+        worker = MatchWorker(
+            self._bus,
+            pipeline,
+            states,
+            asset_idle_s=self._settings.asset_idle_s,
+            state_retention_s=self._settings.state_retention_s,
+        )
         alerts = self._bus.consumer(topics.DUPLICATE_ALERTS, SOURCE)
         verdicts = self._bus.consumer(topics.ASSET_VERDICTS, SOURCE)
         while worker.run_once(STEP_S):
@@ -129,11 +122,6 @@ class Embedded:
         segments = self.index.read([row.key for row in self.index.assets(tenant, [asset_id])]).values()
         return sorted(segments, key=lambda segment: segment.row.segment_index)
 
-    def _load_extractor(self) -> "DescriptorExtractor":
-        from tca_model.extractor import DescriptorExtractor  # takes seconds: not before a frame needs it
-
-        return DescriptorExtractor(self._bundle)
-
     def close(self) -> None:
         self._opened.close()
 
@@ -144,16 +132,6 @@ class Embedded:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _limits(settings: Settings) -> DecodeLimits:
-    return DecodeLimits(
-        max_bytes=settings.max_file_bytes,
-        max_pixels=settings.max_pixels,
-        max_duration_s=settings.max_duration_s,
-        max_sampled_frames=settings.max_frames,
-        max_memory_bytes=settings.max_decoder_bytes,
-    )
 
 
 def _open_index(db: Path, bundle: Bundle) -> MilvusIndex:

@@ -1,12 +1,13 @@
 """Decodes video files in child processes, so that a file that crashes FFmpeg kills a child and not the worker.
 
-One thread drives a pool: `submit` while `free`, then `poll`. A child that is ahead blocks on its socket until it is
-polled, which is all the back-pressure there is. Nothing that a child sends is trusted: sizes are bounded before they
-are read, values are checked, and a child that breaks the protocol is killed.
+One thread drives a pool: `submit` while `free`, then `poll`, from which any other may `wake` it. A child that is ahead
+blocks on its socket until it is polled, which is all the back-pressure there is. Nothing that a child sends is trusted:
+sizes are bounded before they are read, values are checked, and a child that breaks the protocol is killed.
 """
 
 import json
 import math
+import os
 import selectors
 import signal
 import time
@@ -87,6 +88,8 @@ class DecodePool:
         self._idle: list[DecoderProcess] = []
         self._busy: list[DecoderProcess] = []
         self._selector = selectors.DefaultSelector()
+        self._bell = os.fdopen(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC), "rb", buffering=0)
+        self._selector.register(self._bell, selectors.EVENT_READ)
 
     def __enter__(self) -> Self:
         return self
@@ -121,18 +124,36 @@ class DecodePool:
         self._selector.register(child.channel, selectors.EVENT_READ, child)
 
     def poll(self, timeout_s: float) -> list[DecodeEvent]:
-        """What came within `timeout_s`, at most one event a job, in no order between jobs; [] when nothing came."""
+        """What came within `timeout_s`, at most one event a job, in no order between jobs.
+
+        [] when nothing came until then, or until the pool was woken.
+        """
         until_s = time.monotonic() + timeout_s
         while True:
             alarm_s = min([until_s, *(child.progress_s + self._deadline_s for child in self._busy)])
             selected = self._selector.select(max(0.0, alarm_s - time.monotonic()))
-            readable = [key.data for key, _ in selected]
+            readable = [key.data for key, _ in selected if key.data is not None]
+            woken = len(readable) < len(selected)
+            if woken:
+                os.eventfd_read(self._bell.fileno())
             overdue_s = time.monotonic() - self._deadline_s
             late = [child for child in self._busy if child not in readable and child.progress_s <= overdue_s]
             events = [event for child in readable if (event := self._advance(child)) is not None]
             events += [self._fail(child, f"the decoder gave no frame for {self._deadline_s:g} s") for child in late]
-            if events or time.monotonic() >= until_s:
+            if events or woken or time.monotonic() >= until_s:
                 return events
+
+    def wake(self) -> None:
+        """Makes the present or next `poll` return at once; for any thread, until the pool is closed."""
+        os.eventfd_write(self._bell.fileno(), 1)
+
+    def cancel(self, job: str) -> None:
+        """Forgets a job and ends its child; without effect on one that is not in work here."""
+        for child in self._busy:
+            if child.job == job:
+                self._forget(child)
+                child.reap()
+                return
 
     def close(self) -> None:
         """Ends all children, whatever they do, and forgets their jobs."""
@@ -140,6 +161,7 @@ class DecodePool:
             child.reap()
         self._busy, self._idle = [], []
         self._selector.close()
+        self._bell.close()
 
     def _start(self) -> DecoderProcess:
         return DecoderProcess(CHUNK_FRAMES * math.prod(self._picture))

@@ -5,9 +5,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from services.contracts.ports import DescribedSegment, SegmentRow
+from services.runtime import metrics
 from tca_model.types import FloatArray, VideoDescriptor
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 # the development clips has more than 8.
 MIN_CONTRAST = 5.0
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+log = structlog.get_logger(__name__)
 
 
 def informative(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -39,12 +43,37 @@ class Describer:
     def _extractor(self) -> "DescriptorExtractor":
         return self._load()
 
+    def warm_up(self) -> None:
+        """Load the model now."""
+        _ = self._extractor
+
     def frames(self, chunks: Sequence[NDArray[np.uint8]]) -> list[FloatArray]:
-        """Frame descriptors (N_i, D) for each chunk of frames (N_i, H, W, 3), computed in shared batches."""
+        """Frame descriptors (N_i, D) for each chunk of frames (N_i, H, W, 3), computed in shared batches.
+
+        A batch has at most the extractor's `batch_frames`, however much comes at once.
+        """
         if not chunks:
             return []
-        together = self._extractor.describe(np.concatenate(chunks))
-        return np.split(together, np.cumsum([len(chunk) for chunk in chunks])[:-1])
+        together = np.concatenate(chunks)
+        size = self._extractor.batch_frames
+        batches = [self._batch(together[start : start + size]) for start in range(0, max(1, len(together)), size)]
+        return np.split(np.concatenate(batches), np.cumsum([len(chunk) for chunk in chunks])[:-1])
+
+    def _batch(self, images: NDArray[np.uint8]) -> FloatArray:
+        metrics.batch_frames.observe(len(images))
+        metrics.frames_encoded.inc(len(images))
+        try:
+            return self._extractor.describe(images)
+        except RuntimeError as error:
+            import torch  # in memory already, where the model is
+
+            if not isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            # For good: whatever shares the device will want its memory again.
+            self._extractor.batch_frames = max(1, self._extractor.batch_frames // 2)
+            log.warning("smaller batches", batch_frames=self._extractor.batch_frames)
+            torch.cuda.empty_cache()
+        return self._extractor.describe(images)
 
     def segments(self, rows: Sequence[SegmentRow], descriptors: Sequence[VideoDescriptor]) -> list[DescribedSegment]:
         """What the index stores for each segment; one without informative frames gets a zero vector."""

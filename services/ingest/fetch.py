@@ -1,17 +1,20 @@
-"""Opens the media of an event as a nameless file, and stamps its content.
+"""Opens the media of an event as a nameless file, within a policy, and stamps its content.
 
-FFmpeg never sees a path or URL: what is opened here is handed to the decoder as a file descriptor.
+FFmpeg never sees a path or URL: what is opened here is handed to the decoder as a file descriptor. What an event may
+name is the operator's to say: a URI comes from a stranger.
 """
 
 import hashlib
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from services.contracts.errors import InvalidMessage
+from services.ingest.interrupt import Interrupt
 
 STAGE = "fetch"
 STAMPED_BYTES = 65536  # of either end: what a replaced file of equal size and time still differs in
@@ -21,20 +24,90 @@ STAMPED_BYTES = 65536  # of either end: what a replaced file of equal size and t
 class Media:
     file: BinaryIO
     stamp: str
+    size_bytes: int
 
 
-def fetch(uri: str, *, max_bytes: int) -> Media:
-    """The file that `uri` (a path, or file://) names, open for reading, with the stamp of its content.
+@dataclass(frozen=True, slots=True)
+class FetchPolicy:
+    """What may be fetched: nothing, unless told.
 
-    Raises InvalidMessage when it is missing, not a regular file, not readable, empty or too large.
+    `roots`: folders that files may lie in, None for anywhere. `hosts`: names, or `*.example.org` for all below it.
+    `private_hosts`: their addresses need not be public, and plain http and other ports are allowed too.
     """
-    path = _local_path(uri)
+
+    roots: tuple[Path, ...] | None
+    max_bytes: int
+    hosts: tuple[str, ...] = ()
+    private_hosts: bool = False
+    deadline_s: float = 600.0
+
+    def admits_host(self, host: str) -> bool:
+        """Whether an upload may name this host, given in small letters."""
+        labels = host.split(".")
+        above = {"*." + ".".join(labels[start:]) for start in range(1, len(labels))}
+        return not ({host} | above).isdisjoint(name.lower() for name in self.hosts)
+
+    def admits_size(self, size_bytes: int) -> None:
+        """Raises InvalidMessage for a file that is too large."""
+        if size_bytes > self.max_bytes:
+            raise InvalidMessage(f"{size_bytes} bytes exceed the limit of {self.max_bytes}", stage=STAGE)
+
+
+def fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt | None = None) -> Media:
+    """The file that `uri` (a path, file:// or https://) names, open for reading, with the stamp of its content.
+
+    Raises InvalidMessage, which says nothing that lets somebody in, when it is not to be had or not to be fetched.
+    """
+    if "://" not in uri:
+        return _local(Path(uri), uri, policy)
     try:
-        file = open(path, "rb", opener=_at_once)  # noqa: SIM115 - handed on, to the decoder
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise InvalidMessage(f"not a URI: {redacted(uri)} ({error})", stage=STAGE) from error
+    if parts.scheme in ("http", "https") and policy.hosts:
+        # A laptop never pays for the HTTP client.
+        from services.ingest.fetch_http import fetch_http
+
+        return fetch_http(uri, policy, interrupt or Interrupt())
+    return _local(_path(parts, uri), uri, policy)
+
+
+def redacted(uri: str) -> str:
+    """The URI without what logs somebody in: a presigned address carries its key in the query."""
+    if "://" not in uri or uri.startswith("file:"):
+        return uri
+    return re.sub(r"://[^/]*@", "://", re.split(r"[?#]", uri, maxsplit=1)[0])
+
+
+def content_stamp(file: BinaryIO, size_bytes: int, identity: str) -> str:
+    """Tells contents apart by what is known of them from outside, `identity`, and by both ends; rewinds the file."""
+    digest = hashlib.blake2b(identity.encode(), digest_size=16)
+    digest.update(file.read(STAMPED_BYTES))
+    file.seek(max(0, size_bytes - STAMPED_BYTES))
+    digest.update(file.read(STAMPED_BYTES))
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def _path(parts: SplitResult, uri: str) -> Path:
+    if parts.scheme in ("http", "https"):
+        reason = "only local files (a path, or file:///path), as COPYDETECT_FETCH_HOSTS names no host"
+    elif parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        reason = "only local files (a path, or file:///path) and https"
+    else:
+        return Path(unquote(parts.path))
+    raise InvalidMessage(f"cannot fetch {redacted(uri)}: {reason}", stage=STAGE)
+
+
+def _local(path: Path, uri: str, policy: FetchPolicy) -> Media:
+    if "\0" in str(path):
+        raise InvalidMessage("a path has no null bytes", stage=STAGE)
+    try:
+        file = _opened(path, policy.roots)
     except OSError as error:
         raise InvalidMessage(f"cannot open {path}: {error.strerror}", stage=STAGE) from error
     try:
-        return Media(file, _stamp(file, uri, max_bytes))
+        return _stamped(file, uri, policy)
     except OSError as error:
         file.close()
         raise InvalidMessage(f"cannot read {path}: {error.strerror}", stage=STAGE) from error
@@ -43,37 +116,42 @@ def fetch(uri: str, *, max_bytes: int) -> Media:
         raise
 
 
+def _opened(path: Path, roots: tuple[Path, ...] | None) -> BinaryIO:
+    if roots is None:
+        return open(path, "rb", opener=_at_once)
+    # Before it is opened, so that nobody learns what exists elsewhere, and no device is woken.
+    resolved = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for links in a circle
+    _check_root(resolved, path, roots)
+    file = open(resolved, "rb", opener=_itself)  # noqa: SIM115 - handed on, to the decoder
+    try:
+        # A folder on the way may have been replaced by a link meanwhile; what is open now is beyond anybody's reach.
+        _check_root(Path(f"/proc/self/fd/{file.fileno()}").readlink(), path, roots)
+    except InvalidMessage:
+        file.close()
+        raise
+    return file
+
+
+def _check_root(resolved: Path, path: Path, roots: tuple[Path, ...]) -> None:
+    if not any(resolved.is_relative_to(os.path.realpath(root)) for root in roots):
+        raise InvalidMessage(f"{path} lies in no folder that COPYDETECT_FETCH_ROOTS names", stage=STAGE)
+
+
 def _at_once(path: str, flags: int) -> int:
     # Without O_NONBLOCK a named pipe would hang the worker before it is seen to be one.
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _local_path(uri: str) -> Path:
-    path = uri
-    if "://" in uri:
-        try:
-            parts = urlsplit(uri)
-        except ValueError as error:
-            raise InvalidMessage(f"not a URI: {uri} ({error})", stage=STAGE) from error
-        if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-            raise InvalidMessage(f"cannot fetch {uri}: only local files (a path, or file:///path)", stage=STAGE)
-        path = unquote(parts.path)
-    if "\0" in path:
-        raise InvalidMessage("a path has no null bytes", stage=STAGE)
-    return Path(path)
+def _itself(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
-def _stamp(file: BinaryIO, uri: str, max_bytes: int) -> str:
+def _stamped(file: BinaryIO, uri: str, policy: FetchPolicy) -> Media:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise InvalidMessage("not a regular file", stage=STAGE)
     if status.st_size == 0:
         raise InvalidMessage("the file is empty", stage=STAGE)
-    if status.st_size > max_bytes:
-        raise InvalidMessage(f"{status.st_size} bytes exceed the limit of {max_bytes}", stage=STAGE)
-    digest = hashlib.blake2b(f"{uri}|{status.st_size}|{status.st_mtime_ns}|".encode(), digest_size=16)
-    digest.update(file.read(STAMPED_BYTES))
-    file.seek(max(0, status.st_size - STAMPED_BYTES))
-    digest.update(file.read(STAMPED_BYTES))
-    file.seek(0)
-    return digest.hexdigest()
+    policy.admits_size(status.st_size)
+    identity = f"{uri}|{status.st_size}|{status.st_mtime_ns}|"
+    return Media(file, content_stamp(file, status.st_size, identity), status.st_size)

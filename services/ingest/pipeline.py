@@ -2,23 +2,26 @@
 
 `accept` begins a record's work, `advance` moves all work on by one step; frames of every file in work share a batch.
 What is announced is stored; a segment that is stored already, with equal content, is announced again without work.
+One thread drives it, and waits only for decoders: files are fetched in threads and decoded in processes.
 """
 
-import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.contracts import topics
 from services.contracts.envelope import dead_letter, to_event, to_message
 from services.contracts.errors import InvalidMessage
-from services.contracts.events import MAX_UPLOADED_SEGMENT_S, Event, SegmentUploaded, UploadEnded
+from services.contracts.events import Event, SegmentEncoded, SegmentUploaded, UploadEnded
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record, SegmentRow
 from services.ingest.announce import asset_ended, segment_encoded, segment_failed
-from services.ingest.cut import Cut, Cutter
+from services.ingest.cut import Cut
 from services.ingest.decode_pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
 from services.ingest.describe import Describer, informative
-from services.ingest.fetch import fetch
+from services.ingest.fetch_pool import FetchPool
+from services.ingest.job import Job
 from services.ingest.store import SegmentStore
+from services.runtime import metrics
 
 SOURCE = "copydetect/ingest"
 
@@ -33,66 +36,58 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    record: Record
-    upload: SegmentUploaded
-    stamp: str
-    cutter: Cutter
-
-    def row(self, cut: Cut, *, last: bool) -> SegmentRow:
-        return SegmentRow(
-            tenant=self.upload.tenant,
-            asset_id=self.upload.asset_id,
-            segment_index=cut.segment_index,
-            role=self.upload.role,
-            start_s=cut.start_s,
-            end_s=cut.end_s,
-            frame_count=len(cut.descriptor),
-            stamp=self.stamp,
-            uri=self.upload.uri,
-            uploaded_at=self.upload.uploaded_at.timestamp(),
-            segment_count=self.cutter.segment_count if last and self.upload.is_whole_file else 0,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Finished:
     """A segment cut to the end, on its way to the index; `last` of what comes of its record."""
 
-    job: _Job
+    job: Job
     cut: Cut
     last: bool
 
 
 class IngestPipeline:
+    """Works on up to `max_jobs` records at once, and begins none while `max_in_flight_bytes` of media are in work."""
+
     def __init__(
         self,
         *,
         index: DescriptorIndex,
         cache: DescriptorCache,
+        fetches: FetchPool,
         pool: DecodePool,
         describer: Describer,
         dimension: int,
         segment_s: float,
-        max_bytes: int,
+        max_jobs: int,
+        max_in_flight_bytes: int,
     ) -> None:
         self._model_version = index.model_version
         self._store = SegmentStore(index, cache)
+        self._fetches = fetches
         self._pool = pool
         self._describer = describer
         self._dimension = dimension
         self._segment_s = segment_s
-        self._max_bytes = max_bytes
-        self._jobs: dict[str, _Job] = {}
-        self._waiting: list[tuple[Record, SegmentUploaded]] = []  # each has a decoder kept free for it
+        self._max_jobs = max_jobs
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self._jobs: dict[str, Job] = {}  # in the order of their records
+        self._waiting: list[Job] = []  # for the end of one that they replace
 
     @property
     def has_room(self) -> bool:
-        return self._pool.free > len(self._waiting)
+        return self.in_flight_records < self._max_jobs and self.in_flight_bytes < self._max_in_flight_bytes
 
     @property
     def is_idle(self) -> bool:
-        return not self._jobs and not self._waiting
+        return self.in_flight_records == 0
+
+    @property
+    def in_flight_records(self) -> int:
+        return len(self._jobs) + len(self._waiting)
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Of the media that are fetched and not yet done with."""
+        return sum(job.size_bytes for job in self._jobs.values())
 
     def accept(self, record: Record) -> Outcome:
         """Begin this record's work; call only while there is room."""
@@ -104,59 +99,101 @@ class IngestPipeline:
             if not isinstance(event, SegmentUploaded):
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
-            return Outcome(record, (dead_letter(record, error),), done=True)
-        earlier = [job.upload for job in self._jobs.values()] + [upload for _, upload in self._waiting]
-        if any(_replaces(event, upload) for upload in earlier):
-            self._waiting.append((record, event))
-            return Outcome(record, (), done=False)
-        try:
-            media = fetch(event.uri, max_bytes=self._max_bytes)
-        except InvalidMessage as error:
-            return self._failed(record, event, error, segment_count=0)
-        bounds = f"cut at {self._segment_s!r}" if event.is_whole_file else f"from {event.start_s!r}"
-        stamp = f"{media.stamp} {bounds}"
-        if rows := self._store.stored(event, stamp):
-            media.file.close()
-            return _outcome(record, self._announce(event, rows, None, ended=True), done=True)
-        job = f"{record.message.topic}/{record.partition}/{record.offset}"
-        self._jobs[job] = _Job(record, event, stamp, self._cutter(event))
-        self._pool.submit(job, media.file, max_duration_s=math.inf if event.is_whole_file else MAX_UPLOADED_SEGMENT_S)
+            return Outcome(record, (_dead(record, error),), done=True)
+        self._waiting.append(Job.of(record, event, dimension=self._dimension, segment_s=self._segment_s))
+        self._begin()
         return Outcome(record, (), done=False)
 
     def advance(self, timeout_s: float) -> list[Outcome]:
-        """Take what the decoders have ready within the time, and see it through to what can be announced."""
-        resumed = self._resumed()
-        progress = self._pool.poll(timeout_s)
-        chunks = [event for event in progress if isinstance(event, FramesDecoded)]
-        finished: list[_Finished] = []
-        for chunk, frames in zip(chunks, self._describer.frames([chunk.images for chunk in chunks]), strict=True):
-            job = self._jobs[chunk.job]
-            cuts = job.cutter.add(chunk.timestamps_s, frames, informative(chunk.images))
-            finished += (_Finished(job, cut, last=False) for cut in cuts)
+        """Take what is fetched, and what decoders have ready within the time, and see it through to the outcomes."""
+        self._begin()
+        outcomes = self._fetched()
+        self._decode()
+        progress = self._pool.poll(0.0 if outcomes else timeout_s)
+        finished = self._cut([event for event in progress if isinstance(event, FramesDecoded)])
         failed: list[Outcome] = []
         for event in progress:
-            if isinstance(event, DecodeFinished):
-                job = self._jobs.pop(event.job)
-                finished.append(_Finished(job, job.cutter.finish(event.duration_s), last=True))
-            elif isinstance(event, DecodeFailed):
-                job = self._jobs.pop(event.job)
-                error = InvalidMessage(event.reason, stage="decode")
-                failed.append(self._failed(job.record, job.upload, error, segment_count=job.cutter.segment_count))
-        return resumed + self._stored(finished) + failed
+            match event:
+                case DecodeFinished():
+                    job = self._decoded(event.job)
+                    finished.append(_Finished(job, job.cutter.finish(event.duration_s), last=True))
+                case DecodeFailed():
+                    job = self._decoded(event.job)
+                    failed.append(self._failed(job, InvalidMessage(event.reason, stage="decode")))
+        return outcomes + self._stored(finished) + failed
 
-    def _resumed(self) -> list[Outcome]:
-        """What waited begins, unless what it waits for is still in work.
+    def abandon(self, partition: int) -> None:
+        """Drop all work on records of this partition, which is another consumer's now; they may come again."""
+        for job in [job for job in self._jobs.values() if job.record.partition == partition]:
+            self._fetches.cancel(job.name)
+            self._pool.cancel(job.name)
+            job.discard()
+            del self._jobs[job.name]
+        self._waiting = [job for job in self._waiting if job.record.partition != partition]
 
-        Not in the step that ends that work: what it announces must still be stored when it is published.
+    def _begin(self) -> None:
+        """Fetch what waits, unless something that it replaces is before it.
+
+        What that announces must still be stored when it is published, so this is no part of the step that ends it.
         """
         waiting, self._waiting = self._waiting, []
-        return [self.accept(record) for record, _ in waiting]
+        for job in waiting:
+            if any(_replaces(job.upload, before.upload) for before in (*self._jobs.values(), *self._waiting)):
+                self._waiting.append(job)
+            else:
+                self._jobs[job.name] = job
+                self._fetches.submit(job.name, job.upload.uri)
+
+    def _fetched(self) -> list[Outcome]:
+        """What there is to tell of files that need no decoding, or cannot be had."""
+        outcomes = []
+        for fetched in self._fetches.poll():
+            job = self._jobs[fetched.job]
+            if isinstance(fetched.result, InvalidMessage):
+                outcomes.append(self._failed(self._jobs.pop(job.name), fetched.result))
+                continue
+            job.media = fetched.result
+            if rows := self._store.stored(job.upload, job.stamp):
+                self._jobs.pop(job.name).discard()
+                outcomes.append(_outcome(job.record, self._announce(job.upload, rows, None, ended=True), done=True))
+        return outcomes
+
+    def _decode(self) -> None:
+        """Hand files to free decoders, the oldest record's first."""
+        for job in self._jobs.values():
+            if self._pool.free and job.media is not None and job.waits_for_decoder:
+                self._pool.submit(job.name, job.media.file, max_duration_s=job.max_duration_s)
+                job.started_s = time.monotonic()
+
+    def _decoded(self, name: str) -> Job:
+        job = self._jobs.pop(name)
+        assert job.started_s is not None
+        metrics.stage_seconds.labels("decode").observe(time.monotonic() - job.started_s)
+        return job
+
+    def _cut(self, chunks: Sequence[FramesDecoded]) -> list[_Finished]:
+        """Describe these frames together, and give the segments that they finish."""
+        if not chunks:
+            return []
+        with metrics.stage("describe"):
+            described = self._describer.frames([chunk.images for chunk in chunks])
+        finished = []
+        for chunk, frames in zip(chunks, described, strict=True):
+            job = self._jobs[chunk.job]
+            cuts = job.cutter.add(chunk.timestamps_s, frames, informative(chunk.images))
+            finished += [_Finished(job, cut, last=False) for cut in cuts]
+        return finished
 
     def _stored(self, finished: Sequence[_Finished]) -> list[Outcome]:
         """Store all these segments together, then announce each."""
+        if not finished:
+            return []
         rows = [segment.job.row(segment.cut, last=segment.last) for segment in finished]
-        described = self._describer.segments(rows, [segment.cut.descriptor for segment in finished])
-        timestamp = self._store.store(described)
+        with metrics.stage("encode"):
+            described = self._describer.segments(rows, [segment.cut.descriptor for segment in finished])
+        with metrics.stage("store"):
+            timestamp = self._store.store(described)
+        metrics.media_seconds.inc(sum(row.end_s - row.start_s for row in rows))
         return [
             _outcome(
                 segment.job.record,
@@ -165,13 +202,6 @@ class IngestPipeline:
             )
             for segment, row in zip(finished, rows, strict=True)
         ]
-
-    def _cutter(self, upload: SegmentUploaded) -> Cutter:
-        if upload.segment_index is None or upload.start_s is None:
-            return Cutter(dimension=self._dimension, segment_s=self._segment_s)
-        return Cutter(
-            dimension=self._dimension, segment_s=math.inf, first_index=upload.segment_index, start_s=upload.start_s
-        )
 
     def _announce(
         self, upload: SegmentUploaded, rows: Sequence[SegmentRow], timestamp: int | None, *, ended: bool
@@ -185,18 +215,20 @@ class IngestPipeline:
             events.append(asset_ended(last.tenant, last.asset_id, segment_count=count, duration_s=last.end_s))
         return events
 
-    def _failed(self, record: Record, upload: SegmentUploaded, error: InvalidMessage, *, segment_count: int) -> Outcome:
+    def _failed(self, job: Job, error: InvalidMessage) -> Outcome:
         """The dead letter, and the announcement without which the asset would never be done."""
+        upload = job.upload
         events: list[Event] = []
         if upload.segment_index is None:
-            events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=segment_count, error=error))
+            count = job.cutter.segment_count
+            events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=count, error=error))
         else:
             events.append(segment_failed(upload, error, model_version=self._model_version))
             if upload.last_segment:
                 count = upload.segment_index + 1
                 events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=count))
-        announced = _outcome(record, events, done=True)
-        return Outcome(record, (dead_letter(record, error), *announced.messages), done=True)
+        announced = _outcome(job.record, events, done=True)
+        return Outcome(job.record, (_dead(job.record, error), *announced.messages), done=True)
 
 
 def _replaces(later: SegmentUploaded, earlier: SegmentUploaded) -> bool:
@@ -206,6 +238,14 @@ def _replaces(later: SegmentUploaded, earlier: SegmentUploaded) -> bool:
     return later.is_whole_file or earlier.is_whole_file or later.segment_index == earlier.segment_index
 
 
+def _dead(record: Record, error: InvalidMessage) -> Message:
+    metrics.dead_letters.labels(error.stage).inc()
+    return dead_letter(record, error)
+
+
 def _outcome(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
+    for event in events:
+        if isinstance(event, SegmentEncoded):
+            metrics.segments.labels(event.status).inc()
     messages = (to_message(topics.ENCODED_SEGMENTS, event, source=SOURCE, cause=record.message) for event in events)
     return Outcome(record, tuple(messages), done)

@@ -14,8 +14,6 @@ class SegmentStore:
 
     def store(self, segments: Sequence[DescribedSegment]) -> int | None:
         """Store, then cache, and return the timestamp of the write where the index tells one."""
-        if not segments:
-            return None
         timestamp = self._index.store(segments)
         self._cache.put_many(segments)
         return timestamp
@@ -40,15 +38,22 @@ class SegmentStore:
         return rows
 
     def _forget(self, rows: Sequence[SegmentRow], *, delete: bool) -> None:
-        """Before other content is stored: after a crash in between, a cache would go on showing the old."""
+        """Before other content is stored: after a crash in between, a cache would go on showing the old.
+
+        Twice where rows are deleted: before, since afterwards nothing tells what a crash left in the cache, and again,
+        since a reader may have put the old back meanwhile.
+        """
+        keys = [row.key for row in rows]
+        self._cache.discard(keys)
         if delete:
             self._index.delete(rows[0].tenant, rows[0].asset_id)
-        self._cache.discard([row.key for row in rows])
+            self._cache.discard(keys)
 
     def _move(self, rows: Sequence[SegmentRow], upload: SegmentUploaded) -> list[SegmentRow]:
         segments = self._index.read([row.key for row in rows])
         if len(segments) < len(rows):
             return []
         moved = [replace(segments[row.key], row=replace(row, role=upload.role)) for row in rows]
+        self._cache.discard([row.key for row in rows])  # a cache that takes no new value must not keep the old one
         self.store(moved)
         return [segment.row for segment in moved]

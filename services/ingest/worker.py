@@ -65,6 +65,7 @@ class IngestWorker:
             if not records:
                 break
             accepted = True
+            metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
             self._tracker.dispatched(records[0])
             self._settle(self._pipeline.accept(records[0]))
         else:

@@ -57,7 +57,7 @@ def alert_of(
         alert_id=_id(state.tenant, state.asset_id, pair.other_id),
         pair_id=_id(state.tenant, *sorted((state.asset_id, pair.other_id))),
         revision=before.revision + 1 if before else 1,
-        status="final" if state.is_complete() else "open",
+        status="final" if state.is_final else "open",
         model_version=model_version,
         query=query,
         reference=reference,
@@ -79,21 +79,42 @@ def alert_of(
     return None if before and _says_the_same(before, alert) else alert
 
 
+def vanished(before: DuplicateAlert, *, model_version: str, now: datetime) -> DuplicateAlert | None:
+    """The last revision of an alert whose asset was replaced and shows the other no more; None when it was said."""
+    nothing = PairSimilarity(chamfer_query_to_reference=0, chamfer_reference_to_query=0, segment_cosine=0)
+    changes = {
+        "revision": before.revision + 1,
+        "status": "final",
+        "model_version": model_version,
+        "score": 0.0,
+        "similarity": nothing,
+        "intervals": (),
+        "query_coverage": 0.0,
+        "reference_coverage": 0.0,
+        "detected_at": now,
+        "latency_s": (now - max(before.query.uploaded_at, before.reference.uploaded_at)).total_seconds(),
+    }
+    alert = before.model_copy(update=changes)
+    return None if _says_the_same(before, alert) else alert
+
+
 def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
     """The verdict on an asset that is complete."""
     assert state.ended is not None
-    alert_ids = tuple(sorted(pair.alert.alert_id for pair in state.pairs.values() if pair.alert))
+    # One whose evidence is gone was taken back.
+    alert_ids = tuple(sorted(pair.alert.alert_id for pair in state.pairs.values() if pair.alert and pair.evidence))
     described = state.count(SegmentStatus.DESCRIBED)
-    failed = state.ended.status == "failed" or (not described and state.count(SegmentStatus.FAILED) > 0)
+    failures = [done.reason for _, done in sorted(state.segments.items()) if done.status == SegmentStatus.FAILED]
+    failed = state.ended.status == "failed" or (not described and len(failures) > 0)
     return AssetVerdict(
         tenant=state.tenant,
         asset_id=state.asset_id,
         verdict="failed" if failed else "copies" if alert_ids else "unique" if described else "undecidable",
-        reason=state.ended.reason,
+        reason=state.ended.reason or next(filter(None, failures), None),
         alert_ids=alert_ids,
         segments_described=described,
         segments_undecidable=state.count(SegmentStatus.UNDECIDABLE),
-        segments_failed=state.count(SegmentStatus.FAILED),
+        segments_failed=len(failures),
         decided_at=now,
     )
 

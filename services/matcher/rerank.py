@@ -3,9 +3,10 @@
 Descriptors come from the cache, read through to the index on a miss, and written back.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,14 +31,23 @@ class DescriptorReader:
     index: DescriptorIndex
     cache: DescriptorCache
 
-    def __call__(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
-        found = self.cache.get_many(keys)
+    def __call__(
+        self, keys: Collection[SegmentKey], stamps: Mapping[SegmentKey, str | None] = MappingProxyType({})
+    ) -> dict[SegmentKey, DescribedSegment]:
+        """Those of the segments that are there; where a stamp is given, with that content or not at all."""
+        found = _of_content(self.cache.get_many(keys), stamps)
         missing = [key for key in keys if key not in found]
         if missing:
             read = self.index.read(missing)
             self.cache.put_many(read.values())
-            found.update(read)
+            found.update(_of_content(read, stamps))
         return found
+
+
+def _of_content(
+    read: dict[SegmentKey, DescribedSegment], stamps: Mapping[SegmentKey, str | None]
+) -> dict[SegmentKey, DescribedSegment]:
+    return {key: segment for key, segment in read.items() if stamps.get(key) in (None, segment.row.stamp)}
 
 
 def compare(query: DescribedSegment, candidates: Iterable[DescribedSegment]) -> list[Comparison]:

@@ -1,6 +1,7 @@
 """What is known of an asset so far; every event gives a new value, the old one stays as it was.
 
-So a caller can publish what follows from an event and keep the new state only when that was committed.
+So a caller can publish what follows from an event and keep the new state only when that was committed. An event that
+came before changes nothing, whoever repeats it: ingest announces again after its own crash.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,38 @@ from datetime import datetime
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentEncoded, SegmentStatus
 from services.matcher.rerank import Comparison
 from tca_model.evidence import PairEvidence, SegmentEvidence, join
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a segment, as the event said that told it."""
+
+    status: SegmentStatus
+    role: Role
+    stamp: str | None
+    model_version: str
+    reason: str | None
+    frame_count: int
+    end_s: float
+    uploaded_at: datetime
+
+    @classmethod
+    def of(cls, event: SegmentEncoded) -> "Done":
+        return cls(
+            status=event.status,
+            role=event.role,
+            stamp=event.stamp,
+            model_version=event.model_version,
+            reason=event.reason,
+            frame_count=event.frame_count,
+            end_s=event.end_s,
+            uploaded_at=event.uploaded_at,
+        )
+
+    @property
+    def content(self) -> tuple[str | None, str]:
+        """What was described, and by which model: evidence of other content does not count."""
+        return self.stamp, self.model_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +64,90 @@ class Pair:
         """The pair's evidence so far, given all frames that are known of the two assets."""
         return join(self.evidence.values(), query_frames=query_frames, reference_frames=reference_frames)
 
+    def without(self, segments: frozenset[int]) -> "Pair":
+        """The pair as if these query segments had never come."""
+        if segments.isdisjoint(self.evidence):
+            return self
+        evidence = {index: one for index, one in self.evidence.items() if index not in segments}
+        cosines = {index: one for index, one in self.cosines.items() if index not in segments}
+        return replace(self, evidence=evidence, cosines=cosines)
+
 
 @dataclass(frozen=True, slots=True)
 class AssetState:
     tenant: str
     asset_id: str
     role: Role = Role.UPLOAD
-    uploaded_at: datetime | None = None  # of the first of its segments; unknown before one came
-    newest_uploaded_at: datetime | None = None
-    known_s: float = 0.0  # the end of the latest segment that came
-    segments: Mapping[int, SegmentStatus] = field(default_factory=dict)
-    frame_counts: Mapping[int, int] = field(default_factory=dict)  # by segment
+    segments: Mapping[int, Done] = field(default_factory=dict)
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     ended: AssetEnded | None = None
     decided: bool = False
+    touched_at: float = 0.0  # when its last event was processed, seconds since the epoch
 
+    @property
+    def key(self) -> str:
+        return f"{self.tenant}/{self.asset_id}"
+
+    @property
+    def uploaded_at(self) -> datetime | None:
+        """When the first of its segments was; unknown before one came."""
+        return min((done.uploaded_at for done in self.segments.values()), default=None)
+
+    @property
+    def newest_uploaded_at(self) -> datetime | None:
+        return max((done.uploaded_at for done in self.segments.values()), default=None)
+
+    @property
+    def known_s(self) -> float:
+        """How long the asset is at least."""
+        stated_s = (self.ended.duration_s if self.ended else None) or 0.0
+        return max([stated_s, *(done.end_s for done in self.segments.values())])
+
+    @property
+    def frame_count(self) -> int:
+        return sum(done.frame_count for done in self.segments.values())
+
+    @property
     def is_complete(self) -> bool:
         """Whether all that will come of the asset has come, in whatever order."""
         return self.ended is not None and len(self.segments) >= self.ended.segment_count
 
+    @property
+    def is_final(self) -> bool:
+        """Whether its alerts are; what comes after a verdict does not open them again."""
+        return self.decided or self.is_complete
+
     def count(self, status: SegmentStatus) -> int:
-        return sum(found == status for found in self.segments.values())
+        return sum(done.status == status for done in self.segments.values())
+
+    def says_nothing_new(self, event: SegmentEncoded) -> bool:
+        """Whether the segment is known just so, and was searched for.
+
+        A failure takes nothing back of a segment that the same model described: the index holds it still.
+        """
+        done = self.segments.get(event.segment_index)
+        if done is None or done.model_version != event.model_version:
+            return False
+        if event.status == SegmentStatus.FAILED and done.status != SegmentStatus.FAILED:
+            return True
+        same_reason = event.stamp is not None or done.reason == event.reason
+        return (done.stamp, done.role, done.status) == (event.stamp, event.role, event.status) and same_reason
 
     def with_segment(
         self, event: SegmentEncoded, comparisons: Iterable[Comparison], evidence_floor: float
     ) -> "AssetState":
-        """The state after a segment; a repeated one replaces what it said before.
+        """The state after a segment that says something new.
 
+        Where there was other content, or a decision on a segment that had failed, the asset is decided on anew, at its
+        next end: every segment of a file is replaced or mended before that, and none gives a verdict of its own.
         Comparisons below the floor are forgotten: they cannot lift a pair over the alert threshold.
         """
-        pairs = {other: _without(pair, event.segment_index) for other, pair in self.pairs.items()}
+        replaced = self._replaced_by(event)
+        before = self.segments.get(event.segment_index)
+        is_mended = before is not None and before.status == SegmentStatus.FAILED != event.status
+        is_new = bool(replaced) or (is_mended and self.decided)
+        unsaid = replaced | {event.segment_index}
+        pairs = {other: pair.without(unsaid) for other, pair in self.pairs.items()}
         pairs = {other: pair for other, pair in pairs.items() if pair.evidence or pair.alert}
         for comparison in comparisons:
             evidence, row = comparison.evidence, comparison.row
@@ -75,19 +162,35 @@ class AssetState:
                 cosines={**(pair.cosines if pair else {}), event.segment_index: comparison.segment_cosine},
                 alert=pair.alert if pair else None,
             )
+        kept = {index: done for index, done in self.segments.items() if index not in replaced}
         return replace(
             self,
             role=event.role,
-            uploaded_at=min(event.uploaded_at, self.uploaded_at or event.uploaded_at),
-            newest_uploaded_at=max(event.uploaded_at, self.newest_uploaded_at or event.uploaded_at),
-            known_s=max(self.known_s, event.end_s),
-            segments={**self.segments, event.segment_index: event.status},
-            frame_counts={**self.frame_counts, event.segment_index: event.frame_count},
+            segments={**kept, event.segment_index: Done.of(event)},
             pairs=pairs,
+            ended=None if is_new else self.ended,
+            decided=self.decided and not is_new,
         )
 
+    def _replaced_by(self, event: SegmentEncoded) -> frozenset[int]:
+        """The segments whose content is no more: all of a file have one stamp, and models are never mixed."""
+        gone = {index for index, done in self.segments.items() if done.model_version != event.model_version}
+        done = self.segments.get(event.segment_index)
+        if done is not None and done.stamp not in (None, event.stamp):
+            gone |= {index for index, other in self.segments.items() if other.content == done.content}
+        return frozenset(gone)
+
     def with_end(self, event: AssetEnded) -> "AssetState":
-        return replace(self, ended=event, known_s=max(self.known_s, event.duration_s or 0.0))
+        """The state after an end. Of several, one that completes the asset holds before a failure, then the larger
+        count: nothing is decided before all came that any of them promises. A decision stands, but for a failure of
+        what was read to its end after all."""
+        if self.ended is None or _rank(event) > _rank(self.ended):
+            if not self.decided:
+                return replace(self, ended=event)
+            assert self.ended is not None
+            if self.ended.status == "failed" and event.status == "complete":
+                return replace(self, ended=event, decided=False)
+        return self
 
     def with_alerts(self, alerts: Mapping[str, DuplicateAlert]) -> "AssetState":
         """The state after these alerts, by other asset, were published."""
@@ -95,9 +198,5 @@ class AssetState:
         return replace(self, pairs={**self.pairs, **published})
 
 
-def _without(pair: Pair, segment_index: int) -> Pair:
-    if segment_index not in pair.evidence:
-        return pair
-    evidence = {index: one for index, one in pair.evidence.items() if index != segment_index}
-    cosines = {index: one for index, one in pair.cosines.items() if index != segment_index}
-    return replace(pair, evidence=evidence, cosines=cosines)
+def _rank(ended: AssetEnded) -> tuple[bool, int, float]:
+    return ended.status == "complete", ended.segment_count, ended.duration_s or 0.0

@@ -1,26 +1,119 @@
-"""The matcher loop, a step at a time: consume a batch, publish what follows, commit, keep the new states."""
+"""The matcher loop, a step at a time: consume a batch, commit all that follows from it, keep the new states.
+
+What is not committed did not happen: the bus then takes the partitions and gives them anew, and the states are
+restored from what was committed.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
 
 from services.contracts import topics
-from services.contracts.ports import Bus
-from services.matcher.pipeline import MatchPipeline
+from services.contracts.errors import TransientError
+from services.contracts.ports import Bus, Record
+from services.matcher.batch import Batch, count
+from services.matcher.pipeline import MatchPipeline, forget
+from services.matcher.quiet import Quiet
+from services.matcher.state_store import StateStore
+from services.runtime import metrics
 
 GROUP = "matcher"
 BATCH_RECORDS = 64
+TIDIED_ASSETS = 64  # a step: ended for silence, or forgotten
+TIDY_EVERY_S = 10.0  # while records come without a break; else whenever there are none
+
+log = structlog.get_logger(__name__)
 
 
 class MatchWorker:
-    def __init__(self, bus: Bus, pipeline: MatchPipeline) -> None:
-        self._bus = bus
+    def __init__(
+        self,
+        bus: Bus,
+        pipeline: MatchPipeline,
+        states: StateStore,
+        *,
+        asset_idle_s: float,
+        state_retention_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`states`: those of the pipeline, filled here."""
         self._pipeline = pipeline
-        self._consumer = bus.consumer(topics.ENCODED_SEGMENTS, GROUP)
+        self._states = states
+        self._asset_idle_s = asset_idle_s
+        self._state_retention_s = state_retention_s
+        self._clock = clock
+        self._quiet = Quiet(asset_idle_s)
+        self._records: list[Record] = []  # polled, not committed
+        self._tidied_at = clock()
+        self._consumer = bus.state_consumer(topics.ENCODED_SEGMENTS, GROUP, topics.MATCHER_STATE)
 
     def run_once(self, timeout_s: float) -> bool:
-        """Move on by one batch; False when there was none within the time."""
-        records = self._consumer.poll(BATCH_RECORDS, timeout_s)
-        if not records:
+        """Move on by one batch; False when there was none within the time, or it was not committed."""
+        self._consumer.resume()
+        self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
+        self._follow_moves()
+        now = self._clock()
+        self._quiet.look(self._consumer.lag(), now)
+        records: Sequence[Record] = ()
+        batch = self._tidied(now)
+        if batch.is_empty:
+            records = tuple(self._records)
+            batch = self._pipeline(records)
+        if batch.is_empty and not records:
             return False
-        batch = self._pipeline(records)
-        self._bus.publish(batch.messages)
-        self._consumer.commit(records)
+        # What changed hands while the batch was made may have gone on elsewhere; the rest is made again.
+        return not self._follow_moves() and self._commit(records, batch)
+
+    def keep_alive(self) -> None:
+        """Show the group that this matcher lives while a step waits for a backend; nothing is taken."""
+        self._consumer.pause()
+        self._consumer.poll(1, 0.0)
+
+    def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves nothing in work
+        """False: what was polled and is not committed comes again, here or elsewhere."""
+        return False
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _follow_moves(self) -> bool:
+        """Drop what was taken, restore what was given; whether anything was."""
+        moves = self._consumer.moves()
+        for partition in moves.taken:
+            self._states.drop(partition)
+        self._records = [record for record in self._records if record.partition not in moves.taken]
+        for partition in moves.given:
+            self._states.load(partition, self._consumer.restore(partition))
+        for partition in moves.given | moves.taken:
+            self._quiet.forget(partition)
+        return bool(moves.given or moves.taken)
+
+    def _tidied(self, now: float) -> Batch:
+        """What follows from silence, where it is time to see: idle assets to end, else old ones to forget."""
+        if self._records and now - self._tidied_at < TIDY_EVERY_S:
+            return Batch()
+        self._tidied_at = now
+        busy = {record.partition for record in self._records}
+        for partition in self._quiet.partitions(now) - busy:
+            if idle := self._states.open_since(partition, now - self._asset_idle_s, TIDIED_ASSETS):
+                return self._pipeline.end_idle(partition, idle, self._asset_idle_s)
+        for partition in self._states.partitions - busy:
+            if old := self._states.decided_since(partition, now - self._state_retention_s, TIDIED_ASSETS):
+                return forget(partition, old)
+        return Batch()
+
+    def _commit(self, records: Sequence[Record], batch: Batch) -> bool:
+        """Whether the batch is committed; if not, all that was polled comes again."""
+        try:
+            with metrics.stage("commit"):
+                self._consumer.commit_all(records, batch.messages, batch.states)
+        except TransientError as error:
+            log.warning("not committed, goes on from the last commit", reason=str(error), records=len(records))
+            self._records = []
+            return False
+        self._records = self._records[len(records) :]
         self._pipeline.keep(batch)
+        count(batch, records, self._clock())
         return True

@@ -1,72 +1,19 @@
-"""The pool gives what the reader gives, and outlives whatever becomes of its children."""
+"""The pool gives what the reader gives, in children that know little and are shared by the files."""
 
 import os
 import signal
-import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from services.ingest import decode_child, decode_pool
-from services.ingest.decode_child import PREFIX, DecoderProcess
-from services.ingest.decode_pool import DecodeEvent, DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
+from services.ingest.decode_pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
 from tca_model.video import DecodeLimits, sample_frames
-from tests.clips import picture, steady, write_clip
-
-SIZE = (32, 24)
-PATIENCE_S = 30.0
-
-
-@pytest.fixture
-def make_pool() -> Iterator[Callable[..., DecodePool]]:
-    pools = []
-
-    def make(**changes: object) -> DecodePool:
-        settings = {"workers": 1, "size": SIZE, "every_s": 1.0, "limits": DecodeLimits(), "deadline_s": PATIENCE_S}
-        pools.append(DecodePool(**(settings | changes)))
-        return pools[-1]
-
-    yield make
-    for pool in pools:
-        pool.close()
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("clips") / "a.mp4", steady(40, 10))
-
-
-def drain(pool: DecodePool, jobs: int = 1) -> list[DecodeEvent]:
-    """All events until `jobs` jobs have ended."""
-    events: list[DecodeEvent] = []
-    give_up_s = time.monotonic() + PATIENCE_S
-    while sum(not isinstance(event, FramesDecoded) for event in events) < jobs:
-        assert time.monotonic() < give_up_s, f"only {events}"
-        events += pool.poll(1.0)
-    return events
-
-
-def child_of(pool: DecodePool) -> DecoderProcess:
-    [child] = pool._busy + pool._idle
-    return child
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up_s
-        time.sleep(0.01)
+from tests.ingest.decoding import PATIENCE_S, SIZE, child_of, drain, is_running, wait_until
 
 
 def test_frames_equal_those_of_the_reader(make_pool: Callable[..., DecodePool], clip: Path) -> None:
@@ -114,27 +61,6 @@ def test_a_limit_fails_the_job_after_its_frames(make_pool: Callable[..., DecodeP
     assert end == DecodeFailed("job", "more than 20 sampled frames")
 
 
-@pytest.mark.parametrize(
-    ("number", "words"), [(signal.SIGKILL, "killed"), (signal.SIGSEGV, "crashed"), (signal.SIGXCPU, "processor time")]
-)
-def test_a_child_that_dies_fails_its_file_only(
-    make_pool: Callable[..., DecodePool], clip: Path, number: signal.Signals, words: str
-) -> None:
-    pool = make_pool(workers=2, size=(300, 300))  # frames enough to block the child in the middle of the file
-    pool.submit("doomed", clip.open("rb"))
-    wait_until(lambda: bool(pool.poll(0.1)))
-    doomed = child_of(pool).process.pid
-    pool.submit("other", clip.open("rb"))
-    os.kill(doomed, number)
-    ends = [event for event in drain(pool, jobs=2) if not isinstance(event, FramesDecoded)]
-    [failed] = [event for event in ends if event.job == "doomed"]
-    assert isinstance(failed, DecodeFailed)
-    assert words in failed.reason
-    assert [event.job for event in ends if isinstance(event, DecodeFinished)] == ["other"]
-    pool.submit("next", clip.open("rb"))
-    assert isinstance(drain(pool)[-1], DecodeFinished)
-
-
 def test_a_file_may_have_a_shorter_limit_of_its_own(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     pool = make_pool(limits=DecodeLimits(max_duration_s=50))
     for limit_s, ends in ((10, DecodeFailed), (90, DecodeFinished)):
@@ -143,39 +69,6 @@ def test_a_file_may_have_a_shorter_limit_of_its_own(make_pool: Callable[..., Dec
         assert isinstance(end, ends)
     pool.submit("job", clip.open("rb"), max_duration_s=10)
     assert drain(pool)[-1] == DecodeFailed("job", "longer than the limit of 10 s")
-
-
-def test_a_child_that_died_idle_is_replaced(make_pool: Callable[..., DecodePool], clip: Path) -> None:
-    pool = make_pool()
-    pool.submit("first", clip.open("rb"))
-    drain(pool)
-    child = child_of(pool)
-    os.kill(child.process.pid, signal.SIGKILL)
-    child.process.wait()
-    pool.submit("second", clip.open("rb"))
-    assert isinstance(drain(pool)[-1], DecodeFinished)
-
-
-@pytest.mark.integration
-def test_a_child_that_hangs_meets_the_deadline(make_pool: Callable[..., DecodePool], clip: Path) -> None:
-    pool = make_pool(deadline_s=2.0, size=(300, 300))
-    pool.submit("hung", clip.open("rb"))
-    wait_until(lambda: bool(pool.poll(0.1)))
-    pid = child_of(pool).process.pid
-    os.kill(pid, signal.SIGSTOP)
-    assert drain(pool)[-1] == DecodeFailed("hung", "the decoder gave no frame for 2 s")
-    assert not is_running(pid)
-    pool.submit("next", clip.open("rb"))
-    assert isinstance(drain(pool)[-1], DecodeFinished)
-
-
-@pytest.mark.integration
-def test_a_parent_that_is_busy_is_not_held_against_the_child(make_pool: Callable[..., DecodePool], clip: Path) -> None:
-    pool = make_pool(deadline_s=1.5, size=(300, 300))
-    pool.submit("job", clip.open("rb"))
-    wait_until(lambda: bool(pool.poll(0.1)))
-    time.sleep(2.0)
-    assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
 def test_a_child_waits_until_it_is_polled(make_pool: Callable[..., DecodePool], clip: Path) -> None:
@@ -194,27 +87,6 @@ def test_a_child_waits_until_it_is_polled(make_pool: Callable[..., DecodePool], 
     assert used_ticks() == before
     events = drain(pool)
     assert sum(len(event.images) for event in events if isinstance(event, FramesDecoded)) > 300
-
-
-def test_memory_beyond_the_limit_is_a_failure_in_words(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
-    large = write_clip(tmp_path / "large.mp4", steady(0.2, 5), size=(4096, 4096), codec="mpeg4")
-    pool = make_pool(limits=DecodeLimits(max_memory_bytes=400 * 1024**2), size=(6000, 6000))
-    pool.submit("large", large.open("rb"))
-    end = drain(pool)[-1]
-    assert isinstance(end, DecodeFailed)
-    assert "memory" in end.reason
-
-
-@pytest.mark.integration
-def test_processor_time_is_counted_for_each_file(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (12, 720, 1280, 3), np.uint8)
-    images = [noise[n % 12] for n in range(300)]
-    heavy = write_clip(
-        tmp_path / "a.mkv", steady(12, 25), images=images, size=(1280, 720), codec="mjpeg", pix_fmt="yuvj420p"
-    )
-    pool = make_pool(limits=DecodeLimits(max_cpu_s=1), every_s=0.04, size=(640, 360))
-    pool.submit("heavy", heavy.open("rb"))
-    assert drain(pool)[-1] == DecodeFailed("heavy", "decoding it takes more than the limit of 1 s of processor time")
 
 
 def test_children_ignore_ctrl_c_and_hold_no_secrets(
@@ -264,68 +136,35 @@ def test_close_leaves_no_process(make_pool: Callable[..., DecodePool], clip: Pat
     assert not any(is_running(pid) for pid in pids)
 
 
-def test_children_end_with_their_parent(make_pool: Callable[..., DecodePool], clip: Path) -> None:
-    pool = make_pool(size=(300, 300))
+def test_a_poll_is_ended_by_whoever_wakes_the_pool(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+    pool = make_pool()
+    pool.wake()
+    pool.wake()
+    assert pool.poll(PATIENCE_S) == []
+    started_s = time.monotonic()
+    assert pool.poll(0.1) == []
+    assert time.monotonic() - started_s >= 0.1, "once is enough"
+    threading.Timer(0.1, pool.wake).start()
+    assert pool.poll(PATIENCE_S) == []
     pool.submit("job", clip.open("rb"))
+    pool.wake()
+    assert isinstance(drain(pool)[-1], DecodeFinished)
+
+
+def test_a_cancelled_job_gives_no_more_events_and_may_come_again(
+    make_pool: Callable[..., DecodePool], clip: Path
+) -> None:
+    pool = make_pool(workers=2, size=(300, 300))
+    pool.submit("unwanted", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
-    child = child_of(pool)
-    pool._selector.unregister(child.channel)
-    pool._busy.clear()
-    child.channel.close()  # what the kernel does when the parent is killed
-    assert child.process.wait(PATIENCE_S) == 0
-
-
-def test_a_child_that_cannot_start_is_no_fault_of_the_file(
-    make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decode_child.sys, "executable", "/bin/false")
-    pool = make_pool()
-    with pytest.raises(RuntimeError, match="cannot start"):  # noqa: PT012  which of the two calls notices is a race
-        pool.submit("job", clip.open("rb"))
-        drain(pool)
-
-
-def message(header: bytes, payload: bytes = b"") -> bytes:
-    return PREFIX.pack(len(header), len(payload)) + header + payload
-
-
-PIXELS = picture(0, SIZE).tobytes()
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        PREFIX.pack(2**31, 0),
-        PREFIX.pack(2, 2**31),
-        message(b"not json"),
-        message(b"[" * 10_000),
-        message(b"[1]"),
-        message(b'{"type": "os.system"}'),
-        message(b'{"type": "frames", "timestamps_s": [0]}', PIXELS[:-1]),
-        message(b'{"type": "frames", "timestamps_s": [NaN]}', PIXELS),
-        message(b'{"type": "frames", "timestamps_s": [1, 0]}', PIXELS + PIXELS),
-        message(b'{"type": "frames", "timestamps_s": [0, 1]}', PIXELS),
-        message(b'{"type": "frames", "timestamps_s": []}'),
-        message(b'{"type": "done", "duration_s": Infinity}'),
-        message(b'{"type": "done"}'),
-        message(b'{"type": "done", "duration_s": 9}'),
-        message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS) + message(b'{"type": "done", "duration_s": 8}'),
-        message(b'{"type": "frames", "timestamps_s": [1e300]}', PIXELS),
-    ],
-)
-def test_a_child_that_was_taken_over_is_killed(
-    make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
-) -> None:
-    pool = make_pool()
-    pool.submit("job", clip.open("rb"))
-    child = child_of(pool)
-    ours, theirs = socket.socketpair()
-    pool._selector.unregister(child.channel)
-    child.channel.close()
-    monkeypatch.setattr(child, "channel", ours)
-    ours.setblocking(False)
-    pool._selector.register(ours, 1, child)
-    with theirs:
-        theirs.sendall(sent)
-        assert drain(pool)[-1].reason.startswith("the decoder broke the protocol")
-    assert child.process.returncode is not None
+    pid = child_of(pool).process.pid
+    pool.submit("other", clip.open("rb"))
+    pool.cancel("unwanted")
+    pool.cancel("unknown")
+    assert not is_running(pid)
+    assert pool.free == 1
+    assert {event.job for event in drain(pool)} == {"other"}
+    pool.submit("unwanted", clip.open("rb"))
+    *chunks, end = drain(pool)
+    assert sum(len(chunk.images) for chunk in chunks) == 40, "from the start"
+    assert isinstance(end, DecodeFinished)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from services.contracts.events import Role
@@ -73,7 +74,8 @@ class Encoded(NamedTuple):
 class FakeExtractor:
     """Describes a frame by the direction of its first pixel's colour; a segment is refined to its frames, reversed."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_frames: int = 64) -> None:
+        self.batch_frames = batch_frames
         self.batches: list[int] = []
         self.segments: list[int] = []
 
@@ -142,4 +144,60 @@ def test_the_extractor_is_loaded_once_and_not_before_a_frame_needs_it() -> None:
     assert loaded == []
     describer.frames([tagged(1)])
     describer.segments([row(0, 1)], [descriptor(1)])
+    assert len(loaded) == 1
+
+
+def test_a_batch_is_bounded_however_much_comes_at_once() -> None:
+    extractor = FakeExtractor(batch_frames=3)
+    chunks = [tagged(1, 2), tagged(3, 4, 5, 6), tagged(7)]
+    described = Describer(lambda: extractor).frames(chunks)
+    assert extractor.batches == [3, 3, 1]
+    for frames, chunk in zip(described, chunks, strict=True):
+        np.testing.assert_array_equal(frames, FakeExtractor().describe(chunk))
+
+
+class SmallDevice(FakeExtractor):
+    """Has memory for so many frames at once, and splits what it gets as the real one does."""
+
+    fits = 4
+
+    def describe(self, images: Images) -> np.ndarray:
+        if min(self.batch_frames, len(images)) > self.fits:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return super().describe(images)
+
+
+def test_a_batch_that_the_device_cannot_hold_is_halved_once_and_for_good() -> None:
+    device = SmallDevice(batch_frames=8)
+    [described] = Describer(lambda: device).frames([tagged(*range(20))])
+    np.testing.assert_array_equal(described, FakeExtractor().describe(tagged(*range(20))))
+    assert device.batch_frames == 4
+    tiny = SmallDevice(batch_frames=16)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        Describer(lambda: tiny).frames([tagged(*range(20))])
+
+
+def test_another_error_of_the_model_is_not_tried_again() -> None:
+    class Broken(FakeExtractor):
+        def describe(self, images: Images) -> np.ndarray:
+            super().describe(images)
+            raise RuntimeError("a defect")
+
+    extractor = Broken()
+    with pytest.raises(RuntimeError, match="a defect"):
+        Describer(lambda: extractor).frames([tagged(1)])
+    assert extractor.batches == [1]
+
+
+def test_warming_up_loads_the_extractor() -> None:
+    loaded: list[FakeExtractor] = []
+
+    def load() -> FakeExtractor:
+        loaded.append(FakeExtractor())
+        return loaded[-1]
+
+    describer = Describer(load)
+    describer.warm_up()
+    describer.warm_up()
+    describer.frames([tagged(1)])
     assert len(loaded) == 1

@@ -1,14 +1,16 @@
 """Media are opened without a trap, refused in words, and stamped by their content."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.contracts.errors import InvalidMessage
-from services.ingest.fetch import STAMPED_BYTES, fetch
+from services.ingest.fetch import STAMPED_BYTES, FetchPolicy, Media, fetch
 
 MAX_BYTES = 10_000_000
+ANYWHERE = FetchPolicy(roots=None, max_bytes=MAX_BYTES)
 
 
 @pytest.fixture
@@ -19,14 +21,14 @@ def video(tmp_path: Path) -> Path:
 
 
 def stamp(uri: str | Path) -> str:
-    media = fetch(str(uri), max_bytes=MAX_BYTES)
+    media = fetch(str(uri), ANYWHERE)
     media.file.close()
     return media.stamp
 
 
-def refusal(uri: str | Path, max_bytes: int = MAX_BYTES) -> str:
+def refusal(uri: str | Path, policy: FetchPolicy = ANYWHERE) -> str:
     with pytest.raises(InvalidMessage) as refused:
-        fetch(str(uri), max_bytes=max_bytes)
+        fetch(str(uri), policy)
     assert refused.value.stage == "fetch"
     return refused.value.reason
 
@@ -48,7 +50,7 @@ def patch(path: Path, position: int) -> None:
 
 def test_a_path_and_its_uris_give_the_whole_file_from_its_start(video: Path) -> None:
     for uri in (str(video), video.as_uri(), video.as_uri().replace("file://", "file://localhost")):
-        with fetch(uri, max_bytes=MAX_BYTES).file as file:
+        with fetch(uri, ANYWHERE).file as file:
             assert file.tell() == 0
             assert file.read() == video.read_bytes()
 
@@ -96,8 +98,10 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_above_the_limit_is_refused_with_both_sizes(video: Path) -> None:
-    assert refusal(video, max_bytes=255_999) == "256000 bytes exceed the limit of 255999"
-    fetch(str(video), max_bytes=256_000).file.close()
+    assert refusal(video, replace(ANYWHERE, max_bytes=255_999)) == "256000 bytes exceed the limit of 255999"
+    media = fetch(str(video), replace(ANYWHERE, max_bytes=256_000))
+    assert media.size_bytes == 256_000
+    media.file.close()
 
 
 def test_an_unreadable_file_is_refused(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,3 +151,90 @@ def test_the_stamp_of_a_short_file_covers_all_of_it(tmp_path: Path) -> None:
     before = stamp(video)
     patch(video, 1)
     assert stamp(video) != before
+
+
+def test_the_stamp_is_the_one_that_indexes_on_disk_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    video = Path("a.mp4")
+    video.write_bytes(b"abc" * 100_000)
+    os.utime(video, ns=(0, 1_700_000_000_123_456_789))
+    assert stamp(video) == "179bd188584e293919326bbb115b5010"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder that uploads may name files in, beside one that they may not."""
+    (tmp_path / "media" / "inner").mkdir(parents=True)
+    (tmp_path / "media" / "inner" / "a.mp4").write_bytes(b"film")
+    (tmp_path / "media2").mkdir()
+    (tmp_path / "media2" / "secret").write_bytes(b"secret")
+    return tmp_path / "media"
+
+
+def within(*roots: Path) -> FetchPolicy:
+    return FetchPolicy(roots=roots, max_bytes=MAX_BYTES)
+
+
+def content(media: Media) -> bytes:
+    with media.file as file:
+        return file.read()
+
+
+def test_files_in_a_root_are_fetched_however_they_are_named(root: Path) -> None:
+    video = root / "inner" / "a.mp4"
+    (root / "link.mp4").symlink_to("inner/a.mp4")
+    (root.parent / "alias").symlink_to("media")
+    policy = within(root.parent / "elsewhere", root)
+    for name in (
+        video,
+        root / "link.mp4",
+        root / "inner" / ".." / "inner" / "a.mp4",
+        root.parent / "alias/inner/a.mp4",
+    ):
+        assert content(fetch(str(name), policy)) == b"film"
+    assert content(fetch(video.as_uri(), policy)) == b"film"
+    assert content(fetch(str(video), within(root.parent / "alias"))) == b"film", "a root may be a link itself"
+
+
+@pytest.mark.parametrize("name", ["../media2/secret", "inner/../../media2/secret", "link", "folder/secret", "circle"])
+def test_files_outside_the_roots_are_refused(root: Path, name: str) -> None:
+    (root / "link").symlink_to("../media2/secret")
+    (root / "folder").symlink_to("../media2")
+    (root / "circle").symlink_to("circle2")
+    (root / "circle2").symlink_to("circle")
+    before = open_descriptors()
+    for uri in (str(root / name), f"file://{root}/{name}", f"file://{root}/{name.replace('.', '%2e')}"):
+        if name == "circle":
+            assert "symbolic links" in refusal(uri, within(root))
+        else:
+            assert "COPYDETECT_FETCH_ROOTS" in refusal(uri, within(root))
+    assert open_descriptors() == before
+
+
+def test_what_exists_outside_the_roots_is_not_told(root: Path) -> None:
+    there, nowhere = (root.parent / name for name in ("media2/secret", "none"))
+    assert refusal(there, within(root)).replace(str(there), "") == refusal(nowhere, within(root)).replace(
+        str(nowhere), ""
+    )
+
+
+def test_without_roots_there_are_no_local_files(root: Path) -> None:
+    assert "COPYDETECT_FETCH_ROOTS" in refusal(root / "inner" / "a.mp4", within())
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_opened_leads_nowhere(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "inner" / "secret").write_bytes(b"harmless")
+    opened = os.open
+
+    def late(path: str, flags: int) -> int:
+        (root / "inner").rename(root / "was")
+        (root / "inner").symlink_to("../media2")
+        return opened(path, flags)
+
+    before = open_descriptors()
+    with monkeypatch.context() as patched:
+        patched.setattr("services.ingest.fetch.os.open", late)
+        assert "COPYDETECT_FETCH_ROOTS" in refusal(root / "inner" / "secret", within(root))
+    assert open_descriptors() == before

@@ -8,7 +8,7 @@ import pytest
 
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentStatus
 from services.matcher.alert import Extent, alert_of, verdict_of
-from services.matcher.state import AssetState, Pair
+from services.matcher.state import AssetState, Done, Pair
 from tca_model.evidence import PairEvidence, ReferenceEvidence, SegmentEvidence, join
 from tca_model.types import Match
 
@@ -16,10 +16,16 @@ AT = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DETECTED = AT + 5 * HOUR
 
+DESCRIBED, UNDECIDABLE, FAILED = SegmentStatus.DESCRIBED, SegmentStatus.UNDECIDABLE, SegmentStatus.FAILED
+
 # Seconds 10 to 30 of this asset are seconds 40 to 60 of the other.
 COPY = Match(10, 30, 40, 60, 0.9)
 EVIDENCE = SegmentEvidence(0, 32, 16.0, (ReferenceEvidence(1, 32, 24.0),), (COPY,))
 JOINED = join([EVIDENCE])
+
+
+def done(status: SegmentStatus, *, at: datetime = AT, end_s: float = 80.0, reason: str | None = None) -> Done:
+    return Done(status, Role.UPLOAD, "stamp", "v1", reason, 32, end_s, at)
 
 
 def asset(asset_id: str = "mine", *, at: datetime = AT, role: Role = Role.UPLOAD, ended: bool = False) -> AssetState:
@@ -27,10 +33,7 @@ def asset(asset_id: str = "mine", *, at: datetime = AT, role: Role = Role.UPLOAD
         "default",
         asset_id,
         role=role,
-        uploaded_at=at,
-        newest_uploaded_at=at,
-        known_s=80.0,
-        segments={0: SegmentStatus.DESCRIBED},
+        segments={0: done(DESCRIBED, at=at)},
         ended=AssetEnded(asset_id=asset_id, segment_count=1, duration_s=80, status="complete") if ended else None,
     )
 
@@ -159,7 +162,7 @@ def test_rounding_is_nothing_new() -> None:
 
 def test_that_the_uploads_go_on_is_nothing_new() -> None:
     assert again(duration_s=900.0) is None
-    assert again(state=replace(asset(), known_s=400.0)) is None
+    assert again(state=replace(asset(), segments={0: done(DESCRIBED, end_s=400.0)})) is None
     assert again(joined=replace(JOINED, chamfer_query_to_reference=0.1)) is None
 
 
@@ -193,14 +196,14 @@ def test_the_alert_of_a_complete_asset_is_final() -> None:
 
 
 def test_latency_counts_from_the_later_of_what_met() -> None:
-    state = replace(asset(), newest_uploaded_at=AT + HOUR)  # its first segment came an hour before
+    state = replace(asset(), segments={0: done(DESCRIBED), 1: done(DESCRIBED, at=AT + HOUR)})
     assert first(state, pair()).latency_s == 4 * 3600
     assert first(state, pair(at=AT + 2 * HOUR)).latency_s == 3 * 3600
     assert first(asset(role=Role.REFERENCE, at=AT + 2 * HOUR), pair()).latency_s == 3 * 3600
 
 
 def test_coverage_never_exceeds_what_there_is() -> None:
-    published = alert(replace(asset(at=AT + HOUR), known_s=5.0), pair(), duration_s=0.0)
+    published = alert(replace(asset(), segments={0: done(DESCRIBED, at=AT + HOUR, end_s=5.0)}), pair(), duration_s=0.0)
     assert published is not None
     assert (published.query_coverage, published.reference_coverage) == (1, 0)
 
@@ -210,9 +213,6 @@ def test_an_asset_that_was_deleted_meanwhile_still_alerts() -> None:
     assert published is not None
     assert published.reference.uploaded_at == AT - HOUR
     assert published.reference_coverage == 0
-
-
-DESCRIBED, UNDECIDABLE, FAILED = SegmentStatus.DESCRIBED, SegmentStatus.UNDECIDABLE, SegmentStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_every_asset_gets_one_of_four_verdicts(
     state = AssetState(
         "default",
         "mine",
-        segments=dict(enumerate(segments)),
+        segments={index: done(status) for index, status in enumerate(segments)},
         pairs={"other": pair(alert=found if copies else None)},
         ended=AssetEnded.model_validate(
             {"asset_id": "mine", "segment_count": len(segments), "duration_s": 1, "status": status, "reason": "why"}
@@ -249,3 +249,10 @@ def test_every_asset_gets_one_of_four_verdicts(
     assert counts == tuple(segments.count(status) for status in (DESCRIBED, UNDECIDABLE, FAILED))
     assert (decided.tenant, decided.asset_id, decided.reason) == ("default", "mine", "why")
     assert decided.decided_at == DETECTED
+
+
+def test_a_verdict_without_a_reason_of_its_own_names_what_failed_first() -> None:
+    ended = AssetEnded(asset_id="mine", segment_count=3, duration_s=1, status="complete")
+    segments = {2: done(FAILED, reason="late"), 1: done(FAILED, reason="no picture"), 0: done(DESCRIBED)}
+    decided = verdict_of(AssetState("default", "mine", segments=segments, ended=ended), now=DETECTED)
+    assert (decided.verdict, decided.reason) == ("unique", "no picture")

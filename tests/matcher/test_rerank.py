@@ -121,3 +121,14 @@ def test_a_cache_that_forgets_everything_changes_nothing() -> None:
     read = DescriptorReader(CountingIndex(*segments), MemoryCache(1))
     keys = [segment.row.key for segment in segments]
     assert read(keys).keys() == read(keys).keys() == set(keys)
+
+
+def test_what_is_cached_of_other_content_is_read_anew_and_never_given() -> None:
+    old, new = described("a", 0, work(1), stamp="old"), described("a", 0, work(2), stamp="new")
+    key = new.row.key
+    index, cache = CountingIndex(new), MemoryCache(10**7)
+    cache.put_many([old])
+    read = DescriptorReader(index, cache)
+    assert read([key])[key].row.stamp == "old", "a candidate may be of any content"
+    assert read([key], {key: "new"})[key].row.stamp == "new"
+    assert read([key], {key: "newer"}) == {}

@@ -1,6 +1,7 @@
 """What is known of an asset does not depend on the order in which it came, nor on what came twice."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -30,6 +31,7 @@ def encoded(index: int, **fields: object) -> SegmentEncoded:
         "end_s": 32 * index + 32,
         "status": SegmentStatus.DESCRIBED,
         "frame_count": 32,
+        "stamp": "stamp",
         "model_version": "v1",
         "uploaded_at": AT,
         "encoded_at": AT,
@@ -44,8 +46,14 @@ def ended(segment_count: int, duration_s: float | None = None) -> AssetEnded:
 def after(*steps: Step, floor: float = NO_FLOOR) -> AssetState:
     state = AssetState("default", "a")
     for step in steps:
-        state = state.with_end(step) if isinstance(step, AssetEnded) else state.with_segment(*step, floor)
+        state = taken(state, step, floor)
     return state
+
+
+def taken(state: AssetState, step: Step, floor: float = NO_FLOOR) -> AssetState:
+    if isinstance(step, AssetEnded):
+        return state.with_end(step)
+    return state if state.says_nothing_new(step[0]) else state.with_segment(*step, floor)
 
 
 @pytest.fixture(scope="module")
@@ -84,16 +92,73 @@ def test_what_comes_twice_changes_nothing(steps: list[Step]) -> None:
         assert after(*steps, again) == once
 
 
-def test_a_repeated_segment_replaces_all_that_it_said_before(steps: list[Step]) -> None:
-    event, _ = segment_step(steps, 0)
-    rest = steps[1:]
-    for found in ([], compare(cut("a", work(2, 10, 30))[0], cut("two", work(2, 10, 50)))):
-        replaced = after(*steps, (event, found))
-        fresh = after((event, found), *rest)
-        assert replaced == fresh
-        assert {other: pair.segment_cosine for other, pair in replaced.pairs.items()} == {
-            other: pair.segment_cosine for other, pair in fresh.pairs.items()
-        }
+def test_a_segment_under_another_role_replaces_all_that_it_said_before(steps: list[Step]) -> None:
+    events = [segment_step(steps, index) for index in range(3)]
+    moved = [(event.model_copy(update={"role": Role.REFERENCE}), found[:1]) for event, found in events]
+    assert after(*steps, *moved) == after(*moved, steps[3])
+
+
+def test_other_content_begins_the_asset_anew(steps: list[Step]) -> None:
+    event, found = segment_step(steps, 0)
+    other = event.model_copy(update={"stamp": "other", "uploaded_at": AT + timedelta(hours=1)})
+    replaced = after(*steps, (other, found))
+    assert replaced == after((other, found))
+    assert replaced.uploaded_at == AT + timedelta(hours=1)
+    assert replaced.known_s == 32
+
+
+def test_failed_segments_are_of_no_common_content() -> None:
+    failed = [(encoded(index, status="failed", stamp=None), []) for index in range(3)]
+    mended = after(*failed, (encoded(1), []))
+    assert [mended.count(status) for status in SegmentStatus] == [1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("event", "is_known"),
+    [
+        (encoded(0), True),
+        (encoded(0, index_timestamp=7, encoded_at=AT + timedelta(hours=1)), True),
+        (encoded(0, status="failed", stamp=None, reason="gone"), True),
+        (encoded(0, stamp="other"), False),
+        (encoded(0, role=Role.REFERENCE), False),
+        (encoded(0, model_version="v2"), False),
+        (encoded(0, status="failed", stamp=None, model_version="v2"), False),
+        (encoded(1, status="failed", stamp=None, reason="no picture"), True),
+        (encoded(1, status="failed", stamp=None, reason="too long"), False),
+        (encoded(1), False),
+        (encoded(2), False),
+    ],
+)
+def test_what_is_known_just_so_says_nothing_new(event: SegmentEncoded, is_known: bool) -> None:
+    state = after((encoded(0), []), (encoded(1, status="failed", stamp=None, reason="no picture"), []))
+    assert state.says_nothing_new(event) == is_known
+
+
+def failure(segment_count: int) -> AssetEnded:
+    return AssetEnded(asset_id="a", segment_count=segment_count, duration_s=None, status="failed")
+
+
+@pytest.mark.parametrize(
+    ("ends", "holds"),
+    [
+        ((ended(2), ended(3)), ended(3)),
+        ((ended(2), ended(2, 64.0)), ended(2, 64.0)),
+        ((failure(5), ended(2)), ended(2)),
+        ((failure(1), failure(2)), failure(2)),
+    ],
+)
+def test_of_several_ends_one_holds_in_whatever_order(ends: tuple[AssetEnded, AssetEnded], holds: AssetEnded) -> None:
+    for order in permutations(ends):
+        assert after(*order).ended == holds
+
+
+def test_an_end_after_the_decision_changes_nothing_but_a_failure() -> None:
+    decided = replace(after((encoded(0), []), ended(1)), decided=True)
+    assert decided.with_end(ended(5)) is decided
+    assert decided.with_end(failure(9)) is decided
+    failed = replace(after(failure(0)), decided=True)
+    assert failed.with_end(failure(3)) is failed
+    assert not failed.with_end(ended(1)).decided
 
 
 def test_a_step_changes_no_earlier_state(steps: list[Step]) -> None:
@@ -101,7 +166,7 @@ def test_a_step_changes_no_earlier_state(steps: list[Step]) -> None:
     kept = []
     for step in [*steps, *steps]:
         kept.append((state, state.segments.copy(), dict(state.pairs)))  # type: ignore[attr-defined]
-        state = state.with_end(step) if isinstance(step, AssetEnded) else state.with_segment(*step, NO_FLOOR)
+        state = taken(state, step)
     assert all(old.segments == segments and old.pairs == pairs for old, segments, pairs in kept)
 
 
@@ -115,16 +180,16 @@ def test_a_step_changes_no_earlier_state(steps: list[Step]) -> None:
         ([(encoded(1), []), (encoded(1), []), ended(2)], False),
         ([(encoded(1), []), (encoded(0), [])], False),
         ([(encoded(1), []), ended(2), (encoded(0), [])], True),
-        ([(encoded(5), []), (encoded(0, status="failed"), []), ended(2)], True),
+        ([(encoded(5), []), (encoded(0, status="failed", stamp=None), []), ended(2)], True),
     ],
 )
 def test_an_asset_is_complete_when_it_ended_and_every_segment_came(given: list[Step], complete: bool) -> None:
-    assert after(*given).is_complete() == complete
+    assert after(*given).is_complete == complete
 
 
 def test_segments_are_counted_by_what_became_of_them_last() -> None:
     undecidable = encoded(1, status="undecidable", frame_count=0)
-    state = after((encoded(0), []), (encoded(1), []), (undecidable, []), (encoded(2, status="failed"), []))
+    state = after((encoded(0), []), (encoded(1), []), (undecidable, []), (encoded(2, status="failed", stamp=None), []))
     counts = [state.count(status) for status in SegmentStatus]
     assert counts == [1, 1, 1]
 

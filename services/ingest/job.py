@@ -1,0 +1,78 @@
+"""A record in work: how far its upload has come, and the rows that come of it."""
+
+import math
+from dataclasses import dataclass
+
+from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
+from services.contracts.ports import Record, SegmentRow
+from services.ingest.cut import Cut, Cutter
+from services.ingest.fetch import Media, redacted
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """An upload from its record to its last segment: `media` once it is fetched, `started_s` once it is decoded."""
+
+    record: Record
+    upload: SegmentUploaded
+    segment_s: float  # where a whole file is cut
+    cutter: Cutter
+    media: Media | None = None
+    started_s: float | None = None  # time.monotonic()
+
+    @classmethod
+    def of(cls, record: Record, upload: SegmentUploaded, *, dimension: int, segment_s: float) -> "Job":
+        """The job of an upload that nothing is done for yet."""
+        if upload.segment_index is None or upload.start_s is None:
+            cutter = Cutter(dimension=dimension, segment_s=segment_s)
+        else:
+            cutter = Cutter(
+                dimension=dimension, segment_s=math.inf, first_index=upload.segment_index, start_s=upload.start_s
+            )
+        return cls(record, upload, segment_s, cutter)
+
+    @property
+    def name(self) -> str:
+        """The same for a record that comes again."""
+        return f"{self.record.message.topic}/{self.record.partition}/{self.record.offset}"
+
+    @property
+    def waits_for_decoder(self) -> bool:
+        return self.media is not None and self.started_s is None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its media; 0 until they are fetched."""
+        return self.media.size_bytes if self.media else 0
+
+    @property
+    def max_duration_s(self) -> float:
+        return math.inf if self.upload.is_whole_file else MAX_UPLOADED_SEGMENT_S
+
+    @property
+    def stamp(self) -> str:
+        """Tells apart everything that decides on the segments: the content, and where it is cut."""
+        assert self.media is not None, "not fetched yet"
+        bounds = f"cut at {self.segment_s!r}" if self.upload.is_whole_file else f"from {self.upload.start_s!r}"
+        return f"{self.media.stamp} {bounds}"
+
+    def row(self, cut: Cut, *, last: bool) -> SegmentRow:
+        """The row of a segment; `last` when no more will come of this upload."""
+        return SegmentRow(
+            tenant=self.upload.tenant,
+            asset_id=self.upload.asset_id,
+            segment_index=cut.segment_index,
+            role=self.upload.role,
+            start_s=cut.start_s,
+            end_s=cut.end_s,
+            frame_count=len(cut.descriptor),
+            stamp=self.stamp,
+            uri=redacted(self.upload.uri),
+            uploaded_at=self.upload.uploaded_at.timestamp(),
+            segment_count=self.cutter.segment_count if last and self.upload.is_whole_file else 0,
+        )
+
+    def discard(self) -> None:
+        """Close what is open; once it decodes, the file is the decoder's."""
+        if self.media is not None and self.started_s is None:
+            self.media.file.close()

@@ -1,0 +1,72 @@
+"""What has to be said of an asset now: the alerts that changed, and its verdict once it is complete."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert
+from services.contracts.ports import DescriptorIndex
+from services.matcher.alert import Extent, alert_of, vanished, verdict_of
+from services.matcher.state import AssetState
+
+
+@dataclass(frozen=True, slots=True)
+class Announcer:
+    index: DescriptorIndex
+    alert_threshold: float
+
+    def __call__(self, state: AssetState, now: datetime) -> tuple[AssetState, list[DuplicateAlert | AssetVerdict]]:
+        """The asset's state once all was said, and what there is to say, alerts first."""
+        alerts = self._alerts(state, now)
+        state = state.with_alerts(alerts)
+        if not state.is_complete or state.decided:
+            return state, list(alerts.values())
+        return replace(state, decided=True), [*alerts.values(), verdict_of(state, now=now)]
+
+    def _alerts(self, state: AssetState, now: datetime) -> dict[str, DuplicateAlert]:
+        """By other asset, the alerts that say something new."""
+        found = {other: pair for other, pair in state.pairs.items() if pair.evidence}
+        extents = self._extents(state.tenant, found.keys())
+        alerts: dict[str, DuplicateAlert] = {}
+        for other, pair in state.pairs.items():
+            alert = None
+            if pair.evidence:
+                extent = extents.get(other)
+                joined = pair.joined(
+                    query_frames=state.frame_count, reference_frames=extent.frame_count if extent else 0
+                )
+                if pair.alert or joined.score >= self.alert_threshold:
+                    alert = alert_of(state, pair, joined, other=extent, model_version=self.index.model_version, now=now)
+            elif pair.alert and state.is_final:  # before, what replaced its content may still show the other
+                alert = vanished(pair.alert, model_version=self.index.model_version, now=now)
+            if alert:
+                alerts[other] = alert
+        return alerts
+
+    def _extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
+        extents: dict[str, Extent] = {}
+        for row in self.index.assets(tenant, asset_ids) if asset_ids else ():
+            known = extents.get(row.asset_id, Extent(row.uploaded_at, row.end_s, 0))
+            extents[row.asset_id] = Extent(
+                uploaded_at=min(known.uploaded_at, row.uploaded_at),
+                duration_s=max(known.duration_s, row.end_s),
+                frame_count=known.frame_count + row.frame_count,
+            )
+        return extents
+
+
+def ended_by_silence(state: AssetState, idle_s: float) -> AssetState:
+    """The state of an asset of which nothing came for so long, ended with what there is."""
+    came, before = len(state.segments), state.ended
+    reason = f"no segment came for {idle_s:g} s"
+    if before:
+        reason = f"{before.reason + '; ' if before.reason else ''}{reason}, {came} of {before.segment_count} had come"
+    ended = AssetEnded(
+        tenant=state.tenant,
+        asset_id=state.asset_id,
+        segment_count=came,
+        duration_s=before.duration_s if before else None,
+        status="failed" if not came or (before and before.status == "failed") else "complete",
+        reason=reason,
+    )
+    return replace(state, ended=ended)

@@ -1,0 +1,41 @@
+"""What follows from some records, or from silence; true once it is committed, and counted then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.contracts.events import AssetVerdict, DuplicateAlert
+from services.contracts.ports import Message, Record
+from services.runtime import metrics
+
+
+@dataclass(slots=True)
+class Batch:
+    """`touched`: assets of which came what was known, by partition and key, and when."""
+
+    messages: list[Message] = field(default_factory=list)
+    states: dict[int, dict[str, bytes | None]] = field(default_factory=dict)
+    touched: dict[tuple[int, str], float] = field(default_factory=dict)
+    announced: list[DuplicateAlert | AssetVerdict] = field(default_factory=list)
+    dead_stages: list[str] = field(default_factory=list)
+    candidate_counts: list[int] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.messages and not self.states
+
+
+def count(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
+    """Let the metrics tell of a batch that was committed at that moment, seconds since the epoch."""
+    for record in records:
+        metrics.records.labels(record.message.topic).inc()
+    for stage in batch.dead_stages:
+        metrics.dead_letters.labels(stage).inc()
+    for found in batch.candidate_counts:
+        metrics.candidates.observe(found)
+    for event in batch.announced:
+        if isinstance(event, AssetVerdict):
+            metrics.verdicts.labels(event.verdict).inc()
+            continue
+        metrics.alerts.labels(event.status).inc()
+        if event.revision == 1:
+            metrics.alert_latency.observe(event.latency_s + committed_at - event.detected_at.timestamp())

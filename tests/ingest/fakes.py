@@ -1,0 +1,144 @@
+"""Stand-ins for what ingest works with: files decode to steps that a test writes down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.contracts.errors import InvalidMessage
+from services.ingest.decode_pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.fetch import FetchPolicy, Media, fetch
+from services.ingest.fetch_pool import Fetched
+
+MAX_BYTES = 1000  # of a file
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """Frames that a decoder gives at once, one a second of this stretch, all of one picture."""
+
+    start_s: int
+    end_s: int
+    tag: int = 100
+    black: bool = False
+
+    def frames(self, job: str) -> FramesDecoded:
+        times_s = np.arange(self.start_s, self.end_s, dtype=np.float64)
+        images = np.zeros((len(times_s), 4, 4, 3), np.uint8)
+        if not self.black:
+            images[:, 0, 0] = (self.tag, 0, 0)
+            images[:, 2:, :] = 255
+        return FramesDecoded(job, times_s, images)
+
+
+class Pause(NamedTuple):
+    """The decoder has nothing ready at this step."""
+
+
+class End(NamedTuple):
+    duration_s: float
+
+
+class Failure(NamedTuple):
+    reason: str
+
+
+Step: TypeAlias = Shot | Pause | End | Failure
+
+
+class FakePool:
+    """Decodes a file to the steps that were written for its path; every poll takes one step of each job."""
+
+    def __init__(self, scripts: dict[str, list[Step]], workers: int) -> None:
+        self._scripts = scripts
+        self._workers = workers
+        self._busy: dict[str, list[Step]] = {}
+        self.decoded: list[str] = []  # names of files, as they were submitted
+        self.limits_s: list[float] = []
+
+    @property
+    def free(self) -> int:
+        return self._workers - len(self._busy)
+
+    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float) -> None:
+        assert self.free > 0
+        assert job not in self._busy
+        with file:
+            self._busy[job] = list(self._scripts[file.name])
+            self.decoded.append(Path(file.name).name)
+        self.limits_s.append(max_duration_s)
+
+    def cancel(self, job: str) -> None:
+        self._busy.pop(job, None)
+
+    def poll(self, timeout_s: float) -> list[DecodeEvent]:
+        assert timeout_s == 0
+        events: list[DecodeEvent] = []
+        for job, steps in list(self._busy.items()):
+            match steps.pop(0):
+                case Shot() as shot:
+                    events.append(shot.frames(job))
+                case End(duration_s):
+                    events.append(DecodeFinished(job, duration_s))
+                    del self._busy[job]
+                case Failure(reason):
+                    events.append(DecodeFailed(job, reason))
+                    del self._busy[job]
+        return events
+
+
+class FakeFetches:
+    """Fetches when it is polled, all but what is held back."""
+
+    def __init__(self) -> None:
+        self._policy = FetchPolicy(roots=None, max_bytes=MAX_BYTES)
+        self._uris: dict[str, str] = {}
+        self.held: set[str] = set()  # names of files
+        self.polled: list[Fetched] = []
+
+    def submit(self, job: str, uri: str) -> None:
+        assert job not in self._uris
+        self._uris[job] = uri
+
+    def poll(self) -> list[Fetched]:
+        ready = [job for job, uri in self._uris.items() if Path(uri).name not in self.held]
+        fetched = [Fetched(job, self._fetch(self._uris.pop(job))) for job in ready]
+        self.polled += fetched
+        return fetched
+
+    def cancel(self, job: str) -> None:
+        self._uris.pop(job, None)
+
+    def _fetch(self, uri: str) -> Media | InvalidMessage:
+        try:
+            return fetch(uri, self._policy)
+        except InvalidMessage as error:
+            return error
+
+
+class Encoded(NamedTuple):
+    frames: NDArray[np.float32]
+    vector: NDArray[np.float32]
+
+
+class FakeExtractor:
+    """Describes a frame by the direction of its first pixel's colour, a segment by its first frame."""
+
+    def __init__(self) -> None:
+        self.batch_frames = 64
+        self.batches: list[int] = []
+
+    def describe(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batches.append(len(images))
+        colours = images[:, 0, 0] + np.array([1, 100, 1], np.float32)
+        described: NDArray[np.float32] = colours / np.linalg.norm(colours, axis=1, keepdims=True)
+        return described.astype(np.float32)
+
+    def encode(self, segments: list[NDArray[np.float32]]) -> list[Encoded]:
+        return [Encoded(frames, frames[0]) for frames in segments]
+
+
+def described_by(tag: int) -> NDArray[np.float32]:
+    return FakeExtractor().describe(Shot(0, 1, tag).frames("").images)[0]

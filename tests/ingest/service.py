@@ -1,0 +1,138 @@
+"""Ingest as a whole over fakes, whose bus refuses to announce what is not stored."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.backends.memory import MemoryBus, MemoryCache
+from services.backends.memory_index import MemoryIndex
+from services.contracts import topics
+from services.contracts.envelope import to_event, to_message
+from services.contracts.errors import TransientError
+from services.contracts.events import AssetEnded, Event, SegmentEncoded, SegmentStatus, SegmentUploaded
+from services.contracts.ports import DescribedSegment, Message, SegmentKey
+from services.ingest.describe import Describer
+from services.ingest.pipeline import IngestPipeline
+from services.ingest.worker import GROUP, IngestWorker
+from tests.ingest.fakes import FakeExtractor, FakeFetches, FakePool, Step
+
+AT = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
+DIMENSION = 3
+MODEL = "v1"
+SEGMENT_S = 32
+DEAD = f"{topics.VIDEO_SEGMENTS}.dlq"
+
+
+class SpyIndex(MemoryIndex):
+    """Tells the time of its writes, and writes down what was stored."""
+
+    def __init__(self) -> None:
+        super().__init__(model_version=MODEL)
+        self.log: list[str] = []
+        self.down = False
+        self.writes = 0
+
+    def store(self, batch: Sequence[DescribedSegment]) -> int | None:
+        if self.down:
+            raise TransientError("the index is down")
+        super().store(batch)
+        self.log += [f"stored {segment.row.segment_id}" for segment in batch]
+        self.writes += 1
+        return self.writes
+
+
+class WitnessBus(MemoryBus):
+    """Refuses to announce a segment that is not stored."""
+
+    def __init__(self, index: SpyIndex) -> None:
+        super().__init__()
+        self._index = index
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            event = to_event(message) if message.topic == topics.ENCODED_SEGMENTS else None
+            if isinstance(event, SegmentEncoded) and event.status != SegmentStatus.FAILED:
+                key = SegmentKey(event.tenant, event.segment_id)
+                stored = self._index.read([key])
+                assert key in stored, f"{event.segment_id} was announced before it was stored"
+                assert stored[key].row.frame_count == event.frame_count
+                assert stored[key].row.role == event.role
+                self._index.log.append(f"announced {event.segment_id}")
+        super().publish(messages)
+
+
+class Service:
+    """Ingest over fakes; `restart` is what a crash leaves: the index, the bus and the files."""
+
+    def __init__(
+        self, folder: Path, workers: int = 2, max_jobs: int | None = None, max_in_flight_bytes: int = 10**9
+    ) -> None:
+        self.folder = folder
+        self._bounds = {"max_jobs": max_jobs or workers, "max_in_flight_bytes": max_in_flight_bytes}
+        self.index = SpyIndex()
+        self.bus = WitnessBus(self.index)
+        self.scripts: dict[str, list[Step]] = {}
+        self._workers = workers
+        self.restart()
+
+    def restart(self) -> None:
+        self.cache = MemoryCache(10**6)
+        self.extractor = FakeExtractor()
+        self.pool = FakePool(self.scripts, self._workers)
+        self.fetches = FakeFetches()
+        self.pipeline = IngestPipeline(
+            index=self.index,
+            cache=self.cache,
+            fetches=self.fetches,
+            pool=self.pool,
+            describer=Describer(lambda: self.extractor),
+            dimension=DIMENSION,
+            segment_s=SEGMENT_S,
+            **self._bounds,
+        )
+        self.worker = IngestWorker(self.bus, self.pipeline)
+
+    def film(self, name: str, *steps: Step, content: str = "film") -> str:
+        """A file which decodes to these steps; its path."""
+        path = self.folder / name
+        path.write_text(content)
+        self.scripts[str(path)] = list(steps)
+        return str(path)
+
+    def publish(self, *events: Event) -> None:
+        self.bus.publish([to_message(topics.VIDEO_SEGMENTS, event, source="copydetect/test") for event in events])
+
+    def run(self) -> None:
+        for _ in range(100):
+            if not self.worker.run_once(0):
+                return
+        pytest.fail("the worker never came to rest")
+
+    def announced(self, since: int = 0) -> list[Event]:
+        return [to_event(record.message) for record in self.bus.records(topics.ENCODED_SEGMENTS)[since:]]
+
+    def segments(self, since: int = 0) -> list[SegmentEncoded]:
+        return [event for event in self.announced(since) if isinstance(event, SegmentEncoded)]
+
+    def dead(self) -> list[Message]:
+        return [record.message for record in self.bus.records(DEAD)]
+
+    def committed(self) -> int:
+        """The offset at which a worker would start now."""
+        rest = self.bus.consumer(topics.VIDEO_SEGMENTS, GROUP).poll(1, 0)
+        return rest[0].offset if rest else len(self.bus.records(topics.VIDEO_SEGMENTS))
+
+
+def upload(uri: str, asset_id: str = "a", **fields: Any) -> SegmentUploaded:
+    return SegmentUploaded(asset_id=asset_id, uri=uri, uploaded_at=AT, **fields)
+
+
+def told(event: Event) -> tuple[object, ...]:
+    """What is the same whenever an event is announced."""
+    if isinstance(event, SegmentEncoded):
+        return event.segment_id, event.role, event.start_s, event.end_s, event.status, event.frame_count
+    assert isinstance(event, AssetEnded)
+    return event.asset_id, event.segment_count, event.duration_s, event.status

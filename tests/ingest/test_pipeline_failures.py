@@ -1,0 +1,105 @@
+"""What cannot be done is told: a dead letter, and an end of the asset."""
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.contracts import topics
+from services.contracts.events import AssetEnded
+from services.contracts.ports import Message
+from tests.ingest.fakes import MAX_BYTES, End, Failure, Shot
+from tests.ingest.service import Service, told, upload
+
+
+def test_wrong_messages_go_to_the_dead_letters_and_the_next_is_processed(service: Service) -> None:
+    kind = {"ce_type": "copydetect.SegmentUploaded.v1"}
+    wrong = [
+        Message(topics.VIDEO_SEGMENTS, "k", b"not json", kind),
+        Message(topics.VIDEO_SEGMENTS, "k", b'{"asset_id": "a"}', kind),
+        Message(topics.VIDEO_SEGMENTS, "k", b"\xff\x00", {}),
+    ]
+    service.bus.publish(wrong)
+    service.publish(AssetEnded(asset_id="z", segment_count=1, duration_s=1, status="complete"))
+    service.publish(upload(service.film("a.mp4", Shot(0, 3), End(3))))
+    service.run()
+    dead = service.dead()
+    assert [message.value for message in dead[:3]] == [message.value for message in wrong]
+    assert [message.headers["dlq_stage"] for message in dead] == ["parse"] * 4
+    assert [message.headers["dlq_offset"] for message in dead] == ["0", "1", "2", "3"]
+    assert "AssetEnded does not belong" in dead[3].headers["dlq_reason"]
+    assert [told(event)[0] for event in service.announced()] == ["a:0", "a"]
+    assert service.committed() == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "uri", "said"),
+    [
+        (None, "{path}", "No such file"),
+        ("", "{path}", "empty"),
+        ("x" * (MAX_BYTES + 1), "{path}", "exceed"),
+        ("film", "http://example.org/{path}", "only local files"),
+    ],
+)
+def test_a_file_that_cannot_be_fetched_ends_its_asset(
+    service: Service, content: str | None, uri: str, said: str
+) -> None:
+    path = service.folder / "a.mp4"
+    if content is not None:
+        path.write_text(content)
+    service.publish(upload(uri.format(path=path)))
+    service.run()
+    [ended] = service.announced()
+    assert isinstance(ended, AssetEnded)
+    assert (ended.segment_count, ended.status) == (0, "failed")
+    assert ended.reason
+    assert said in ended.reason
+    assert [dead.headers["dlq_stage"] for dead in service.dead()] == ["fetch"]
+    assert service.committed() == 1
+
+
+def test_what_is_announced_of_a_presigned_upload_lets_nobody_in(service: Service) -> None:
+    service.publish(upload("https://me:word@example.org/a.mp4?X-Amz-Signature=key#t"))
+    service.run()
+    [ended] = service.announced()
+    assert isinstance(ended, AssetEnded)
+    [dead] = service.dead()
+    for reason in (ended.reason, dead.headers["dlq_reason"]):
+        assert reason
+        assert "https://example.org/a.mp4" in reason
+        assert "key" not in reason
+        assert "word" not in reason
+
+
+def test_everything_that_happened_is_counted(service: Service) -> None:
+    before = counted()
+    black = Shot(32, 64, black=True)
+    service.publish(upload(service.film("a", Shot(0, 32), black, Shot(64, 70), End(70)), "a"))
+    service.publish(upload(service.film("b", Failure("broken")), "b"))
+    service.publish(upload(str(service.folder / "none"), "c", segment_index=0, start_s=0))
+    service.run()
+    after = counted()
+    assert {name: after[name] - before[name] for name in after} == {
+        "copydetect_segments_total described": 2,
+        "copydetect_segments_total undecidable": 1,
+        "copydetect_segments_total failed": 1,
+        "copydetect_dead_letters_total decode": 1,
+        "copydetect_dead_letters_total fetch": 1,
+        "copydetect_frames_encoded_total ": 70,
+        "copydetect_media_seconds_total ": 70,
+        "copydetect_stage_seconds_count decode": 2,
+        "copydetect_stage_seconds_count store": 3,
+    }
+
+
+def counted() -> dict[str, float]:
+    names = {
+        "copydetect_segments_total": ("status", ("described", "undecidable", "failed")),
+        "copydetect_dead_letters_total": ("stage", ("decode", "fetch")),
+        "copydetect_frames_encoded_total": ("", ("",)),
+        "copydetect_media_seconds_total": ("", ("",)),
+        "copydetect_stage_seconds_count": ("stage", ("decode", "store")),
+    }
+    return {
+        f"{name} {value}": REGISTRY.get_sample_value(name, {label: value} if label else {}) or 0.0
+        for name, (label, values) in names.items()
+        for value in values
+    }

@@ -1,0 +1,116 @@
+"""Events in whatever order and batch lead to the same alerts, and to one verdict an asset."""
+
+from collections.abc import Iterable
+from itertools import permutations
+from random import Random
+from typing import Any
+
+import pytest
+
+from services.contracts import topics
+from services.contracts.envelope import to_event
+from services.contracts.events import Event
+from services.contracts.ports import Message
+from tests.matcher.matcher import Matcher, announced, bounds, copy, ended, measured, original, stated
+
+MOMENTS = {"detected_at", "first_detected_at", "latency_s", "decided_at"}
+
+
+@pytest.mark.parametrize(("together", "orders"), [(1, slice(None)), (3, slice(None, None, 5))])
+def test_every_order_and_batch_leads_to_the_same_final_alert(together: int, orders: slice) -> None:
+    segments = copy()
+    events: list[Event] = [*announced(segments), ended(segments)]
+    finals = []
+    for order in list(permutations(events))[orders]:
+        matcher = Matcher()
+        matcher.store(original(), segments)
+        for start in range(0, len(order), together):
+            matcher.tell(*order[start : start + together])
+        [alert] = matcher.latest().values()
+        finals.append(alert)
+        assert stated(alert) == stated(finals[0])
+        assert measured(alert) == pytest.approx(measured(finals[0]), abs=1e-3)
+        assert alert.status == "final"
+        assert matcher.verdicts()["default/copy"].alert_ids == (alert.alert_id,)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_mixed_events_of_both_assets_give_two_alerts_that_say_the_same(seed: int) -> None:
+    old, new = original(), copy()
+    events: list[Event] = [*announced(old), *announced(new), ended(old), ended(new)]
+    Random(seed).shuffle(events)
+    matcher = Matcher()
+    matcher.store(old, new)
+    for event in events:
+        matcher.tell(event)
+    one, other = matcher.latest().values()
+    assert one.alert_id != other.alert_id
+    assert one.pair_id == other.pair_id
+    assert (one.query, one.reference) == (other.query, other.reference)
+    assert one.query.asset_id == "copy"
+    assert bounds(one) == bounds(other) == [(22, 52, 20, 50)]
+    assert one.query_coverage == pytest.approx(other.query_coverage)
+    assert one.reference_coverage == pytest.approx(other.reference_coverage)
+    assert one.status == other.status == "final"
+    assert {verdict.verdict for verdict in matcher.verdicts().values()} == {"copies"}
+
+
+def said(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    return [to_event(message).model_dump(exclude=MOMENTS) for message in messages]
+
+
+def test_records_whose_messages_were_not_published_give_them_again() -> None:
+    matcher = Matcher()
+    segments = copy()
+    matcher.store(original(), segments)
+    events = [*announced(segments), ended(segments)]
+    matcher.worker.run_once(0)  # the states are restored
+    matcher.publish(*events)
+    records = matcher.bus.records(topics.ENCODED_SEGMENTS)
+    before, after = records[:1], records[1:]
+    first = matcher.pipeline(before)
+    matcher.pipeline.keep(first)
+    failed = matcher.pipeline(after)
+    again = matcher.pipeline(after)
+    assert [one["revision"] for one in said(failed.messages) if "revision" in one] == [2]
+    for one, other in zip(said(failed.messages), said(again.messages), strict=True):
+        # The second time, descriptors come from the cache, rounded.
+        assert one.pop("similarity", {}) == pytest.approx(other.pop("similarity", {}), abs=1e-3)
+        assert one == other
+    matcher.pipeline.keep(again)
+    assert matcher.pipeline(after).is_empty, "said and kept: nothing more to say"
+
+
+@pytest.mark.parametrize("counts", [(2, 3), (3, 2)])
+def test_of_two_ends_the_larger_count_holds(counts: tuple[int, int]) -> None:
+    """UploadEnded and the last segment may come to say otherwise, in whatever order."""
+    matcher = Matcher()
+    segments = copy()
+    matcher.store(original(), segments)
+    first, second, third = announced(segments)
+    matcher.tell(*(ended(segments, count=count) for count in counts), first, second)
+    assert matcher.verdicts() == {}
+    matcher.tell(third)
+    assert matcher.verdicts()["default/copy"].segments_described == 3
+
+
+def test_a_larger_count_after_the_verdict_opens_nothing_again() -> None:
+    matcher = Matcher()
+    segments = copy()
+    matcher.store(original(), segments)
+    first, second, third = announced(segments)
+    matcher.tell(first, ended(segments, count=1))
+    matcher.tell(second, ended(segments, count=3))
+    matcher.tell(third)
+    assert [(one.revision, one.status) for one in matcher.alerts()] == [(1, "final"), (2, "final")]
+    assert matcher.verdicts()["default/copy"].segments_described == 1
+
+
+def test_a_verdict_does_not_depend_on_what_else_is_in_its_batch() -> None:
+    matcher = Matcher()
+    segments = copy()
+    matcher.store(original(), segments)
+    first, second, _ = announced(segments)
+    matcher.tell(first, ended(segments, count=1), second)
+    assert matcher.verdicts()["default/copy"].segments_described == 1
+    assert [(one.revision, one.status) for one in matcher.alerts()] == [(1, "final"), (2, "final")]

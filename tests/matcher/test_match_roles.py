@@ -1,0 +1,91 @@
+"""Who finds whom: roles, tenants, and two that come at once."""
+
+from itertools import permutations
+
+import pytest
+
+from services.contracts.events import Role
+from tests.descriptors import UPLOADED_AT, cut, work
+from tests.matcher.matcher import Matcher, announced, bounds, copy, ended
+
+
+@pytest.mark.parametrize("order", sorted(set(permutations("AaBb"))), ids="".join)
+def test_of_two_simultaneous_uploads_at_least_one_finds_the_other(order: tuple[str, ...]) -> None:
+    """A and B store an upload, a and b process its events; storing comes before announcing, nothing else is sure."""
+    if order.index("A") > order.index("a") or order.index("B") > order.index("b"):
+        return
+    matcher = Matcher()
+    uploads = {"a": cut("one", work(1, 0, 40)), "b": cut("two", work(1, 0, 40))}
+    for step in order:
+        segments = uploads[step.lower()]
+        if step.isupper():
+            matcher.store(segments)
+        else:
+            matcher.tell(*announced(segments), ended(segments))
+    alerts = matcher.latest().values()
+    assert 1 <= len(alerts) <= 2
+    assert len({alert.pair_id for alert in alerts}) == 1
+    assert {(alert.query.asset_id, alert.reference.asset_id) for alert in alerts} == {("two", "one")}, "by id"
+    assert len(matcher.verdicts()) == 2
+
+
+def test_tenants_never_meet() -> None:
+    matcher = Matcher()
+    tenants = [cut("a", work(1, 0, 40), tenant="red"), cut("b", work(1, 0, 40), tenant="blue")]
+    matcher.store(*tenants)
+    for segments in tenants:
+        matcher.tell(*announced(segments), ended(segments))
+    assert matcher.alerts() == []
+    assert {key: verdict.verdict for key, verdict in matcher.verdicts().items()} == {
+        "red/a": "unique",
+        "blue/b": "unique",
+    }
+
+
+def test_an_asset_of_one_name_is_another_in_each_tenant() -> None:
+    matcher = Matcher()
+    red, blue = cut("a", work(1, 0, 20), tenant="red"), cut("a", work(1, 0, 60), tenant="blue")
+    matcher.store(red, blue, cut("b", work(1, 0, 60), tenant="blue"))
+    matcher.tell(*announced(red), *announced(blue), ended(red), ended(blue))
+    assert {key: verdict.verdict for key, verdict in matcher.verdicts().items()} == {
+        "red/a": "unique",
+        "blue/a": "copies",
+    }
+    assert {alert.tenant for alert in matcher.alerts()} == {"blue"}
+
+
+def test_only_finders_are_searched_for_and_the_others_count_as_done() -> None:
+    matcher = Matcher(finders=frozenset({Role.PROBE}))
+    reference = cut("reference", work(1, 0, 40), role=Role.REFERENCE)
+    probe = cut("probe", work(1, 5, 35), role=Role.PROBE, uploaded_at=UPLOADED_AT + 1)
+    matcher.store(reference, probe, cut("upload", work(1, 0, 40)))
+    for segments in (reference, probe):
+        matcher.tell(*announced(segments), ended(segments))
+    assert {alert.query.asset_id for alert in matcher.alerts()} == {"probe"}
+    assert {alert.reference.asset_id for alert in matcher.alerts()} == {"reference", "upload"}
+    assert matcher.verdicts()["default/reference"].verdict == "unique"
+    assert matcher.verdicts()["default/reference"].segments_described == 2
+
+
+def test_a_probe_finds_and_is_never_found() -> None:
+    matcher = Matcher()
+    probe, upload = cut("probe", work(1, 0, 40), role=Role.PROBE), cut("upload", work(1, 0, 40))
+    matcher.store(probe, upload)
+    matcher.tell(*announced(upload), ended(upload))
+    assert matcher.alerts() == []
+    matcher.tell(*announced(probe), ended(probe))
+    assert len(matcher.latest()) == 1
+
+
+def test_a_reference_that_is_described_after_its_copy_finds_it() -> None:
+    matcher = Matcher()
+    early = copy(uploaded_at=UPLOADED_AT)
+    late = cut("reference", work(1, 0, 100), role=Role.REFERENCE, uploaded_at=UPLOADED_AT + 99)
+    matcher.store(early)
+    matcher.tell(*announced(early), ended(early))
+    assert matcher.alerts() == []
+    matcher.store(late)
+    matcher.tell(*announced(late), ended(late))
+    [alert] = matcher.latest().values()
+    assert (alert.query.asset_id, alert.reference.asset_id) == ("copy", "reference")
+    assert bounds(alert) == [(22, 52, 20, 50)]

@@ -1,0 +1,172 @@
+"""An upload that does not end is decided on after a while in which its silence means something; old ones go."""
+
+from services.contracts.events import AssetEnded
+from services.matcher.quiet import LONGEST_GAP, Quiet
+from services.matcher.worker import TIDIED_ASSETS, TIDY_EVERY_S
+from tests.descriptors import cut, work
+from tests.matcher.matcher import IDLE_S, RETENTION_S, Matcher, announced, copy, ended, original, upload
+
+
+def unfinished() -> Matcher:
+    """A matcher that knows two of three segments of a copy."""
+    matcher = Matcher()
+    matcher.store(original(), copy())
+    matcher.tell(*announced(copy())[:2])
+    return matcher
+
+
+def test_an_upload_that_does_not_end_is_decided_on_after_the_idle_time() -> None:
+    matcher = unfinished()
+    matcher.wait(IDLE_S - 120)
+    assert matcher.verdicts() == {}
+    matcher.wait(240)
+    verdict = matcher.verdicts()["default/copy"]
+    assert (verdict.verdict, verdict.reason) == ("copies", "no segment came for 3600 s")
+    assert verdict.segments_described == 2
+    assert [alert.status for alert in matcher.alerts()] == ["open", "final"]
+    records, _, states = matcher.bus.commits[-1]
+    assert (records, states[0].keys()) == ((), {"default/copy"})
+
+
+def test_an_end_that_counts_more_than_came_is_named() -> None:
+    matcher = unfinished()
+    matcher.tell(ended(copy()))
+    matcher.wait(IDLE_S + 240)
+    assert matcher.verdicts()["default/copy"].reason == "no segment came for 3600 s, 2 of 3 had come"
+
+
+def test_an_end_without_any_segment_failed() -> None:
+    matcher = Matcher()
+    matcher.tell(ended(copy()))
+    matcher.wait(IDLE_S + 240)
+    assert matcher.verdicts()["default/copy"].verdict == "failed"
+
+
+def test_a_failure_whose_segments_did_not_come_keeps_its_reason() -> None:
+    matcher = unfinished()
+    matcher.tell(AssetEnded(asset_id="copy", segment_count=3, duration_s=None, status="failed", reason="cut off"))
+    matcher.wait(IDLE_S + 240)
+    verdict = matcher.verdicts()["default/copy"]
+    assert (verdict.verdict, verdict.reason) == ("failed", "cut off; no segment came for 3600 s, 2 of 3 had come")
+
+
+def test_what_comes_after_silence_extends_the_alert_without_a_second_verdict() -> None:
+    matcher = Matcher()
+    matcher.store(original(), copy())
+    first, second, third = announced(copy())
+    matcher.tell(first)
+    matcher.wait(IDLE_S + 240)
+    matcher.tell(second, third, ended(copy()))
+    assert [alert.status for alert in matcher.alerts()] == ["open", "final", "final"]
+    assert matcher.verdicts()["default/copy"].segments_described == 1
+
+
+def test_every_segment_starts_the_idle_time_anew_also_a_repeated_one() -> None:
+    matcher = unfinished()
+    matcher.wait(IDLE_S - 120)
+    matcher.tell(announced(copy())[0])
+    matcher.wait(IDLE_S - 120)
+    assert matcher.verdicts() == {}, "ingest is at work on the upload again, after its crash"
+    matcher.wait(240)
+    assert len(matcher.verdicts()) == 1
+
+
+def test_an_outage_does_not_count_as_silence() -> None:
+    """The process slept, or waited for a backend; what was sent meanwhile has not come yet."""
+    matcher = unfinished()
+    matcher.clock.at += 10 * IDLE_S
+    matcher.run()
+    matcher.wait(IDLE_S - 120)
+    assert matcher.verdicts() == {}
+
+
+def test_a_replay_does_not_count_as_silence() -> None:
+    matcher = unfinished()
+    matcher.consumer.hidden_lag = 1
+    matcher.wait(10 * IDLE_S)
+    matcher.consumer.hidden_lag = 0
+    matcher.wait(IDLE_S - 120)
+    assert matcher.verdicts() == {}
+    matcher.wait(240)
+    assert len(matcher.verdicts()) == 1
+
+
+def test_a_partition_that_changed_hands_has_to_be_quiet_anew() -> None:
+    matcher = unfinished()
+    for lost, wait_s in ((matcher.consumer.move, IDLE_S - 120), (matcher.restart, IDLE_S - 480)):
+        matcher.wait(wait_s)
+        lost()
+        matcher.wait(240)
+        assert matcher.verdicts() == {}
+    matcher.wait(IDLE_S)
+    assert len(matcher.verdicts()) == 1
+
+
+def test_an_idle_end_that_was_not_committed_is_made_again() -> None:
+    matcher = unfinished()
+    matcher.wait(IDLE_S - 120)
+    matcher.bus.fails = "before"
+    matcher.wait(180)
+    assert matcher.bus.fails is None, "it was tried"
+    assert matcher.verdicts() == {}
+    matcher.wait(IDLE_S + 240)
+    assert len(matcher.verdicts()) == 1
+
+
+def test_an_idle_asset_is_ended_also_while_others_send_without_a_break() -> None:
+    matcher = unfinished()
+    busy = announced(cut("busy", work(7, 0, 30)))
+    for _ in range(int(IDLE_S / 60) + 5):
+        matcher.clock.at += 60
+        matcher.publish(*busy)
+        matcher.worker.run_once(0)
+    assert matcher.verdicts() == {}, "a partition with records at hand is left alone"
+    matcher.wait(TIDY_EVERY_S, step_s=1)
+    assert matcher.verdicts().keys() == {"default/copy"}
+
+
+def test_a_step_ends_a_bounded_number_of_assets() -> None:
+    matcher = Matcher()
+    uploads = [cut(f"upload-{n:03}", work(7, 0, 1)) for n in range(TIDIED_ASSETS + 3)]
+    matcher.tell(*(event for segments in uploads for event in announced(segments)))
+    commits = len(matcher.bus.commits)
+    matcher.wait(IDLE_S + 240)
+    ended = [len(states[0]) for _, _, states in matcher.bus.commits[commits:]]
+    assert ended == [TIDIED_ASSETS, 3]
+    assert len(matcher.verdicts()) == len(uploads)
+
+
+def test_an_asset_that_was_decided_on_is_forgotten_after_the_retention() -> None:
+    matcher = Matcher()
+    matcher.store(original(), copy())
+    matcher.tell(*upload(copy()))
+    matcher.wait(RETENTION_S / 2, step_s=3600)
+    matcher.tell(announced(copy())[0])  # late events find it
+    matcher.wait(RETENTION_S - 7200, step_s=3600)
+    assert matcher.bus.states().keys() == {"default/copy"}
+    matcher.wait(3 * 3600, step_s=3600)
+    assert matcher.bus.states() == {}
+    assert matcher.states.get(0, "default/copy") is None
+    records, messages, states = matcher.bus.commits[-1]
+    assert (records, list(messages), states) == ((), [], {0: {"default/copy": None}})
+
+
+def test_what_is_open_is_never_forgotten() -> None:
+    matcher = unfinished()
+    matcher.consumer.hidden_lag = 1
+    matcher.wait(2 * RETENTION_S, step_s=3600)
+    assert matcher.bus.states().keys() == {"default/copy"}
+
+
+def test_quiet_is_what_was_without_lag_at_every_look() -> None:
+    quiet = Quiet(100)
+    for at in range(0, 101, 10):
+        quiet.look({0: 0, 1: int(at == 50), 2: 0, **({3: 0} if at else {})}, at)
+    quiet.forget(2)
+    assert quiet.partitions(100) == {0}
+    quiet.look({0: 0}, 100 + 100 * LONGEST_GAP)
+    assert quiet.partitions(110) == {0}
+    quiet.look({0: 0}, 121)
+    assert quiet.partitions(121) == set(), "nobody looked in between"
+    quiet.look({0: 0}, 60)
+    assert quiet.partitions(160) == {0}, "a clock that was set back starts anew"

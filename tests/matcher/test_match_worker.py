@@ -1,0 +1,113 @@
+"""What a step costs, and what the metrics tell of it: nothing before it is committed."""
+
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.contracts.errors import TransientError
+from services.contracts.ports import Moves
+from services.matcher import pipeline, state_store
+from services.matcher.state_codec import decode, encode
+from tests.matcher.matcher import Matcher, announced, copy, ended, original, upload
+
+COUNTED = {
+    "copydetect_records_total": {"topic": "encoded-segments"},
+    "copydetect_alerts_total": {"status": "open"},
+    "copydetect_verdicts_total": {"verdict": "copies"},
+    "copydetect_dead_letters_total": {"stage": "parse"},
+    "copydetect_alert_latency_seconds_count": {},
+    "copydetect_candidates_count": {},
+}
+
+
+def counted() -> list[float]:
+    return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in COUNTED.items()]
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"copydetect_{name}", labels) or 0
+
+
+def since(before: list[float]) -> list[float]:
+    return [now - then for now, then in zip(counted(), before, strict=True)]
+
+
+def test_metrics_tell_of_what_was_committed() -> None:
+    matcher = Matcher()
+    matcher.store(original(), copy())
+    matcher.run()
+    before, latency = counted(), sample("alert_latency_seconds_sum")
+    stages = ("read", "search", "rerank", "commit")
+    timed = [sample("stage_seconds_count", stage=stage) for stage in stages]
+    matcher.bus.fails = "before"
+    matcher.publish(*announced(copy())[:1], *announced(copy(), model_version="v2")[1:2])
+    assert not matcher.worker.run_once(0)
+    assert since(before) == [0] * len(before)
+    matcher.run()
+    assert since(before) == [2, 1, 0, 1, 1, 1]
+    [alert] = matcher.alerts()
+    assert sample("alert_latency_seconds_sum") - latency == pytest.approx(alert.latency_s, abs=0.1)
+    assert all(sample("stage_seconds_count", stage=stage) > then for stage, then in zip(stages, timed, strict=True))
+    matcher.tell(*announced(copy()), ended(copy()))
+    assert since(before) == [6, 1, 1, 1, 1, 3], "later revisions have no latency"
+
+
+def test_a_batch_decodes_and_encodes_an_asset_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def noted(name: str, call: Any) -> Any:
+        return lambda value: calls.append(name) or call(value)
+
+    monkeypatch.setattr(pipeline, "encode", noted("encode", encode))
+    monkeypatch.setattr(state_store, "decode", noted("decode", decode))
+    matcher = Matcher()
+    matcher.store(original(), copy())
+    matcher.tell(*announced(copy())[:1])
+    assert calls == ["encode"]
+    matcher.tell(*announced(copy())[1:], ended(copy()))
+    assert calls == ["encode", "decode", "encode"]
+    matcher.tell(*upload(copy()))
+    assert calls == ["encode", "decode", "encode", "decode"], "repetitions are not written again"
+
+
+def test_records_whose_comparison_failed_are_at_hand_in_the_next_step() -> None:
+    matcher = Matcher()
+    matcher.store(original(), copy())
+    matcher.run()
+    matcher.publish(*upload(copy()))
+    read = matcher.index.read
+
+    def down(_: Any) -> Any:
+        raise TransientError("the index is down")
+
+    matcher.index.read = down  # type: ignore[method-assign]
+    with pytest.raises(TransientError):
+        matcher.worker.run_once(0)
+    matcher.index.read = read  # type: ignore[method-assign]
+    matcher.run()
+    assert len(matcher.alerts()) == len(matcher.verdicts()) == 1
+
+
+def test_while_it_waits_for_a_backend_it_takes_nothing_and_is_no_less_alive() -> None:
+    matcher = Matcher()
+    matcher.store(copy())
+    matcher.run()
+    matcher.publish(*upload(copy()))
+    matcher.worker.keep_alive()
+    assert not matcher.worker.drain(0)
+    assert matcher.bus.lag() == 4
+    matcher.run()
+    assert matcher.bus.lag() == 0
+    matcher.worker.close()
+
+
+def test_the_states_of_a_partition_that_was_taken_are_dropped() -> None:
+    matcher = Matcher()
+    matcher.tell(*announced(copy())[:1])
+    matcher.publish(*announced(copy())[1:])
+    matcher.consumer.move()
+    matcher.consumer._moves = Moves(given=frozenset(), taken=frozenset({0}))
+    assert not matcher.worker.run_once(0)
+    assert matcher.states.partitions == set()
+    assert matcher.bus.states().keys() == {"default/copy"}, "for whom it was given to"
