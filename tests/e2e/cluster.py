@@ -119,7 +119,7 @@ class Cluster:
     def start(self, name: str, **changes: str) -> Service:
         """Start a service without waiting for it."""
         number = len(self.services)
-        environment = self.environment(COPYDETECT_INSTANCE=f"e2e-{name}", **changes)
+        environment = self.environment(**{"COPYDETECT_INSTANCE": f"e2e-{name}", **changes})
         service = Service(name, self.folder / f"{name}-{number}.log", environment)
         self.services.append(service)
         return service
