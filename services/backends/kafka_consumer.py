@@ -15,6 +15,7 @@ from kafka.structs import MemberState  # type: ignore[import-untyped]
 
 from services.backends.kafka_assignment import Assignment
 from services.backends.kafka_connection import KafkaConnection, KafkaError, made, milliseconds, note_up, translated
+from services.backends.kafka_rejoin import keep_join_results
 from services.contracts.errors import DependencyDown, TransientError
 from services.contracts.ports import Message, Moves, Record
 from services.runtime import metrics
@@ -47,6 +48,7 @@ class KafkaConsumer:
             self._client = made(Client, connection.consumer_arguments() | membership)
         except KafkaError as error:
             raise translated(error, f"reading {topic}") from error
+        keep_join_results(self._client)
         self._assignment = Assignment(topic, self._client, holds_given=self._restores)
         self._client.subscribe([topic], listener=self._assignment)
         self._pending: dict[int, int] = {}  # commits that a rebalance kept from being made
@@ -97,16 +99,15 @@ class KafkaConsumer:
         self._commit_pending()
 
     def close(self) -> None:
-        if self._pending:
-            with suppress(DependencyDown):
-                self._commit_pending()
-        with suppress(KafkaError):  # the group finds out by itself when the session ends
+        with suppress(KafkaError, DependencyDown):
             self._finish_joining()
+            self._commit_pending()
+        with suppress(KafkaError):  # the group finds out by itself when the session ends
             self._client.close(autocommit=False, timeout_ms=milliseconds(self._timeouts.close_s))
         self._assignment.forget()
 
     def _finish_joining(self) -> None:
-        """Wait a while for a rebalance to end: on its way to the broker a farewell cannot overtake a greeting."""
+        """Wait a while for a rebalance to end: commits are refused meanwhile, and no farewell overtakes a greeting."""
         deadline = time.monotonic() + self._timeouts.close_s / 2
         while self._client.group_metadata().state == MemberState.REBALANCING and time.monotonic() < deadline:
             self._client.poll(100, max_records=1)

@@ -19,6 +19,7 @@ from pymilvus.client import ts_utils
 from services.backends.milvus_lite_file import LiteFile
 from services.backends.milvus_rows import PK_BYTES, Fields, Text, any_of
 from services.contracts.errors import DependencyDown, TransientError, UsageError
+from services.runtime import metrics
 from tca_model.types import FloatArray
 
 MAX_RESULT_ROWS: Final = 16_384  # the server's limit to one query; longer answers are read page by page
@@ -26,9 +27,12 @@ MAX_CALL_ROWS: Final = 2_000  # with these two one call stays far below the serv
 MAX_CALL_BYTES: Final = 16_000_000
 
 _DOWN_RPC: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
-# Codes of the server: not ready, unavailable, out of memory, too many requests, out of disk, rate limit, denied.
-_DOWN_CODES: Final = {1, 2, 3, 4, 7, 8, 9}
-_NOT_LOADED_CODES: Final = {101, 103, 106}  # a collection that is being loaded, or moved between query nodes
+# Codes of the server (pkg/util/merr/errors.go). Not ready, unavailable, out of memory, too many requests, out of disk,
+# rate limit, denied, clock behind, out of resources, cancelled, timed out.
+_DOWN_CODES: Final = {1, 2, 3, 4, 7, 8, 9, 11, 12, 10_000, 10_001}
+# While it loads a collection, after a start or because a query node went: collection, partition, replica, channel,
+# segment or node that is not there yet.
+_NOT_LOADED_CODES: Final = {101, 103, 106, 201, 202, 400, 401, 500, 501, 503, 600, 601, 602, *range(901, 907)}
 _LITE_DAMAGED: Final = {1, 6}  # Lite has no codes of their own for what is wrong on its disk
 
 # pymilvus gives its loggers handlers of their own when it is imported: its records belong to the program's log.
@@ -82,7 +86,9 @@ class Milvus:
                 fate = self._fate(error)
                 if fate is None:
                     raise
+                metrics.dependency_up.labels("milvus").set(0)
                 raise fate from error
+            metrics.dependency_up.labels("milvus").set(1)
 
     def _fate(self, error: Any) -> Exception | None:
         """The project's error for the client's; None for a request that was wrong: a defect of this program."""

@@ -8,6 +8,7 @@ import typer
 from services.cli import alerts, compare, demo, doctor, model, publish, scan, schemas, serve, topics
 from services.cli.console import INTERRUPTED, error_console
 from services.contracts.errors import CopydetectError
+from services.runtime import log
 from services.runtime.retry import Stopped
 from tca_model.errors import BundleError
 
@@ -35,6 +36,7 @@ _TAKE_A_VALUE = frozenset({_REPEATABLE, "--db", "--output", "--bundle", "--thres
 
 def main() -> None:
     """Run the command; what the user can mend is told in one line."""
+    log.quiet()
     try:
         app(args=repeat_references(sys.argv[1:]))
     except Stopped:

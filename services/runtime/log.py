@@ -10,6 +10,14 @@ import structlog
 CHATTY = ("kafka", "urllib3", "pymilvus")
 
 
+def quiet() -> None:
+    """For commands of people: only what they should know, in words, on standard error."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def configure(service: str, level: str) -> None:
     """Send all logs of this process there; every line names the service."""
     shared: list[Any] = [

@@ -43,6 +43,7 @@ class Patience:
             sleep=self._wait,
             before_sleep=lambda state: self._tell(stage, state),
         )
+        metrics.retries.labels(stage)  # there from the start, so that a rate sees the first one
         with metrics.stage(stage):
             result = retrying(call, *args, **kwargs)
         self._health.clear(stage)

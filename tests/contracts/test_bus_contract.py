@@ -1,17 +1,20 @@
 """What every Bus does, whatever stands behind it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.backends.kafka_bus import KafkaBus
 from services.backends.memory import MemoryBus
-from services.contracts.ports import Bus, Message
-
-BUSES: dict[str, Callable[[], Bus]] = {"memory": MemoryBus}
+from services.contracts.ports import Bus, Consumer, Message, Record, StateConsumer
+from tests.backends.kafka_cases import connect, join, join_and_restore, make_topic, own_name, take, values
+from tests.servers.process import Backend
 
 # A history of one topic and group; "restart" is a new consumer, as after a crash.
+History = list[tuple[str, int]]
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("publish"), st.integers(1, 4)),
@@ -21,73 +24,184 @@ steps = st.lists(
     ),
     max_size=40,
 )
+HISTORY: History = [
+    *[("publish", 3), ("poll", 2), ("commit", 1), ("restart", 0)],
+    *[("poll", 1), ("poll", 5), ("publish", 2), ("restart", 0)],
+    *[("poll", 3), ("commit", 5), ("poll", 5), ("restart", 0)],
+    *[("publish", 1), ("poll", 2), ("commit", 1), ("restart", 0), ("poll", 1)],
+]
 
 
-@pytest.fixture(params=BUSES)
-def make_bus(request: pytest.FixtureRequest) -> Callable[[], Bus]:
-    return BUSES[request.param]
+class Place:
+    """A bus, with topics of one partition and groups that no other test uses; consumers are closed with it."""
+
+    def __init__(self, bus: Bus, make_topic: Callable[[str], str], group: str) -> None:
+        self.bus = bus
+        self.group = group
+        self._make_topic = make_topic
+        self._topics: dict[str, str] = {}
+        self._open = ExitStack()
+
+    def topic(self, name: str = "t") -> str:
+        if name not in self._topics:
+            self._topics[name] = self._make_topic(name)
+        return self._topics[name]
+
+    def message(self, number: int, topic: str = "t", key: str = "k") -> Message:
+        return Message(self.topic(topic), key, str(number).encode(), {"ce_type": "test"})
+
+    def consumer(self, topic: str = "t", group: str = "g") -> Consumer:
+        consumer = self.bus.consumer(self.topic(topic), self.group + group)
+        self._open.callback(consumer.close)
+        return consumer
+
+    def state_consumer(self) -> StateConsumer:
+        consumer = self.bus.state_consumer(self.topic(), self.group, self.topic("s"))
+        self._open.callback(consumer.close)
+        return consumer
+
+    def close(self) -> None:
+        self._open.close()
+        self.bus.close()
 
 
-def message(number: int, topic: str = "t", key: str = "k") -> Message:
-    return Message(topic, key, str(number).encode(), {"ce_type": "test"})
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.integration)])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    if request.param == "memory":
+        made = Place(MemoryBus(), lambda name: name, "")
+    else:
+        kafka: Backend = request.getfixturevalue("kafka")
+        connection = connect(kafka.address)
+        made = Place(
+            KafkaBus(connection, own_name("instance")),
+            lambda name: make_topic(connection, name, compact=name == "s"),
+            own_name("group"),
+        )
+    yield made
+    made.close()
 
 
-def test_records_come_in_order_as_they_were_published(make_bus: Callable[[], Bus]) -> None:
-    bus = make_bus()
-    sent = [message(number) for number in range(5)]
-    bus.publish(sent[:2])
-    bus.publish(sent[2:])
-    consumer = bus.consumer("t", "g")
+def test_records_come_in_order_as_they_were_published(place: Place) -> None:
+    sent = [place.message(number) for number in range(5)]
+    place.bus.publish(sent[:2])
+    place.bus.publish(sent[2:])
+    consumer = place.consumer()
 
-    records = consumer.poll(3, 0.1) + consumer.poll(9, 0.1)
+    records = take(consumer, 3) + take(consumer, 2)
     assert [record.message for record in records] == sent
     assert consumer.poll(9, 0.0) == []
 
 
-def test_topics_and_groups_are_apart(make_bus: Callable[[], Bus]) -> None:
-    bus = make_bus()
-    bus.publish([message(1, "a"), message(2, "b")])
-    first = bus.consumer("a", "first")
-    first.commit(first.poll(9, 0.1))
+def test_topics_and_groups_are_apart(place: Place) -> None:
+    place.bus.publish([place.message(1, "a"), place.message(2, "b")])
+    first = place.consumer("a", "first")
+    first.commit(take(first, 1))
+    first.close()
 
-    assert [record.message.value for record in bus.consumer("b", "first").poll(9, 0.1)] == [b"2"]
-    assert [record.message.value for record in bus.consumer("a", "second").poll(9, 0.1)] == [b"1"]
-    assert bus.consumer("a", "first").poll(9, 0.0) == []
+    other = place.consumer("b", "first")
+    assert values(take(other, 1)) == ["2"]
+    other.close()
+    assert values(take(place.consumer("a", "second"), 1)) == ["1"]
+    again = place.consumer("a", "first")
+    join(again)
+    assert again.poll(9, 0.3) == []
 
 
-def test_a_consumer_of_a_topic_that_is_still_empty_sees_what_comes(make_bus: Callable[[], Bus]) -> None:
-    bus = make_bus()
-    consumer = bus.consumer("t", "g")
+def test_a_consumer_of_a_topic_that_is_still_empty_sees_what_comes(place: Place) -> None:
+    consumer = place.consumer()
     assert consumer.poll(9, 0.0) == []
-    bus.publish([message(1)])
-    assert len(consumer.poll(9, 1.0)) == 1
+    place.bus.publish([place.message(1)])
+    assert len(take(consumer, 1)) == 1
 
 
-def test_a_commit_never_goes_back(make_bus: Callable[[], Bus]) -> None:
-    bus = make_bus()
-    bus.publish([message(number) for number in range(4)])
-    consumer = bus.consumer("t", "g")
-    records = consumer.poll(9, 0.1)
+def test_a_commit_never_goes_back(place: Place) -> None:
+    place.bus.publish([place.message(number) for number in range(4)])
+    consumer = place.consumer()
+    records = take(consumer, 4)
     consumer.commit(records[:3])
     consumer.commit(records[:1])
     consumer.commit([])
-    assert bus.consumer("t", "g").poll(9, 0.1) == records[3:]
+    consumer.close()
+    assert take(place.consumer(), 1) == records[3:]
 
 
-@pytest.mark.parametrize("name", BUSES)
+def test_partitions_are_given_once(place: Place) -> None:
+    consumer = place.consumer()
+    assert join(consumer) == {0}
+    consumer.poll(1, 0.0)
+    assert consumer.moves() == (frozenset(), frozenset())
+
+
+def test_nothing_comes_while_paused_and_everything_after(place: Place) -> None:
+    place.bus.publish([place.message(1), place.message(2)])
+    consumer = place.consumer()
+    assert values(take(consumer, 1)) == ["1"]
+    consumer.pause()
+    assert consumer.poll(9, 0.5) == []
+    consumer.resume()
+    assert values(take(consumer, 1)) == ["2"]
+
+
+def test_lag_counts_what_was_not_polled(place: Place) -> None:
+    place.bus.publish([place.message(number) for number in range(3)])
+    consumer = place.consumer()
+    take(consumer, 1)
+    assert consumer.lag() == {0: 2}
+    take(consumer, 2)
+    assert consumer.lag() == {0: 0}
+
+
+def test_messages_states_and_commits_happen_together(place: Place) -> None:
+    place.bus.publish([place.message(number) for number in range(3)])
+    consumer = place.state_consumer()
+    assert join_and_restore(consumer) == {0: {}}
+    records = take(consumer, 2)
+    consumer.commit_all(records, [place.message(7, "out")], {0: {"x": b"1", "y": b"2"}})
+    consumer.commit_all([], [place.message(8, "out")], {0: {"y": None, "z": b"3"}})
+    consumer.commit_all([], [], {0: {"x": b"4"}})
+    consumer.commit_all([], [], {})
+    consumer.close()
+
+    consumer = place.state_consumer()
+    assert join_and_restore(consumer) == {0: {"x": b"4", "z": b"3"}}
+    assert values(take(consumer, 1)) == ["2"]
+    assert values(take(place.consumer("out"), 2)) == ["7", "8"]
+
+
+def test_no_record_comes_twice_from_a_state_consumer(place: Place) -> None:
+    place.bus.publish([place.message(number) for number in range(3)])
+    consumer = place.state_consumer()
+    join_and_restore(consumer)
+    records: list[Record] = []
+    for _ in range(3):
+        polled = take(consumer, 1)
+        records += polled
+        consumer.commit_all(polled, [], {})
+    assert values(records) == ["0", "1", "2"]
+    assert consumer.poll(1, 0.2) == []
+    assert consumer.lag() == {0: 0}
+
+
+def test_a_fixed_history_loses_and_repeats_nothing(place: Place) -> None:
+    run(HISTORY, place, take)
+
+
 @given(history=steps)
-def test_no_history_loses_or_repeats_a_record(name: str, history: list[tuple[str, int]]) -> None:
-    bus = BUSES[name]()
-    consumer = bus.consumer("t", "g")
+def test_no_history_loses_or_repeats_a_record(history: History) -> None:
+    run(history, Place(MemoryBus(), lambda name: name, ""), lambda consumer, count: consumer.poll(count, 0.0))
+
+
+def run(history: History, place: Place, take: Callable[[Consumer, int], list[Record]]) -> None:
+    consumer = place.consumer()
     published = polled = committed = 0
-    seen = []  # what this consumer polled and has not committed
+    seen: list[Record] = []  # what this consumer polled and has not committed
     for step, count in history:
         if step == "publish":
-            bus.publish([message(number) for number in range(published, published + count)])
+            place.bus.publish([place.message(number) for number in range(published, published + count)])
             published += count
         elif step == "poll":
-            records = consumer.poll(count, 0.0)
             expected = range(polled, min(polled + count, published))
+            records = take(consumer, len(expected)) if expected else consumer.poll(count, 0.0)
             assert [int(record.message.value) for record in records] == list(expected)
             polled += len(records)
             seen += records
@@ -96,6 +210,7 @@ def test_no_history_loses_or_repeats_a_record(name: str, history: list[tuple[str
             committed += len(seen[:count])
             del seen[:count]
         else:
-            consumer = bus.consumer("t", "g")
+            consumer.close()
+            consumer = place.consumer()
             polled = committed
             seen.clear()

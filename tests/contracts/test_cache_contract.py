@@ -1,9 +1,13 @@
 """What every DescriptorCache does, whatever stands behind it."""
 
+import uuid
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from services.backends.memory import MemoryCache
+from services.backends.redis_cache import RedisCache
 from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment, DescriptorCache, SegmentKey, SegmentRow
 from tca_model.types import VideoDescriptor
@@ -12,9 +16,15 @@ KEY = SegmentKey("default", "a:0")
 DIMENSION = 32
 
 
-@pytest.fixture(params=["memory"])
-def cache() -> DescriptorCache:
-    return MemoryCache(max_bytes=1_000_000)
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+def cache(request: pytest.FixtureRequest) -> Iterator[DescriptorCache]:
+    if request.param == "memory":
+        yield MemoryCache(max_bytes=1_000_000)
+        return
+    server = request.getfixturevalue("redis_server")
+    redis_cache = RedisCache(server.address, model_version=uuid.uuid4().hex, ttl_s=60)
+    yield redis_cache
+    redis_cache.close()
 
 
 def segment(seed: int, *, asset_id: str = "a", tenant: str = "default", frames: int = 4) -> DescribedSegment:
@@ -69,6 +79,19 @@ def test_nobody_can_change_what_is_cached(cache: DescriptorCache) -> None:
 def test_a_segment_without_frames_can_be_cached(cache: DescriptorCache) -> None:
     cache.put_many([segment(1, frames=0)])
     assert len(frames_of(cache)) == 0
+
+
+def test_nothing_asked_is_nothing_found(cache: DescriptorCache) -> None:
+    cache.put_many([])
+    cache.discard([])
+    assert cache.get_many([]) == {}
+
+
+def test_what_was_discarded_can_be_put_again(cache: DescriptorCache) -> None:
+    cache.put_many([segment(1)])
+    cache.discard([KEY])
+    cache.put_many([segment(2)])
+    np.testing.assert_allclose(frames_of(cache), segment(2).descriptor.frames, atol=1e-3)
 
 
 def test_memory_forgets_what_was_not_used_for_longest() -> None:

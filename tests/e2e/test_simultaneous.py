@@ -20,8 +20,8 @@ def twins(clips: Path) -> Path:
     folder.mkdir()
     for number in range(ROUNDS):
         original = folder / f"one-{number}.mp4"
-        write_clip(original, 1000 + number, duration_s=5, size=(160, 90), fps=5)
-        apply_edit("recompress", original, folder / f"two-{number}.mp4", seed=number)
+        write_clip(original, 1000 + number, duration_s=8, size=(320, 180), fps=5)
+        apply_edit("gray", original, folder / f"two-{number}.mp4", seed=number)
     return folder
 
 

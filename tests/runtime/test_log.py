@@ -31,3 +31,20 @@ def test_every_line_is_one_json_object() -> None:
     assert ours["timestamp"].endswith("Z")
     assert (theirs["event"], theirs["level"], theirs["logger"]) == ("a library", "warning", "theirs")
     assert "ZeroDivisionError" in broke["exception"]
+
+
+QUIET = """
+import structlog
+from services.runtime.log import quiet
+quiet()
+structlog.get_logger("ours").info("done")
+structlog.get_logger("ours").warning("waiting", reason="no answer")
+"""
+
+
+@pytest.mark.integration
+def test_commands_of_people_show_warnings_alone_and_nothing_among_results() -> None:
+    finished = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True, timeout=60)
+    assert finished.stdout == ""
+    assert "done" not in finished.stderr
+    assert "no answer" in finished.stderr

@@ -61,7 +61,7 @@ class MilvusServer(Server):
             "ETCD_CONFIG_PATH": str(self._etcd),
             # How long a new process waits for the registrations of a killed one to expire: with the usual 30 s it
             # serves nothing for that long. A frozen server that is resumed later than this may end.
-            "COMMON_SESSION_TTL": "10",
+            "COMMON_SESSION_TTL": "20",
             # A strong read waits for the next tick: with the usual 200 ms most of a test's time is that.
             "PROXY_TIMETICKINTERVAL": "50",
             "LD_LIBRARY_PATH": str(self._programs),
