@@ -6,12 +6,14 @@ from typing import Any
 def keep_join_results(client: Any) -> None:
     """Let a consumer use the answer to its JoinGroup also when it comes between two polls.
 
-    The client awaits the answer during polls only, and throws away one that came between them: it asks again, which
-    makes all others ask again. A group whose members work for longer between polls than they poll never settles
-    (tests/backends/test_kafka_consumer.py, `share`). Here such an answer is handed to the next poll once more.
+    The client awaits the answer during polls only. One that came between them it throws away, and asks again, which
+    makes all others ask again: a group whose members work for longer between polls than they poll never settles. And
+    where new metadata made it ask, it forgets having asked: it gets no partitions, and sends no heartbeats either.
+    Here the answer is handed to the next poll once more, and a question is open until it is answered
+    (tests/backends/test_kafka_consumer.py, `share`; test_kafka_rejoin.py).
     """
     coordinator = client._coordinator
-    original = coordinator.join_group_async
+    join, need = coordinator.join_group_async, coordinator.need_rejoin
 
     async def answer(assignment: bytes) -> bytes:
         return assignment
@@ -21,6 +23,10 @@ def keep_join_results(client: Any) -> None:
         # After a failure, or when the membership was lost meanwhile, to ask again is right.
         if task is not None and task.is_done and task.succeeded() and coordinator.rebalance_in_progress():
             coordinator._join_task = coordinator._manager.call_soon(answer, task.value)
-        return await original(timeout_ms)
+        return await join(timeout_ms)
+
+    def need_rejoin() -> bool:
+        return bool(coordinator.rejoining or need())
 
     coordinator.join_group_async = join_group_async
+    coordinator.need_rejoin = need_rejoin

@@ -1,8 +1,5 @@
 """The ingest loop, a step at a time: consume while there is room, publish what is ready, commit what is done."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
-
 import structlog
 
 from services.contracts import topics
@@ -10,6 +7,7 @@ from services.contracts.ports import Bus
 from services.ingest.pipeline import IngestPipeline, Outcome
 from services.runtime import metrics
 from services.runtime.offsets import OffsetTracker
+from services.runtime.retry import Caller, once
 
 GROUP = "ingest"
 # Records done behind one that is not: they come again after a crash, so they must not grow without bound.
@@ -18,18 +16,8 @@ MAX_UNCOMMITTED = 1000
 log = structlog.get_logger(__name__)
 
 
-class Caller(Protocol):
-    """Makes a call, again where it fails for now: services.runtime.retry.Patience."""
-
-    def __call__(self, stage: str, call: Callable[..., None], /, *args: Any) -> None: ...
-
-
-def _once(stage: str, call: Callable[..., None], /, *args: Any) -> None:  # noqa: ARG001 - there is nobody to tell
-    call(*args)
-
-
 class IngestWorker:
-    def __init__(self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = _once) -> None:
+    def __init__(self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = once) -> None:
         """`call` makes the calls to the bus."""
         self._bus = bus
         self._pipeline = pipeline

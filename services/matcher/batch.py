@@ -1,11 +1,15 @@
-"""What follows from some records, or from silence; true once it is committed, and counted then."""
+"""What follows from some records, or from silence; true once it is committed, and told then."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from services.contracts.events import AssetVerdict, DuplicateAlert
 from services.contracts.ports import Message, Record
 from services.runtime import metrics
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -24,10 +28,18 @@ class Batch:
         return not self.messages and not self.states
 
 
-def count(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
-    """Let the metrics tell of a batch that was committed at that moment, seconds since the epoch."""
+def tell(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
+    """Let metrics and log tell of a batch that was committed at that moment, seconds since the epoch."""
     for record in records:
         metrics.records.labels(record.message.topic).inc()
+        log.info(
+            "done",
+            topic=record.message.topic,
+            partition=record.partition,
+            offset=record.offset,
+            asset=record.message.key,
+            traceparent=record.message.headers.get("traceparent"),
+        )
     for stage in batch.dead_stages:
         metrics.dead_letters.labels(stage).inc()
     for found in batch.candidate_counts:
@@ -35,7 +47,17 @@ def count(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
     for event in batch.announced:
         if isinstance(event, AssetVerdict):
             metrics.verdicts.labels(event.verdict).inc()
+            log.info("verdict", asset=event.key, verdict=event.verdict, reason=event.reason)
             continue
         metrics.alerts.labels(event.status).inc()
+        log.info(
+            "alert",
+            tenant=event.tenant,
+            query=event.query.asset_id,
+            reference=event.reference.asset_id,
+            revision=event.revision,
+            status=event.status,
+            score=event.score,
+        )
         if event.revision == 1:
             metrics.alert_latency.observe(event.latency_s + committed_at - event.detected_at.timestamp())

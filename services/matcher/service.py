@@ -18,7 +18,8 @@ def serve(settings: Settings) -> None:
     if threshold is None:
         threshold = bundle.manifest.calibration.alert_threshold
     with life(settings, bundle) as service, open_doors(settings, bundle, service.starting()) as doors:
-        index = PatientIndex(doors.index, service.working(lambda: worker.keep_alive()))
+        patience = service.working(lambda: worker.keep_alive())
+        index = PatientIndex(doors.index, patience)
         states = StateStore()
         pipeline = MatchPipeline(
             index=index,
@@ -36,5 +37,6 @@ def serve(settings: Settings) -> None:
             states,
             asset_idle_s=settings.asset_idle_s,
             state_retention_s=settings.state_retention_s,
+            call=patience,
         )
         service.run(worker)

@@ -12,11 +12,12 @@ import structlog
 from services.contracts import topics
 from services.contracts.errors import TransientError
 from services.contracts.ports import Bus, Record
-from services.matcher.batch import Batch, count
+from services.matcher.batch import Batch, tell
 from services.matcher.pipeline import MatchPipeline, forget
 from services.matcher.quiet import Quiet
 from services.matcher.state_store import StateStore
 from services.runtime import metrics
+from services.runtime.retry import Caller, once
 
 GROUP = "matcher"
 BATCH_RECORDS = 64
@@ -35,13 +36,15 @@ class MatchWorker:
         *,
         asset_idle_s: float,
         state_retention_s: float,
+        call: Caller = once,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`states`: those of the pipeline, filled here."""
+        """`states`: those of the pipeline, filled here. `call` makes the calls to the bus that can be made again."""
         self._pipeline = pipeline
         self._states = states
         self._asset_idle_s = asset_idle_s
         self._state_retention_s = state_retention_s
+        self._call = call
         self._clock = clock
         self._quiet = Quiet(asset_idle_s)
         self._records: list[Record] = []  # polled, not committed
@@ -51,6 +54,7 @@ class MatchWorker:
     def run_once(self, timeout_s: float) -> bool:
         """Move on by one batch; False when there was none within the time, or it was not committed."""
         self._consumer.resume()
+        metrics.paused.set(0)
         self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
         self._follow_moves()
         now = self._clock()
@@ -68,6 +72,7 @@ class MatchWorker:
     def keep_alive(self) -> None:
         """Show the group that this matcher lives while a step waits for a backend; nothing is taken."""
         self._consumer.pause()
+        metrics.paused.set(1)
         self._consumer.poll(1, 0.0)
 
     def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves nothing in work
@@ -85,7 +90,7 @@ class MatchWorker:
             self._states.drop(partition)
         self._records = [record for record in self._records if record.partition not in moves.taken]
         for partition in moves.given:
-            self._states.load(partition, self._consumer.restore(partition))
+            self._states.load(partition, self._call("restore", self._consumer.restore, partition))
         for partition in moves.given | moves.taken:
             self._quiet.forget(partition)
         return bool(moves.given or moves.taken)
@@ -115,5 +120,5 @@ class MatchWorker:
             return False
         self._records = self._records[len(records) :]
         self._pipeline.keep(batch)
-        count(batch, records, self._clock())
+        tell(batch, records, self._clock())
         return True

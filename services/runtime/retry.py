@@ -7,7 +7,7 @@ consumer is paused and polled, so that its group keeps it, and its probes say wh
 import random
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
@@ -25,6 +25,17 @@ log = structlog.get_logger(__name__)
 
 class Stopped(CopydetectError):
     """The service was told to stop while it waited for a backend; what it was at is not done."""
+
+
+class Caller(Protocol):
+    """Makes a call of a stage: Patience, or `once`."""
+
+    def __call__(self, stage: str, call: Callable[..., T], /, *args: Any) -> T: ...
+
+
+def once(stage: str, call: Callable[..., T], /, *args: Any) -> T:  # noqa: ARG001 - there is nobody to tell
+    """What the call returns, or its error: for one process, where nothing is down for a while."""
+    return call(*args)
 
 
 class Patience:
