@@ -50,14 +50,17 @@ def _newest(events: Iterable[DuplicateAlert | AssetVerdict]) -> list[DuplicateAl
             verdicts.append(event)
         elif event.alert_id not in newest or newest[event.alert_id].revision < event.revision:
             newest[event.alert_id] = event
-    return [*sorted(newest.values(), key=lambda alert: alert.detected_at), *verdicts]
+    return [
+        *sorted(newest.values(), key=lambda alert: alert.detected_at),
+        *sorted(verdicts, key=lambda verdict: verdict.decided_at),
+    ]
 
 
 def in_words(event: DuplicateAlert | AssetVerdict) -> str:
     """The event in a line for people."""
     if isinstance(event, AssetVerdict):
         reason = f" ({event.reason})" if event.reason else ""
-        return f"{event.decided_at:%H:%M:%S}  verdict  {event.asset_id} is {event.verdict}{reason}"
+        return f"{event.decided_at:%H:%M:%S}  verdict  {event.asset_id}: {event.verdict}{reason}"
     copied = intervals_text(event.intervals) or "nothing any more"
     return (
         f"{event.detected_at:%H:%M:%S}  alert    {event.query.asset_id} copies {event.reference.asset_id}  "

@@ -74,5 +74,5 @@ def test_an_alert_in_words() -> None:
 
 
 def test_a_verdict_in_words() -> None:
-    assert in_words(verdict()) == "12:30:05  verdict  copy is copies"
-    assert in_words(verdict(verdict="failed", reason="not a video")).endswith("copy is failed (not a video)")
+    assert in_words(verdict()) == "12:30:05  verdict  copy: copies"
+    assert in_words(verdict(verdict="failed", reason="not a video")).endswith("copy: failed (not a video)")
