@@ -49,13 +49,15 @@ class IngestWorker:
         while self._has_room():
             self._consumer.resume()
             records = self._consumer.poll(1, 0.0 if accepted else timeout_s)
-            self._follow_moves()
+            lost = self._follow_moves()
             if not records:
                 break
             accepted = True
-            metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
-            self._tracker.dispatched(records[0])
-            self._settle(self._pipeline.accept(records[0]))
+            # What was polled while its partition went is another consumer's; where it came back, it comes again.
+            if records[0].partition not in lost and not self._tracker.is_in_work(records[0]):
+                metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
+                self._tracker.dispatched(records[0])
+                self._settle(self._pipeline.accept(records[0]))
         else:
             self.keep_alive()
             self._follow_moves()
@@ -78,11 +80,13 @@ class IngestWorker:
         metrics.in_flight_bytes.set(self._pipeline.in_flight_bytes)
         return True
 
-    def _follow_moves(self) -> None:
-        """Drop the work of partitions that were taken: another consumer does it."""
-        for partition in self._consumer.moves().taken:
+    def _follow_moves(self) -> frozenset[int]:
+        """Drop the work of partitions that were taken: another consumer does it. Returns those that are gone."""
+        moves = self._consumer.moves()
+        for partition in moves.taken:
             self._pipeline.abandon(partition)
             self._tracker.forget(partition)
+        return moves.taken - moves.given
 
     def _settle(self, outcome: Outcome) -> None:
         if outcome.messages:

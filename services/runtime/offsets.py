@@ -18,6 +18,10 @@ class OffsetTracker:
         """How many records were dispatched and not yet given out by `done` to be committed."""
         return sum(len(offsets) for held in (self._unfinished, self._finished) for offsets in held.values())
 
+    def is_in_work(self, record: Record) -> bool:
+        """Whether it was dispatched and is not done."""
+        return record.offset in self._unfinished.get(record.partition, {})
+
     def dispatched(self, record: Record) -> None:
         """The record's work begins; offsets of a partition come in rising order."""
         self._unfinished.setdefault(record.partition, {})[record.offset] = record

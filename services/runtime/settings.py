@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     )
     redis_username: Annotated[str | None, Field(description="Where Redis has users")] = None
     redis_password: Annotated[SecretStr | None, Field(description="Where Redis wants one")] = None
-    cache_ttl_s: Annotated[float, Field(gt=0, description="How long Redis keeps a descriptor that nobody asks for")] = (
+    cache_ttl_s: Annotated[float, Field(gt=0, description="How long Redis keeps a descriptor once it was written")] = (
         3 * DAY_S
     )
     milvus_uri: Annotated[str, Field(pattern=r"^https?://", description="http(s)://host:port of Milvus")] = (

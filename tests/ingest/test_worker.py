@@ -1,0 +1,144 @@
+"""The ingest loop when partitions change hands, when it is full, and when it is told to stop."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from services.backends.memory import MemoryConsumer
+from services.contracts import topics
+from services.contracts.ports import Moves, Record
+from services.ingest.worker import GROUP, IngestWorker
+from tests.ingest.fakes import End, Pause, Shot
+from tests.ingest.service import Service, upload
+
+GONE = Moves(given=frozenset(), taken=frozenset({0}))
+BACK = Moves(given=frozenset({0}), taken=frozenset({0}))
+
+
+class Moving:
+    """A consumer whose partition goes and comes as a test tells it: a step of `moves` for every look."""
+
+    def __init__(self, consumer: MemoryConsumer, moves: Sequence[Moves] = ()) -> None:
+        self._consumer = consumer
+        self.coming = list(moves)
+        self.paused = False
+        self.commits: list[int] = []
+
+    def moves(self) -> Moves:
+        return self.coming.pop(0) if self.coming else Moves(frozenset(), frozenset())
+
+    def pause(self) -> None:
+        self.paused = True
+        self._consumer.pause()
+
+    def resume(self) -> None:
+        self.paused = False
+        self._consumer.resume()
+
+    def commit(self, records: Sequence[Record]) -> None:
+        self.commits += [record.offset for record in records]
+        self._consumer.commit(records)
+
+    def seek(self, offset: int) -> None:
+        self._consumer._position = offset
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+
+def worker_of(service: Service) -> tuple[IngestWorker, Moving]:
+    consumer = Moving(service.bus.consumer(topics.VIDEO_SEGMENTS, GROUP))
+    service.bus.consumer = lambda topic, group: consumer  # type: ignore[method-assign, assignment, return-value]  # noqa: ARG005
+    return IngestWorker(service.bus, service.pipeline), consumer
+
+
+def run(worker: IngestWorker) -> None:
+    while worker.run_once(0):
+        pass
+
+
+def test_the_work_of_a_partition_that_goes_is_dropped(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    worker, consumer = worker_of(service)
+    service.publish(upload(service.film("a", Shot(0, 3), *[Pause()] * 3, End(3))))
+    worker.run_once(0)
+    assert service.pipeline.in_flight_records == 1
+    consumer.coming = [GONE]
+    run(worker)
+    assert service.pipeline.in_flight_records == 0
+    assert consumer.commits == []
+    assert service.announced() == []
+
+
+def test_what_was_polled_while_its_partition_went_is_not_begun(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    worker, consumer = worker_of(service)
+    service.publish(upload(service.film("a", Shot(0, 3), End(3))))
+    consumer.coming = [GONE]
+    run(worker)
+    assert service.pool.decoded == []
+    assert consumer.commits == []
+
+
+def test_a_partition_that_comes_back_begins_where_it_was_committed(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    worker, consumer = worker_of(service)
+    service.publish(upload(service.film("a", Shot(0, 3), *[Pause()] * 2, End(3))))
+    worker.run_once(0)
+    consumer.coming = [BACK]
+    consumer.seek(0)
+    run(worker)
+    assert service.pool.decoded == ["a", "a"]
+    assert consumer.commits == [0]
+    assert [event.segment_index for event in service.segments()] == [0]
+
+
+def test_a_record_that_comes_twice_is_in_work_once(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    worker, consumer = worker_of(service)
+    service.publish(upload(service.film("a", Shot(0, 3), *[Pause()] * 2, End(3))))
+    worker.run_once(0)
+    consumer.seek(0)
+    run(worker)
+    assert service.pool.decoded == ["a"]
+    assert consumer.commits == [0]
+
+
+def test_a_full_worker_pauses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    service = Service(tmp_path, workers=1)
+    worker, consumer = worker_of(service)
+    for name in "ab":
+        service.publish(upload(service.film(name, Shot(0, 3), Pause(), End(3)), name))
+    worker.run_once(0)
+    assert consumer.paused
+    run(worker)
+    assert not consumer.paused
+    assert consumer.commits == [0, 1]
+
+
+def test_a_drain_finishes_what_is_at_hand_and_takes_nothing_more(tmp_path: Path) -> None:
+    service = Service(tmp_path, workers=1)
+    worker, consumer = worker_of(service)
+    for name in "ab":
+        service.publish(upload(service.film(name, Shot(0, 3), Pause(), End(3)), name))
+    worker.run_once(0)
+    while worker.drain(0):
+        pass
+    worker.close()
+    assert service.pool.decoded == ["a"]
+    assert consumer.commits == [0]
+
+
+def test_every_call_to_the_bus_is_made_by_the_one_who_waits(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    calls: list[str] = []
+
+    def call(stage: str, make: Any, /, *arguments: Any) -> Any:
+        calls.append(stage)
+        return make(*arguments)
+
+    service.publish(upload(service.film("a", Shot(0, 3), End(3))))
+    worker = IngestWorker(service.bus, service.pipeline, call=call)
+    run(worker)
+    assert calls == ["publish", "offsets"]
+    assert service.committed() == 1
