@@ -7,10 +7,11 @@ import typer
 
 from services.backends.kafka_bus import KafkaBus
 from services.backends.kafka_connection import KafkaConnection
-from services.cli.console import console
+from services.cli.console import console, error_console
 from services.cli.results import intervals_text
 from services.contracts import topics
 from services.contracts.envelope import to_event
+from services.contracts.errors import InvalidMessage
 from services.contracts.events import AssetVerdict, DuplicateAlert
 from services.contracts.ports import Record
 from services.runtime.settings import load_settings
@@ -36,7 +37,11 @@ def alerts(
 
 def _said(records: Iterable[Record], tenant: str | None) -> Iterator[DuplicateAlert | AssetVerdict]:
     for record in records:
-        event = to_event(record.message)
+        try:
+            event = to_event(record.message)
+        except InvalidMessage as error:  # somebody else's, or a newer version's
+            error_console.print(f"skipped a message of {record.message.topic}: {error}", soft_wrap=True)
+            continue
         if isinstance(event, DuplicateAlert | AssetVerdict) and tenant in (None, event.tenant):
             yield event
 

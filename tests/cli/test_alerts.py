@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from services.cli.alerts import _newest, _said, in_words
 from services.contracts import topics
 from services.contracts.envelope import to_message
 from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert, PairSimilarity, Side
-from services.contracts.ports import Record
+from services.contracts.ports import Message, Record
 
 AT = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)
 
@@ -64,6 +66,13 @@ def test_a_tenant_sees_its_own_alone() -> None:
     ]
     assert list(_said(records, "theirs")) == [events[1]]
     assert list(_said(records, None)) == events
+
+
+def test_a_message_that_cannot_be_read_is_skipped_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    foreign = Record(Message(topics.DUPLICATE_ALERTS, "k", b"{", {"ce_type": "another.v2"}), 0, 0)
+    good = Record(to_message(topics.DUPLICATE_ALERTS, alert(), source="test"), 0, 1)
+    assert list(_said([foreign, good], None)) == [alert()]
+    assert "another.v2" in capsys.readouterr().err
 
 
 def test_an_alert_in_words() -> None:

@@ -101,3 +101,53 @@ def test_a_misspelt_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COPYDETECT_BUNDEL", "mine")
     with pytest.raises(UsageError, match="COPYDETECT_BUNDEL: did you mean COPYDETECT_BUNDLE"):
         load_settings()
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPYDETECT_FETCH_ROOTS", "/videos, /more")
+    monkeypatch.setenv("COPYDETECT_FETCH_HOSTS", "*.example.org,cdn.example.com,")
+    settings = load_settings()
+    assert settings.fetch_roots == (Path("/videos"), Path("/more"))
+    assert settings.fetch_hosts == ("*.example.org", "cdn.example.com")
+
+
+def test_secrets_can_lie_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "copydetect_redis_password").write_text("from a file\n")
+    monkeypatch.setenv("COPYDETECT_SECRETS_DIR", str(tmp_path))
+    settings = load_settings()
+    assert settings.redis_password is not None
+    assert settings.redis_password.get_secret_value() == "from a file"
+    assert "from a file" not in repr(settings)
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPYDETECT_SECRETS_DIR", "/nowhere")
+    with pytest.raises(UsageError, match="COPYDETECT_SECRETS_DIR: no folder /nowhere"):
+        load_settings()
+
+
+SASL = {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "SCRAM-SHA-512", "USERNAME": "me", "PASSWORD": "secret"}
+
+
+def test_a_login_that_is_whole_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SASL.items():
+        monkeypatch.setenv(f"COPYDETECT_KAFKA_{name}", value)
+    assert load_settings().kafka_username == "me"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"PASSWORD": None}, "SASL_SSL needs"),
+        ({"SECURITY_PROTOCOL": "PLAINTEXT"}, "SECURITY_PROTOCOL is PLAINTEXT: set SASL_SSL"),
+        ({"SECURITY_PROTOCOL": "SASL_PLAINTEXT", "CA_FILE": "/ca.pem"}, "CA_FILE is set"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    changes: dict[str, str | None], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**SASL, **changes}.items():
+        if value is not None:
+            monkeypatch.setenv(f"COPYDETECT_KAFKA_{name}", value)
+    with pytest.raises(UsageError, match=told):
+        load_settings()
