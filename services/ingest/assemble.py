@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from services.contracts.ports import DescriptorCache, DescriptorIndex
 from services.ingest.decode_pool import DecodePool
 from services.ingest.describe import Describer
-from services.ingest.fetch import FetchPolicy
 from services.ingest.fetch_pool import FetchPool
+from services.ingest.media import FetchPolicy
 from services.ingest.pipeline import IngestPipeline
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle

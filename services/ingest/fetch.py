@@ -1,56 +1,17 @@
 """Opens the media of an event as a nameless file, within a policy, and stamps its content.
 
-FFmpeg never sees a path or URL: what is opened here is handed to the decoder as a file descriptor. What an event may
-name is the operator's to say: a URI comes from a stranger.
+FFmpeg never sees a path or URL: what is opened here is handed to the decoder as a file descriptor.
 """
 
-import hashlib
 import os
-import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.interrupt import Interrupt
-
-STAGE = "fetch"
-STAMPED_BYTES = 65536  # of either end: what a replaced file of equal size and time still differs in
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    file: BinaryIO
-    stamp: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class FetchPolicy:
-    """What may be fetched: nothing, unless told.
-
-    `roots`: folders that files may lie in, None for anywhere. `hosts`: names, or `*.example.org` for all below it.
-    `private_hosts`: their addresses need not be public, and plain http and other ports are allowed too.
-    """
-
-    roots: tuple[Path, ...] | None
-    max_bytes: int
-    hosts: tuple[str, ...] = ()
-    private_hosts: bool = False
-    deadline_s: float = 600.0
-
-    def admits_host(self, host: str) -> bool:
-        """Whether an upload may name this host, given in small letters."""
-        labels = host.split(".")
-        above = {"*." + ".".join(labels[start:]) for start in range(1, len(labels))}
-        return not ({host} | above).isdisjoint(name.lower() for name in self.hosts)
-
-    def admits_size(self, size_bytes: int) -> None:
-        """Raises InvalidMessage for a file that is too large."""
-        if size_bytes > self.max_bytes:
-            raise InvalidMessage(f"{size_bytes} bytes exceed the limit of {self.max_bytes}", stage=STAGE)
+from services.ingest.media import STAGE, FetchPolicy, Media, content_stamp, redacted
 
 
 def fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt | None = None) -> Media:
@@ -70,23 +31,6 @@ def fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt | None = None) -> 
 
         return fetch_http(uri, policy, interrupt or Interrupt())
     return _local(_path(parts, uri), uri, policy)
-
-
-def redacted(uri: str) -> str:
-    """The URI without what logs somebody in: a presigned address carries its key in the query."""
-    if "://" not in uri or uri.startswith("file:"):
-        return uri
-    return re.sub(r"://[^/]*@", "://", re.split(r"[?#]", uri, maxsplit=1)[0])
-
-
-def content_stamp(file: BinaryIO, size_bytes: int, identity: str) -> str:
-    """Tells contents apart by what is known of them from outside, `identity`, and by both ends; rewinds the file."""
-    digest = hashlib.blake2b(identity.encode(), digest_size=16)
-    digest.update(file.read(STAMPED_BYTES))
-    file.seek(max(0, size_bytes - STAMPED_BYTES))
-    digest.update(file.read(STAMPED_BYTES))
-    file.seek(0)
-    return digest.hexdigest()
 
 
 def _path(parts: SplitResult, uri: str) -> Path:

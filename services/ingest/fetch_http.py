@@ -25,9 +25,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 
 from services.contracts.errors import InvalidMessage
-from services.ingest.fetch import STAGE, FetchPolicy, Media, content_stamp, redacted
 from services.ingest.fetch_target import Passing, Target, judged
 from services.ingest.interrupt import Interrupt
+from services.ingest.media import STAGE, FetchPolicy, Media, content_stamp, redacted
 from services.runtime import metrics
 
 MAX_REDIRECTS = 3

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from services.contracts.errors import InvalidMessage
-from services.ingest.fetch import STAGE, FetchPolicy, Media, fetch
+from services.ingest.fetch import fetch
 from services.ingest.interrupt import Interrupt
+from services.ingest.media import STAGE, FetchPolicy, Media
 from services.runtime import metrics
 
 

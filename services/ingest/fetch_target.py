@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from services.contracts.errors import InvalidMessage
-from services.ingest.fetch import STAGE, FetchPolicy
+from services.ingest.media import STAGE, FetchPolicy
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # leads to the IPv4 address in its last 32 bits
 DEFAULT_PORTS = {"https": 443, "http": 80}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
 from services.contracts.ports import Record, SegmentRow
 from services.ingest.cut import Cut, Cutter
-from services.ingest.fetch import Media, redacted
+from services.ingest.media import Media, redacted
 
 
 @dataclass(slots=True, eq=False)

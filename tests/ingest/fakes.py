@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.decode_pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
-from services.ingest.fetch import FetchPolicy, Media, fetch
+from services.ingest.fetch import fetch
 from services.ingest.fetch_pool import Fetched
+from services.ingest.media import FetchPolicy, Media
 
 MAX_BYTES = 1000  # of a file
 

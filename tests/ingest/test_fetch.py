@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.contracts.errors import InvalidMessage
-from services.ingest.fetch import STAMPED_BYTES, FetchPolicy, Media, fetch
+from services.ingest.fetch import fetch
+from services.ingest.media import STAMPED_BYTES, FetchPolicy, Media
 
 MAX_BYTES = 10_000_000
 ANYWHERE = FetchPolicy(roots=None, max_bytes=MAX_BYTES)

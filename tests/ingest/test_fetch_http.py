@@ -13,8 +13,9 @@ import pytest
 
 from services.contracts.errors import InvalidMessage
 from services.ingest import fetch_http
-from services.ingest.fetch import FetchPolicy, Media, fetch
+from services.ingest.fetch import fetch
 from services.ingest.interrupt import Interrupt
+from services.ingest.media import FetchPolicy, Media
 from tests.ingest.web import Web, body, moved, raw, running
 
 FILM = bytes(range(256)) * 2000

@@ -11,9 +11,9 @@ import pytest
 from services.contracts.errors import InvalidMessage
 from services.ingest import fetch_pool
 from services.ingest.decode_pool import DecodePool
-from services.ingest.fetch import FetchPolicy, Media
 from services.ingest.fetch_pool import Fetched, FetchPool
 from services.ingest.interrupt import Interrupt
+from services.ingest.media import FetchPolicy, Media
 from tca_model.video import DecodeLimits
 from tests.ingest.web import body, raw, running
 

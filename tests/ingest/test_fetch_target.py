@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from services.contracts.errors import InvalidMessage
-from services.ingest.fetch import FetchPolicy, fetch, redacted
+from services.ingest.fetch import fetch
 from services.ingest.fetch_target import Target, judged
+from services.ingest.media import FetchPolicy, redacted
 from tests.ingest.web import body, moved, running
 
 STRICT = FetchPolicy(roots=(), hosts=("media.example.org", "*.cdn.example.org"), max_bytes=1000, deadline_s=0.5)
