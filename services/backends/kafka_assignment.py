@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, TopicPartition  # type: ignore[import-untyped]
+from kafka import ConsumerRebalanceListener, TopicPartition
 
 from services.contracts.ports import Moves, Record
 from services.runtime import metrics

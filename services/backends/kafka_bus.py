@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from kafka import KafkaConsumer as Client  # type: ignore[import-untyped]
+from kafka import KafkaConsumer as Client
 from kafka import KafkaProducer, TopicPartition
 
 from services.backends.kafka_connection import (

@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from kafka import errors as kafka_errors  # type: ignore[import-untyped]
-from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]
+from kafka import errors as kafka_errors
+from kafka.net.compat import KafkaNetClient
 
 from services.contracts.errors import CopydetectError, DependencyDown, Fenced, TransientError, UsageError
 from services.runtime import metrics

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from kafka import KafkaConsumer as Client  # type: ignore[import-untyped]
+from kafka import KafkaConsumer as Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka import errors as kafka_errors
-from kafka.coordinator.assignors.cooperative_sticky import (  # type: ignore[import-untyped]
+from kafka.coordinator.assignors.cooperative_sticky import (
     CooperativeStickyAssignor,
 )
-from kafka.structs import MemberState  # type: ignore[import-untyped]
+from kafka.structs import MemberState
 
 from services.backends.kafka_assignment import Assignment
 from services.backends.kafka_connection import KafkaConnection, KafkaError, made, milliseconds, note_up, translated

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from kafka import KafkaConsumer as Client  # type: ignore[import-untyped]
+from kafka import KafkaConsumer as Client
 from kafka import TopicPartition
 
 from services.backends.kafka_connection import KafkaConnection, KafkaError, made, milliseconds, translated

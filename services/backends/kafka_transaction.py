@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from kafka import KafkaProducer, OffsetAndMetadata  # type: ignore[import-untyped]
+from kafka import KafkaProducer, OffsetAndMetadata
 from kafka import errors as kafka_errors
 
 from services.backends.kafka_connection import (
