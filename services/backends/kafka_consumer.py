@@ -71,7 +71,9 @@ class KafkaConsumer:
         else:
             self._ask_for_a_sign()
         if self._pending:
-            self._commit_pending()
+            # What cannot be committed now stays pending: for the commit that is made again, or for the next poll.
+            with suppress(TransientError):
+                self._commit_pending()
         for partition, behind in self.lag().items():
             metrics.lag.labels(self._topic, str(partition)).set(behind)
         return records

@@ -118,6 +118,7 @@ class StateReader:
 
     def read(self, partition: int, deadline: float) -> dict[str, bytes]:
         """The latest value of each key, once every transaction that was open at the start is over."""
+        patience_s = deadline - time.monotonic()
         self._open()
         place = TopicPartition(self._topic, partition)
         # To a read_committed reader the end is where the oldest open transaction begins: not far enough.
@@ -129,6 +130,7 @@ class StateReader:
             if time.monotonic() > deadline:
                 raise DependencyDown(f"Kafka: a transaction in {self._topic}, partition {partition}, does not end")
             for records in self._committed.poll(milliseconds(_ROUND_S)).values():
+                deadline = time.monotonic() + patience_s  # for standing still, not for much to read
                 for record in records:
                     if record.value is None:
                         states.pop(text(record.key), None)

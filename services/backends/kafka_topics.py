@@ -50,11 +50,12 @@ def plan(partitions: int = PARTITIONS, replication: int = REPLICATION) -> list[T
     # With all but one replica in step a write is safe, and one broker may be down.
     safe = {"min.insync.replicas": str(max(1, replication - 1))}
     week, month = ({"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS)} for days in (7, 30))
-    state = {
+    # What is written about a record must find room wherever the record itself did.
+    large = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+    state = large | {
         # Not "delete": a state is needed for as long as the matcher wants it, and it writes a tombstone when it does
         # not; a retention here would take the states of uploads that are still open, and their alerts begin anew.
         "cleanup.policy": "compact",
-        "max.message.bytes": str(MAX_MESSAGE_BYTES),
         # A restart reads the whole topic. Compaction leaves the newest segment alone, so segments are small, and it
         # starts before half of the topic is old, as it would by default.
         "segment.bytes": str(64 * 2**20),
@@ -67,10 +68,10 @@ def plan(partitions: int = PARTITIONS, replication: int = REPLICATION) -> list[T
         Topic(VIDEO_SEGMENTS, partitions, replication, safe | week),
         Topic(ENCODED_SEGMENTS, partitions, replication, safe | week),
         Topic(MATCHER_STATE, partitions, replication, safe | state),
-        Topic(DUPLICATE_ALERTS, partitions, replication, safe | month),
-        Topic(ASSET_VERDICTS, partitions, replication, safe | month),
-        Topic(VIDEO_SEGMENTS + DEAD_LETTER_SUFFIX, 1, replication, safe | month),
-        Topic(ENCODED_SEGMENTS + DEAD_LETTER_SUFFIX, 1, replication, safe | month),
+        Topic(DUPLICATE_ALERTS, partitions, replication, safe | month | large),
+        Topic(ASSET_VERDICTS, partitions, replication, safe | month | large),
+        Topic(VIDEO_SEGMENTS + DEAD_LETTER_SUFFIX, 1, replication, safe | month | large),
+        Topic(ENCODED_SEGMENTS + DEAD_LETTER_SUFFIX, 1, replication, safe | month | large),
     ]
 
 

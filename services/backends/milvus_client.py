@@ -32,6 +32,9 @@ _DOWN_RPC: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEED
 _DOWN_CODES: Final = {1, 2, 3, 4, 7, 8, 9, 11, 12, 10_000, 10_001}
 # While it loads a collection, after a start or because a query node went: collection, partition, replica, channel,
 # segment or node that is not there yet.
+# The code of everything that has none, by whose words a node that is late or starting is told from a defect.
+_UNEXPECTED: Final = 65_535
+_PASSING: Final = re.compile(r"lag too large|not ready|recovering|no available", re.IGNORECASE)
 _NOT_LOADED_CODES: Final = {101, 103, 106, 201, 202, 400, 401, 500, 501, 503, 600, 601, 602, *range(901, 907)}
 _LITE_DAMAGED: Final = {1, 6}  # Lite has no codes of their own for what is wrong on its disk
 
@@ -97,6 +100,8 @@ class Milvus:
             return UsageError(f"the database {self._uri} failed; is it damaged, or the disk full? {error}")
         if code in _DOWN_RPC or code in _DOWN_CODES or "Retry timeout" in str(error):
             return DependencyDown(f"Milvus at {self._uri} does not answer: {error}")
+        if code == _UNEXPECTED and _PASSING.search(str(error)):
+            return TransientError(f"Milvus at {self._uri}: {error}")
         if code in _NOT_LOADED_CODES:
             self._load_again()
             return TransientError(f"Milvus at {self._uri} loads its collections: {error}")

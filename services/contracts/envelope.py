@@ -11,6 +11,8 @@ from services.contracts.topics import DEAD_LETTER_SUFFIX
 
 # Beyond that many wrong fields a message is not mended by naming them; the reason travels in a header.
 MAX_REASON_CHARACTERS = 1000
+# With room for headers below the 16 MiB that the topics take.
+MAX_DEAD_BYTES = 15 * 2**20
 
 _TYPE_OF = {kind: name for name, kind in EVENT_TYPES.items()}
 
@@ -46,14 +48,19 @@ def to_event(message: Message) -> Event:
 
 
 def dead_letter(record: Record, error: InvalidMessage) -> Message:
-    """The record as it came, on its topic's dead-letter topic, with why and from where in the headers."""
+    """The record as it came, on its topic's dead-letter topic, with why and from where in the headers.
+
+    One that is too large to be published, as it was compressed when it came, is cut, and a header says how long it was.
+    """
     original = record.message
+    cut = {"dlq_cut_from_bytes": str(len(original.value))} if len(original.value) > MAX_DEAD_BYTES else {}
     return Message(
         topic=original.topic + DEAD_LETTER_SUFFIX,
         key=original.key,
-        value=original.value,
+        value=original.value[:MAX_DEAD_BYTES],
         headers={
             **original.headers,
+            **cut,
             "dlq_reason": error.reason,
             "dlq_stage": error.stage,
             "dlq_topic": original.topic,

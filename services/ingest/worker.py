@@ -12,6 +12,8 @@ from services.runtime.retry import Caller, once
 GROUP = "ingest"
 # Records done behind one that is not: they come again after a crash, so they must not grow without bound.
 MAX_UNCOMMITTED = 1000
+# In one step: what is done at once takes no room, and decoders, probes and signals wait meanwhile.
+MAX_ACCEPTED = 32
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +48,11 @@ class IngestWorker:
     def _accept(self, timeout_s: float) -> bool:
         """Take records while there is room, waiting for the first; whether there were any."""
         accepted = False
-        while self._has_room():
+        for _ in range(MAX_ACCEPTED):
+            if not self._has_room():
+                self.keep_alive()
+                self._follow_moves()
+                break
             self._consumer.resume()
             records = self._consumer.poll(1, 0.0 if accepted else timeout_s)
             lost = self._follow_moves()
@@ -58,9 +64,6 @@ class IngestWorker:
                 metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
                 self._tracker.dispatched(records[0])
                 self._settle(self._pipeline.accept(records[0]))
-        else:
-            self.keep_alive()
-            self._follow_moves()
         metrics.paused.set(not self._has_room())
         return accepted
 

@@ -1,5 +1,6 @@
 """How long partitions have had nothing more to give: only then does silence mean that nothing is being sent."""
 
+import math
 from collections.abc import Mapping
 
 # Of the time that is asked for: in a longer gap between two looks this process slept, or waited in an outage, and
@@ -8,11 +9,12 @@ LONGEST_GAP = 0.1
 
 
 class Quiet:
-    """Since when each partition's lag has been zero, at every look, without a gap."""
+    """Since when each partition's lag has been zero, again and again; a record now and then is no backlog."""
 
     def __init__(self, idle_s: float) -> None:
         self._idle_s = idle_s
         self._since: dict[int, float] = {}
+        self._zero_at: dict[int, float] = {}  # when it was zero last
         self._looked_at: float | None = None
 
     def look(self, lag: Mapping[int, int], at: float) -> None:
@@ -20,7 +22,14 @@ class Quiet:
         if self._looked_at is None or not 0 <= at - self._looked_at <= LONGEST_GAP * self._idle_s:
             self._since.clear()
         self._looked_at = at
-        self._since = {partition: self._since.get(partition, at) for partition, left in lag.items() if left == 0}
+        for partition in self._since.keys() - lag.keys():
+            self.forget(partition)
+        for partition, left in lag.items():
+            if left == 0:
+                self._zero_at[partition] = at
+                self._since.setdefault(partition, at)
+            elif at - self._zero_at.get(partition, -math.inf) > LONGEST_GAP * self._idle_s:
+                self.forget(partition)
 
     def forget(self, partition: int) -> None:
         """It changed hands: what was seen of it does not count."""
@@ -28,4 +37,8 @@ class Quiet:
 
     def partitions(self, at: float) -> frozenset[int]:
         """Those that have been quiet for the idle time."""
-        return frozenset(partition for partition, since in self._since.items() if at - since >= self._idle_s)
+        return frozenset(
+            partition
+            for partition, since in self._since.items()
+            if at - since >= self._idle_s and self._zero_at[partition] == self._looked_at
+        )

@@ -14,6 +14,9 @@ from services.contracts.ports import DescribedSegment, DescriptorCache, Descript
 from tca_model.evidence import SegmentEvidence, observe
 from tca_model.similarity import similarity_matrix
 
+# Segments in one question to the index, which gives numbers as Python objects: 30 KB a frame until they are arrays.
+READ_AT_ONCE = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -37,8 +40,8 @@ class DescriptorReader:
         """Those of the segments that are there; where a stamp is given, with that content or not at all."""
         found = _of_content(self.cache.get_many(keys), stamps)
         missing = [key for key in keys if key not in found]
-        if missing:
-            read = self.index.read(missing)
+        for start in range(0, len(missing), READ_AT_ONCE):
+            read = self.index.read(missing[start : start + READ_AT_ONCE])
             self.cache.put_many(read.values())
             found.update(_of_content(read, stamps))
         return found

@@ -1,6 +1,6 @@
 """What described segments of one asset show of others: read -> search -> read -> rerank."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +9,9 @@ from services.contracts.ports import DescribedSegment, SegmentKey
 from services.matcher.candidates import CandidateStage
 from services.matcher.rerank import Comparison, DescriptorReader, compare
 from services.runtime import metrics
+
+# Each has up to 32 x 16 candidates, of 60 KB: so many are in memory at once.
+QUERIES_AT_ONCE = 8
 
 
 class Content(NamedTuple):
@@ -43,15 +46,22 @@ class Search:
             queries = _whole(stamps, self.read(stamps.keys(), stamps))
         if not queries:
             return found
+        after = _newest(wanted)
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            for query, one in self._compared(queries[start : start + QUERIES_AT_ONCE], after):
+                found[Content(query.row.key, stamps[query.row.key])] = one
+        return found
+
+    def _compared(
+        self, queries: Sequence[DescribedSegment], after: int | None
+    ) -> Iterator[tuple[DescribedSegment, Found]]:
         with metrics.stage("search"):
-            candidates = self.candidates(queries, after=_newest(wanted))
+            candidates = self.candidates(queries, after=after)
         with metrics.stage("read"):
             read = self.read({key for keys in candidates for key in keys})
         with metrics.stage("rerank"):
             for query, keys in zip(queries, candidates, strict=True):
-                key = query.row.key
-                found[Content(key, stamps[key])] = Found(compare(query, _whole(keys, read)), len(keys))
-        return found
+                yield query, Found(compare(query, _whole(keys, read)), len(keys))
 
 
 def _newest(events: Sequence[SegmentEncoded]) -> int | None:

@@ -48,6 +48,7 @@ class MatchWorker:
         self._clock = clock
         self._quiet = Quiet(asset_idle_s)
         self._records: list[Record] = []  # polled, not committed
+        self._to_restore: frozenset[int] = frozenset()
         self._tidied_at = clock()
         self._consumer = bus.state_consumer(topics.ENCODED_SEGMENTS, GROUP, topics.MATCHER_STATE)
 
@@ -57,17 +58,13 @@ class MatchWorker:
         metrics.paused.set(0)
         self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
         self._follow_moves()
-        now = self._clock()
-        self._quiet.look(self._consumer.lag(), now)
-        records: Sequence[Record] = ()
-        batch = self._tidied(now)
-        if batch.is_empty:
-            records = tuple(self._records)
-            batch = self._pipeline(records)
-        if batch.is_empty and not records:
+        self._restore_one()
+        if self._to_restore:
+            return True
+        records = tuple(self._records)
+        if records and not self._commit(records, self._pipeline(records)):
             return False
-        # What changed hands while the batch was made may have gone on elsewhere; the rest is made again.
-        return not self._follow_moves() and self._commit(records, batch)
+        return self._tidy(was_busy=bool(records)) or bool(records)
 
     def keep_alive(self) -> None:
         """Show the group that this matcher lives while a step waits for a backend; nothing is taken."""
@@ -84,33 +81,49 @@ class MatchWorker:
         self._consumer.close()
 
     def _follow_moves(self) -> bool:
-        """Drop what was taken, restore what was given; whether anything was."""
+        """Drop what was taken, take note of what is to be restored; whether anything moved."""
         moves = self._consumer.moves()
         for partition in moves.taken:
             self._states.drop(partition)
         self._records = [record for record in self._records if record.partition not in moves.taken]
-        for partition in moves.given:
-            self._states.load(partition, self._call("restore", self._consumer.restore, partition))
+        self._to_restore = (self._to_restore - moves.taken) | moves.given
         for partition in moves.given | moves.taken:
             self._quiet.forget(partition)
         return bool(moves.given or moves.taken)
 
-    def _tidied(self, now: float) -> Batch:
-        """What follows from silence, where it is time to see: idle assets to end, else old ones to forget."""
-        if self._records and now - self._tidied_at < TIDY_EVERY_S:
-            return Batch()
+    def _restore_one(self) -> None:
+        """One partition a step: restoring many takes a while, and the loop must turn. Nothing is done before it."""
+        if self._to_restore:
+            partition = min(self._to_restore)
+            states = self._call("restore", self._consumer.restore, partition)
+            self._to_restore -= {partition}
+            self._states.load(partition, states)
+
+    def _tidy(self, *, was_busy: bool) -> bool:
+        """Commit what follows from silence, where it is time to see; whether anything does."""
+        now = self._clock()
+        self._quiet.look(self._consumer.lag(), now)
+        if was_busy and now - self._tidied_at < TIDY_EVERY_S:
+            return False
         self._tidied_at = now
-        busy = {record.partition for record in self._records}
-        for partition in self._quiet.partitions(now) - busy:
+        batch = self._tidied(now)
+        return not batch.is_empty and self._commit((), batch)
+
+    def _tidied(self, now: float) -> Batch:
+        """The first idle assets ended, else the first old ones forgotten."""
+        for partition in self._quiet.partitions(now):
             if idle := self._states.open_since(partition, now - self._asset_idle_s, TIDIED_ASSETS):
                 return self._pipeline.end_idle(partition, idle, self._asset_idle_s)
-        for partition in self._states.partitions - busy:
+        for partition in self._states.partitions:
             if old := self._states.decided_since(partition, now - self._state_retention_s, TIDIED_ASSETS):
                 return forget(partition, old)
         return Batch()
 
     def _commit(self, records: Sequence[Record], batch: Batch) -> bool:
-        """Whether the batch is committed; if not, all that was polled comes again."""
+        """Whether the batch is committed; if not, it is made again, or all that was polled comes again."""
+        # What changed hands while the batch was made may have gone on elsewhere.
+        if self._follow_moves():
+            return False
         try:
             with metrics.stage("commit"):
                 self._consumer.commit_all(records, batch.messages, batch.states)

@@ -58,6 +58,7 @@ class Patience:
         with metrics.stage(stage):
             result = retrying(call, *args, **kwargs)
         self._health.clear(stage)
+        self._health.tick()  # a step of many calls is alive as long as they succeed
         return result
 
     def _tell(self, stage: str, state: RetryCallState) -> None:
