@@ -21,9 +21,10 @@ $(READY): pyproject.toml constraints.txt deploy/system-packages.sh
 demo: $(READY) ## Find edited copies of made clips, or of real ones: make demo VIDEOS=dir
 	$(BIN)/copydetect demo $(if $(VIDEOS),--videos '$(VIDEOS)')
 
-test: $(READY) ## Run all tests
+test: $(READY) ## Run all tests: what needs no servers first
 	sh deploy/system-packages.sh test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration
 
 test-unit: $(READY) ## Run the unit tests, in under a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'

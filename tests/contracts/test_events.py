@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.contracts.envelope import MAX_REASON_CHARACTERS, dead_letter, to_event, to_message
+from services.contracts.envelope import MAX_DEAD_BYTES, MAX_REASON_CHARACTERS, dead_letter, to_event, to_message
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import (
     EVENT_TYPES,
@@ -247,3 +247,10 @@ def test_a_dead_letter_is_the_record_as_it_came_with_why_and_from_where() -> Non
         "dlq_partition": "3",
         "dlq_offset": "41",
     }
+
+
+def test_a_dead_letter_too_large_to_be_published_is_cut_and_says_so() -> None:
+    record = Record(Message("video-segments", "k", b"x" * (MAX_DEAD_BYTES + 1)), 3, 7)
+    dead = dead_letter(record, InvalidMessage("too long", stage="parse"))
+    assert dead.value == b"x" * MAX_DEAD_BYTES
+    assert dead.headers["dlq_cut_from_bytes"] == str(MAX_DEAD_BYTES + 1)

@@ -6,8 +6,9 @@ from typing import Any
 
 from services.backends.memory import MemoryConsumer
 from services.contracts import topics
+from services.contracts.events import UploadEnded
 from services.contracts.ports import Moves, Record
-from services.ingest.worker import GROUP, IngestWorker
+from services.ingest.worker import GROUP, MAX_ACCEPTED, IngestWorker
 from tests.ingest.fakes import End, Pause, Shot
 from tests.ingest.service import Service, upload
 
@@ -142,3 +143,13 @@ def test_every_call_to_the_bus_is_made_by_the_one_who_waits(tmp_path: Path) -> N
     run(worker)
     assert calls == ["publish", "offsets"]
     assert service.committed() == 1
+
+
+def test_records_that_are_done_at_once_do_not_keep_the_loop_from_turning(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    worker, consumer = worker_of(service)
+    service.publish(*(UploadEnded(asset_id=f"a{n}", segment_count=1) for n in range(2 * MAX_ACCEPTED + 1)))
+    assert worker.run_once(0)
+    assert consumer.commits[-1] == MAX_ACCEPTED - 1
+    run(worker)
+    assert consumer.commits[-1] == 2 * MAX_ACCEPTED
