@@ -1,5 +1,6 @@
 """How to reach Kafka, how long to wait for it, and what its client's exceptions mean here."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+import structlog
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
 
@@ -22,6 +24,9 @@ MAX_MESSAGE_BYTES: Final = MAX_VALUE_BYTES + 2**16
 _RECONNECT_MS: Final = 1000  # the client's own limit of 30 s would make every outage half a minute longer
 
 Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+_is_up: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,12 @@ def causes(error: BaseException) -> list[BaseException]:
 
 
 def note_up(up: bool) -> None:
+    """Let metrics, and at a change the log, say whether Kafka is there."""
+    global _is_up
     metrics.dependency_up.labels("kafka").set(up)
+    if up != _is_up:
+        log.log(logging.INFO if up else logging.WARNING, "Kafka answers" if up else "Kafka does not answer")
+    _is_up = up
 
 
 def within(deadline_s: float, work: Callable[[], Result], doing: str) -> Result:

@@ -47,17 +47,17 @@ def _said(records: Iterable[Record], tenant: str | None) -> Iterator[DuplicateAl
 
 
 def _newest(events: Iterable[DuplicateAlert | AssetVerdict]) -> list[DuplicateAlert | AssetVerdict]:
-    """The highest revision of each alert, then the verdicts."""
+    """The highest revision of each alert, then the last verdict on each upload."""
     newest: dict[str, DuplicateAlert] = {}
-    verdicts: list[AssetVerdict] = []
+    verdicts: dict[str, AssetVerdict] = {}
     for event in events:
         if isinstance(event, AssetVerdict):
-            verdicts.append(event)
+            verdicts[event.key] = event
         elif event.alert_id not in newest or newest[event.alert_id].revision < event.revision:
             newest[event.alert_id] = event
     return [
         *sorted(newest.values(), key=lambda alert: alert.detected_at),
-        *sorted(verdicts, key=lambda verdict: verdict.decided_at),
+        *sorted(verdicts.values(), key=lambda verdict: verdict.decided_at),
     ]
 
 
@@ -65,9 +65,16 @@ def in_words(event: DuplicateAlert | AssetVerdict) -> str:
     """The event in a line for people."""
     if isinstance(event, AssetVerdict):
         reason = f" ({event.reason})" if event.reason else ""
-        return f"{event.decided_at:%H:%M:%S}  verdict  {event.asset_id}: {event.verdict}{reason}"
-    copied = intervals_text(event.intervals) or "nothing any more"
+        return (
+            f"{event.decided_at:%Y-%m-%d %H:%M:%S}Z  verdict  {_named(event, event.asset_id)}: {event.verdict}{reason}"
+        )
+    copied = intervals_text(event.intervals).replace("\n", ", ") or "nothing any more"
     return (
-        f"{event.detected_at:%H:%M:%S}  alert    {event.query.asset_id} copies {event.reference.asset_id}  "
+        f"{event.detected_at:%Y-%m-%d %H:%M:%S}Z  alert    {_named(event, event.query.asset_id)} copies "
+        f"{event.reference.asset_id}  "
         f"score {event.score:.3f}  {copied}  ({event.status}, revision {event.revision})"
     )
+
+
+def _named(event: DuplicateAlert | AssetVerdict, asset_id: str) -> str:
+    return asset_id if event.tenant == "default" else f"{event.tenant}/{asset_id}"

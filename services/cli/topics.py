@@ -27,4 +27,6 @@ def topics(
     for name in made:
         console.print(f"created {name}")
     if not made:
-        console.print("all topics are there; `copydetect doctor` says whether they are as they should be")
+        console.print(
+            "all topics are there; `copydetect doctor` says whether they are as they should be", soft_wrap=True
+        )

@@ -102,7 +102,8 @@ class IngestWorker:
     def _log(self, outcome: Outcome) -> None:
         record = outcome.record
         refused = [message.headers for message in outcome.messages if "dlq_reason" in message.headers]
-        log.info(
+        tell = log.warning if refused else log.info
+        tell(
             "dead letter" if refused else "done",
             topic=record.message.topic,
             partition=record.partition,

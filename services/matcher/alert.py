@@ -101,8 +101,8 @@ def vanished(before: DuplicateAlert, *, model_version: str, now: datetime) -> Du
 def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
     """The verdict on an asset that is complete."""
     assert state.ended is not None
-    # One whose evidence is gone was taken back.
-    alert_ids = tuple(sorted(pair.alert.alert_id for pair in state.pairs.values() if pair.alert and pair.evidence))
+    alerts = [pair.alert for pair in state.pairs.values() if pair.alert and pair.evidence]
+    alert_ids = tuple(sorted(alert.alert_id for alert in alerts if alert.intervals or alert.score))  # not taken back
     described = state.count(SegmentStatus.DESCRIBED)
     failures = [done.reason for _, done in sorted(state.segments.items()) if done.status == SegmentStatus.FAILED]
     failed = state.ended.status == "failed" or (not described and len(failures) > 0)

@@ -7,7 +7,7 @@ from datetime import datetime
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert
 from services.contracts.ports import DescriptorIndex
 from services.matcher.alert import Extent, alert_of, vanished, verdict_of
-from services.matcher.state import AssetState
+from services.matcher.state import AssetState, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ class Announcer:
         extents = self._extents(state.tenant, found.keys())
         alerts: dict[str, DuplicateAlert] = {}
         for other, pair in state.pairs.items():
-            alert = None
-            if pair.evidence:
-                extent = extents.get(other)
-                joined = pair.joined(
-                    query_frames=state.frame_count, reference_frames=extent.frame_count if extent else 0
-                )
-                if pair.alert or joined.score >= self.alert_threshold:
-                    alert = alert_of(state, pair, joined, other=extent, model_version=self.index.model_version, now=now)
-            elif pair.alert and state.is_final:  # before, what replaced its content may still show the other
-                alert = vanished(pair.alert, model_version=self.index.model_version, now=now)
+            alert = self._alert(state, pair, extents.get(other), now)
             if alert:
                 alerts[other] = alert
         return alerts
+
+    def _alert(self, state: AssetState, pair: Pair, other: Extent | None, now: datetime) -> DuplicateAlert | None:
+        version = self.index.model_version
+        if pair.evidence:
+            joined = pair.joined(query_frames=state.frame_count, reference_frames=other.frame_count if other else 0)
+            # One that was alerted is a copy until the end, where what replaced its content may show it no more.
+            if joined.score >= self.alert_threshold or (pair.alert and not state.is_final):
+                return alert_of(state, pair, joined, other=other, model_version=version, now=now)
+        return vanished(pair.alert, model_version=version, now=now) if pair.alert and state.is_final else None
 
     def _extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
         extents: dict[str, Extent] = {}

@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 
-# Their records of every request and rebalance say nothing that a metric does not.
-CHATTY = ("kafka", "urllib3", "pymilvus")
+# Their records of every request and rebalance say nothing that a metric does not; kafka-python also reports as an
+# error every attempt to reach a broker that is away, a hundred lines a minute, where the doors tell it once.
+CHATTY = {"urllib3": logging.WARNING, "pymilvus": logging.WARNING, "kafka": logging.CRITICAL}
 
 
 def quiet() -> None:
@@ -43,6 +44,6 @@ def configure(service: str, level: str) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+    for name, least in CHATTY.items():
+        logging.getLogger(name).setLevel(least if level != "DEBUG" else logging.DEBUG)
     structlog.contextvars.bind_contextvars(service=service)

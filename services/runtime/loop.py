@@ -75,5 +75,6 @@ def run(worker: Worker, stop: Stop, health: Health) -> None:
                 break
     except Stopped as stopped:
         log.warning("stopped", reason=str(stopped))
-    worker.close()
+    finally:
+        worker.close()  # the group goes on at once, also where this process broke down
     log.info("stopped")

@@ -77,11 +77,11 @@ def test_a_message_that_cannot_be_read_is_skipped_and_told(capsys: pytest.Captur
 
 def test_an_alert_in_words() -> None:
     assert in_words(alert()) == (
-        "12:30:05  alert    copy copies original  score 0.900  0:00-0:10 = 1:05-1:15  (open, revision 1)"
+        "2026-11-24 12:30:05Z  alert    copy copies original  score 0.900  0:00-0:10 = 1:05-1:15  (open, revision 1)"
     )
     assert "nothing any more" in in_words(alert(intervals=(), status="final"))
 
 
 def test_a_verdict_in_words() -> None:
-    assert in_words(verdict()) == "12:30:05  verdict  copy: copies"
+    assert in_words(verdict()) == "2026-11-24 12:30:05Z  verdict  copy: copies"
     assert in_words(verdict(verdict="failed", reason="not a video")).endswith("copy: failed (not a video)")

@@ -7,7 +7,7 @@ import pytest
 from services.contracts.events import AssetEnded, DuplicateAlert
 from services.contracts.ports import DescribedSegment
 from tests.descriptors import UPLOADED_AT, cut, work
-from tests.matcher.matcher import Matcher, announced, bounds, copy, ended, original, stated, upload
+from tests.matcher.matcher import Matcher, announced, bounds, copy, ended, like, original, stated, upload
 
 
 def other_copy(**changes: Any) -> list[DescribedSegment]:
@@ -165,3 +165,16 @@ def test_a_file_that_failed_and_is_read_after_all_is_decided_on_again() -> None:
     matcher.tell(*upload(copy()))
     matcher.tell(failed)
     assert [(one.verdict, one.reason) for one in matcher.decided()] == [("failed", "no such file"), ("copies", None)]
+
+
+def test_a_copy_that_became_a_faint_likeness_is_taken_back_too() -> None:
+    """Evidence below the alert threshold, which alone would never have alerted."""
+    faint = cut("copy", like(1, 20, 60, 0.42), stamp="faint", uploaded_at=UPLOADED_AT + 60)
+    assert decided(faint).alerts() == []
+    matcher = decided(copy())
+    replace(matcher, faint)
+    matcher.tell(*upload(faint))
+    assert matcher.state().pairs["original"].evidence, "some likeness is left"
+    last = matcher.alerts()[-1]
+    assert (last.status, last.score, last.intervals) == ("final", 0, ())
+    assert [one.verdict for one in matcher.decided()] == ["copies", "unique"]

@@ -64,14 +64,14 @@ def test_a_wait_that_was_ended_closes_without_a_drain() -> None:
     assert worker.history == ["run", "close"]
 
 
-def test_a_defect_leaves_everything_uncommitted() -> None:
+def test_a_defect_is_told_and_leaves_the_group() -> None:
     def break_down(_: int) -> None:
         raise ZeroDivisionError
 
     worker = FakeWorker(on_turn=break_down)
     with pytest.raises(ZeroDivisionError):
         run(worker, Stop(drain_s=60), Health(loop_timeout_s=60))
-    assert worker.history == ["run"]
+    assert worker.history == ["run", "close"]
 
 
 PROGRAM = """
