@@ -52,7 +52,7 @@ if [ -z "${as_root+set}" ]; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
-if ! { $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends $missing; }; then
+if ! { $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends $missing; } >&2; then
     [ "$FOR" = test ] || exit 1
     echo "cannot install$missing; tests that need them will be skipped" >&2
     exit 0

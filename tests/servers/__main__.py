@@ -74,6 +74,8 @@ def up(folder: Path, ports: dict[str, int | None]) -> list[Server]:
         name = kind.server.name
         if name not in running:
             port = ports[name] or (kind.usual_port if is_free(kind.usual_port) else None)
+            if port and not is_free(port):
+                raise NotStarted(f"port {port} is taken: choose another with --{name}-port")
             server = kind.server(folder / name, port=port, lasting=True)
             server.start()
             started.append(server)
