@@ -99,8 +99,9 @@ def test_dead_letters_say_why_from_where_and_what(done: Cluster) -> None:
 
 
 def test_the_lag_ends_at_zero(done: Cluster) -> None:
-    wait_for(lambda: done.lag("ingest", topics.VIDEO_SEGMENTS) == 0, "ingest has committed everything")
-    wait_for(lambda: done.lag("matcher", topics.ENCODED_SEGMENTS) == 0, "the matcher has committed everything")
+    read = {"ingest": topics.VIDEO_SEGMENTS, "matcher": topics.ENCODED_SEGMENTS}
+    wait_for(lambda: not any(done.lag(group, topic) for group, topic in read.items()), "everything is committed")
+    assert {group: done.lag(group, topic) for group, topic in read.items()} == {"ingest": 0, "matcher": 0}
 
 
 def test_the_trace_of_an_upload_goes_on_to_its_alert(done: Cluster, clips: Path) -> None:
