@@ -168,8 +168,12 @@ def test_another_models_index_is_refused(clips: Path, tmp_path: Path) -> None:
 
 def test_an_interrupted_scan_leaves_an_index_that_the_next_one_uses(clips: Path, tmp_path: Path) -> None:
     db = tmp_path / "index.db"
+    many = tmp_path / "many"  # so that the fastest machine is still at work when it is interrupted
+    many.mkdir()
+    for number in range(300):
+        (many / f"{number}.mp4").symlink_to(clips / "other.mp4")
     process = subprocess.Popen(
-        [*COMMAND, str(clips), "--db", str(db)],
+        [*COMMAND, str(clips), str(many), "--db", str(db)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
