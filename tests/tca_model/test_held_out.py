@@ -1,0 +1,41 @@
+"""Training never sees what the benchmark measures on."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tca_model.data.held_out import DISTRACTORS, HELD_OUT, MANIFEST, ORIGINALS, families, without_held_out
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with (tmp_path / MANIFEST).open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["clip", "family"], ["a.mp4", ORIGINALS[0]], ["b.mp4", "of nobody"], ["c.mp4", DISTRACTORS[-1]]]
+        )
+    return tmp_path
+
+
+def test_held_out_families_are_refused_and_counted(folder: Path) -> None:
+    videos = [folder / name for name in ("a.mp4", "b.mp4", "c.mp4", "not in the manifest.mp4")]
+    assert without_held_out(videos) == ([folder / "b.mp4", folder / "not in the manifest.mp4"], 2)
+
+
+def test_a_folder_without_a_manifest_is_the_users_own(tmp_path: Path) -> None:
+    assert without_held_out([tmp_path / "a.mp4"]) == ([tmp_path / "a.mp4"], 0)
+
+
+def test_the_lists_name_each_family_once() -> None:
+    assert len(HELD_OUT) == len(ORIGINALS) + len(DISTRACTORS) == 64
+
+
+def test_the_dev_clips_hold_every_family_that_is_held_out(real_videos: Path) -> None:
+    assert families(real_videos / "dev").keys() >= HELD_OUT
+
+
+def test_clips_of_one_family_stay_together(real_videos: Path) -> None:
+    clips = [clip for clips in families(real_videos / "dev").values() for clip in clips]
+    allowed, refused = without_held_out(clips)
+    assert len(allowed) + refused == len(clips)
+    assert not {clip for family in HELD_OUT for clip in families(real_videos / "dev")[family]} & set(allowed)
