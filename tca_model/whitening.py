@@ -45,14 +45,14 @@ class Whitening(nn.Module):
     """L2(((x - mean) E) / sqrt(eigenvalue)): (N, D_in) -> (N, D_out) unit rows, E the leading eigenvectors."""
 
     mean: Tensor
-    projection: Tensor
+    projection: nn.Parameter  # fixed, but for the training of a backbone, which starts from it
 
     def __init__(self, mean: Tensor, projection: Tensor) -> None:
         super().__init__()
         if projection.ndim != 2 or mean.shape != projection.shape[:1]:
             raise ValueError(f"expected mean (D_in,), projection (D_in, D_out), got {mean.shape}, {projection.shape}")
         self.register_buffer("mean", mean)
-        self.register_buffer("projection", projection)
+        self.projection = nn.Parameter(projection, requires_grad=False)
 
     @classmethod
     def fit(cls, statistics: CovarianceAccumulator, dimension: int) -> Self:

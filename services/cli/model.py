@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from services.cli import model_train
 from services.cli.console import console, error_console, progress_bar
 from services.contracts.errors import UsageError
 from tca_model.bundle import DEFAULT, SHIPPED, Calibration, load_bundle, save_bundle
 
 app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True)
+app.command("train-backbone")(model_train.train_backbone)
 
 
 @app.command()
@@ -38,7 +40,8 @@ def fit(
     """Fit the PCA whitening of a backbone on images and write a bundle with the mean aggregator."""
     from tca_model.backbone import normalisation
     from tca_model.config import DescriptorConfig, EncoderConfig, FrameConfig
-    from tca_model.training.whitening import fit_whitening, weight_source
+    from tca_model.training.weights import weight_source
+    from tca_model.training.whitening import fit_whitening
 
     try:
         source = weight_source(weights, backbone)

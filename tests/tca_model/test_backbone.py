@@ -15,7 +15,7 @@ from tca_model import backbone as module
 from tca_model.backbone import Backbone, build_backbone, load_backbone, normalisation
 from tca_model.config import BundleWeights, FileWeights, PackageWeights, RandomWeights, TorchvisionWeights
 from tca_model.errors import BundleError, WeightsError
-from tca_model.training.whitening import PACKAGED
+from tca_model.training.weights import PACKAGED
 
 SMALL = "test_efficientnet"  # timm's own for tests, 82,000 weights
 LITE0 = PACKAGED["tf_efficientnet_lite0"]

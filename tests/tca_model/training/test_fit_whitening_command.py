@@ -14,7 +14,7 @@ from services.contracts.errors import UsageError
 from tca_model.bundle import Calibration, load_bundle
 from tca_model.config import FileWeights, PackageWeights, RandomWeights, TorchvisionWeights
 from tca_model.errors import BundleError, WeightsError
-from tca_model.training.whitening import weight_source
+from tca_model.training.weights import weight_source
 from tests.tca_model.training.picture_cases import DIMENSION, NAME, PICTURES, SIDE, write_pictures
 
 
@@ -34,7 +34,7 @@ def test_what_names_of_weights_mean(tmp_path: Path) -> None:
     assert weight_source(str(file), "resnet18") == FileWeights(
         path=str(file), sha256=hashlib.sha256(b"weights").hexdigest()
     )
-    with pytest.raises(ValueError, match="no package holds weights of resnet50, only of tf_efficientnet_lite0"):
+    with pytest.raises(ValueError, match="no package holds weights of resnet50, only of tf_efficientnet_lite0, "):
         weight_source("package", "resnet50")
     for text in ("random:", "random:x", "torchvision:", "nowhere.pth", str(tmp_path), ""):
         with pytest.raises(ValueError, match=r"no weights .*: give 'package'"):

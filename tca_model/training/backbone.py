@@ -1,0 +1,138 @@
+"""Trains the frame descriptor itself to tell copies from other works: self-supervised, on pictures without labels.
+
+Two views of each picture, weakly and strongly edited, are each other's positives, everything else in the batch is
+negative: InfoNCE with the KoLeo regulariser that spreads descriptors over the sphere, as SSCD does (Pizzi et al., CVPR
+2022, arXiv 2202.10261). What is trained is L3-iRMAC of all four stages and the projection after it, which starts as
+the PCA whitening of the untrained network. Batch norm keeps the statistics that it came with.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, JsonValue
+from torch import Tensor
+
+from tca_model.backbone import load_backbone
+from tca_model.config import Config, FrameConfig
+from tca_model.errors import TrainingError
+from tca_model.frame_descriptor import FrameDescriptor
+from tca_model.losses import info_nce, koleo
+from tca_model.training.augment import Augment
+from tca_model.training.distributed import Processes
+from tca_model.training.draw import Draw
+from tca_model.training.pictures import Pictures
+from tca_model.training.run import Advance, Run, Schedule, bfloat16_is_faster
+from tca_model.whitening import CovarianceAccumulator, Whitening
+
+SHARD = 16  # images that are edited together, with random numbers of their own: shards are shared by processes
+WHITENED_PICTURES = 4096
+
+
+class BackboneRecipe(Config):
+    """Everything that decides what comes out, besides pictures and the backbone's first weights."""
+
+    input_px: int = Field(128, description="training input; inference at a quarter more costs nothing in quality")
+    epochs: float = Field(8, gt=0)
+    batch: int = Field(64, ge=SHARD, multiple_of=SHARD)
+    learning_rate: float = Field(3e-4, gt=0)
+    warmup: int = Field(50, ge=0, description="steps")
+    temperature: float = Field(0.05, gt=0)
+    koleo: float = Field(0.1, ge=0, description="weight of the regulariser")
+    seed: int = 0
+
+
+def train_backbone(
+    frame: FrameConfig,
+    recipe: BackboneRecipe,
+    pictures: Pictures,
+    folder: Path,
+    processes: Processes,
+    advance: Advance,
+) -> tuple[FrameDescriptor, Run]:
+    """The trained frame descriptor of that configuration, and the run that made it, resumed where it had stopped.
+
+    Raises TrainingError with fewer pictures than a batch, on a loss that is no number, on another run's checkpoint.
+    """
+    device = processes.device
+    model = _untrained(frame, recipe, pictures, device)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], recipe.learning_rate)
+    configuration: dict[str, JsonValue] = {
+        **recipe.model_dump(mode="json"),
+        "frame": frame.model_dump(mode="json"),
+        "pictures": len(pictures),
+    }
+    run = Run(folder, configuration, model, optimizer, writes=processes.first)
+    network = processes.wrap(model)
+    augment = Augment(recipe.input_px, device)
+    order = _Order(len(pictures), recipe.batch, recipe.seed)
+    schedule = Schedule(max(1, round(recipe.epochs * order.steps_per_epoch)), recipe.learning_rate, recipe.warmup)
+
+    trial = _pixels(augment.plain(torch.from_numpy(pictures.pixels[:SHARD].copy()).to(device)))
+    low_precision = bfloat16_is_faster(lambda: model(trial).sum().backward(), device)
+
+    def loss_of(step: int) -> Tensor:
+        chosen = order(step).reshape(-1, SHARD)
+        weak, strong = [], []
+        for shard in processes.share(len(chosen)):
+            images = torch.from_numpy(pictures.pixels[chosen[shard]]).to(device)
+            draw = Draw.seeded(device, recipe.seed, step, shard)
+            weak.append(augment.weak(images, draw))
+            strong.append(augment.strong(images, draw))
+        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
+            descriptors = network(_pixels(torch.cat(weak + strong)))
+        ours = torch.from_numpy(pictures.works[chosen[list(processes.share(len(chosen)))].ravel()]).to(device)
+        theirs = torch.from_numpy(pictures.works[chosen.ravel()]).to(device)
+        edited_weakly, edited_strongly = descriptors.float().chunk(2)
+        return contrast(edited_weakly, edited_strongly, ours, theirs, recipe, processes)
+
+    run.loop(schedule, loss_of, advance)
+    return model, run
+
+
+def contrast(
+    weak: Tensor, strong: Tensor, ours: Tensor, theirs: Tensor, recipe: BackboneRecipe, processes: Processes
+) -> Tensor:
+    """The loss of this process's pairs (b, D) of works `ours` (b,) against the whole batch, of works `theirs` (B,)."""
+    every = torch.cat([processes.gather(weak), processes.gather(strong)])  # (2 B, D)
+    anchors = torch.cat([weak, strong])  # (2 b, D)
+    positive = (weak * strong).sum(dim=1).repeat(2)
+    counted = ours.repeat(2).unsqueeze(1) != theirs.repeat(2)
+    loss = info_nce(positive, anchors @ every.T, recipe.temperature, counted)
+    return loss + recipe.koleo * koleo(strong)
+
+
+def _pixels(views: Tensor) -> Tensor:
+    """(B, 3, H, W) in 0..1 to what FrameDescriptor takes, (B, H, W, 3) in 0..255, in channels-last order."""
+    return views.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1) * 255
+
+
+def _untrained(frame: FrameConfig, recipe: BackboneRecipe, pictures: Pictures, device: torch.device) -> FrameDescriptor:
+    backbone = load_backbone(frame.backbone, frame.weights, {})
+    model = FrameDescriptor(frame, backbone, whitening=None).eval().to(device)
+    statistics = CovarianceAccumulator(sum(backbone.channels))
+    some = np.sort(np.random.default_rng(recipe.seed).permutation(len(pictures))[:WHITENED_PICTURES])
+    whole = Augment(recipe.input_px, device).plain
+    with torch.inference_mode():
+        for start in range(0, len(some), 64):
+            images = torch.from_numpy(pictures.pixels[some[start : start + 64]]).to(device)
+            statistics.update(model(_pixels(whole(images))))
+    model.whitening = Whitening.fit(statistics, frame.dimension).to(device)
+    model.whitening.projection.requires_grad_(True)
+    return model
+
+
+class _Order:
+    """Which pictures a step takes: every epoch all of them once, in another order; what fills no batch is left."""
+
+    def __init__(self, pictures: int, batch: int, seed: int) -> None:
+        if pictures < batch:
+            raise TrainingError(f"{pictures} pictures do not fill a batch of {batch}: give more, or a smaller batch")
+        self._pictures, self._batch, self._seed = pictures, batch, seed
+        self.steps_per_epoch = pictures // batch
+
+    def __call__(self, step: int) -> NDArray[np.int64]:
+        epoch, within = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self._seed, epoch]).permutation(self._pictures)
+        return order[within * self._batch : (within + 1) * self._batch]

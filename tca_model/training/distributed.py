@@ -1,0 +1,59 @@
+"""One training over several processes, as torchrun starts them; one process alone is the same with a count of 1."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes checkpoints, logs and the result."""
+        return self.rank == 0
+
+    def share(self, items: int) -> range:
+        """Which of so many items are this process's. Raises ValueError when they cannot be shared evenly."""
+        if items % self.count:
+            raise ValueError(f"{items} shards of a batch cannot be shared by {self.count} processes evenly")
+        each = items // self.count
+        return range(self.rank * each, (self.rank + 1) * each)
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module with its gradients averaged over all processes."""
+        return DistributedDataParallel(module) if self.count > 1 else module
+
+    def gather(self, local: Tensor) -> Tensor:
+        """The rows of all processes, in order of rank; gradients flow back to where each row came from."""
+        return torch.cat(list(all_gather(local))) if self.count > 1 else local  # type: ignore[no-untyped-call]
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.count > 1:
+            dist.barrier()
+
+
+@contextmanager
+def join_processes() -> Iterator[Processes]:
+    """This process among those that torchrun started: one a GPU with NCCL, else on the CPU with gloo."""
+    on_gpu = torch.cuda.is_available()
+    if not dist.is_torchelastic_launched():
+        yield Processes(0, 1, torch.device("cuda" if on_gpu else "cpu"))
+        return
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        rank = dist.get_rank()
+        device = torch.device("cuda", rank % torch.cuda.device_count()) if on_gpu else torch.device("cpu")
+        yield Processes(rank, dist.get_world_size(), device)
+    finally:
+        dist.destroy_process_group()

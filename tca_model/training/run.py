@@ -1,0 +1,195 @@
+"""A training run in a folder: the loop that all trainings share, resumable checkpoints, a log, a plot of the loss."""
+
+import csv
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from pydantic import JsonValue
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from tca_model.errors import TrainingError
+
+CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.csv"
+PLOT = "loss.png"
+SAVE_EVERY = 100  # steps; a checkpoint takes less time than one of them
+COLUMNS = ("step", "loss", "learning_rate", "seconds")
+
+Advance = Callable[[int, int, float], None]  # steps done, steps in all, loss
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Linear warm-up, then half a cosine down to zero."""
+
+    steps: int
+    peak: float
+    warmup: int = 0
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup:
+            return self.peak * (step + 1) / self.warmup
+        return self.peak * 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+
+class Run:
+    """What a training needs to go on where it stopped: steps done, weights, the optimizer's moments.
+
+    `writes` false (all processes but the first): nothing is written, everything is read. Raises TrainingError when the
+    folder holds a checkpoint of another configuration, or one that cannot be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Mapping[str, JsonValue],
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        writes: bool = True,
+    ) -> None:
+        self.folder = folder
+        self.done = 0
+        self._configuration = json.dumps(configuration, sort_keys=True)
+        self._module = module
+        self._optimizer = optimizer
+        self._writes = writes
+        self._rows: list[tuple[int, float, float, float]] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / CHECKPOINT).exists():
+            self._resume()
+
+    def loop(self, schedule: Schedule, loss_of: Callable[[int], Tensor], advance: Advance) -> None:
+        """Take the steps that are left: `loss_of(step)`, backward, one step of the optimizer.
+
+        Raises TrainingError on a loss that is no number; the last checkpoint stays as it was.
+        """
+        started = time.monotonic() - (self._rows[-1][3] if self._rows else 0.0)
+        for step in range(self.done, schedule.steps):
+            rate = schedule(step)
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
+            self._optimizer.zero_grad(set_to_none=True)
+            loss = loss_of(step)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the loss is {value} at step {step}: try a lower learning rate than {schedule.peak:g}; "
+                    f"{self.folder / CHECKPOINT} holds the run as it was after step {self.done}"
+                )
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            self._rows.append((step + 1, value, rate, round(time.monotonic() - started, 1)))
+            advance(step + 1, schedule.steps, value)
+            if (step + 1) % SAVE_EVERY == 0 or step + 1 == schedule.steps:
+                self._save(step + 1)
+
+    @property
+    def seconds(self) -> float:
+        """Time of training so far, over all interruptions."""
+        return self._rows[-1][3] if self._rows else 0.0
+
+    @property
+    def losses(self) -> list[float]:
+        return [loss for _, loss, _, _ in self._rows]
+
+    def _save(self, step: int) -> None:
+        self.done = step
+        if not self._writes:
+            return
+        tensors = {f"module.{name}": tensor.contiguous() for name, tensor in self._module.state_dict().items()}
+        for index, state in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": tensor.contiguous() for name, tensor in state.items()}
+        metadata = {"configuration": self._configuration, "step": str(step)}
+        beside = self.folder / f".{CHECKPOINT}"
+        try:
+            beside.write_bytes(safetensors.torch.save(tensors, metadata))
+            with (self.folder / LOG).open("w", newline="") as file:
+                csv.writer(file).writerows([COLUMNS, *self._rows])
+            beside.replace(self.folder / CHECKPOINT)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise TrainingError(
+                f"cannot write a checkpoint to {self.folder}: {error.strerror}; the one before it is whole, "
+                "make room and run the same command to go on"
+            ) from error
+        plot_losses(self._rows, self.folder / PLOT)
+
+    def _resume(self) -> None:
+        path = self.folder / CHECKPOINT
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(f"cannot read checkpoint {path} ({error}): remove it to begin anew") from error
+        if (found := metadata.get("configuration")) != self._configuration:
+            raise TrainingError(
+                f"{path} is of another configuration ({_difference(found, self._configuration)}): "
+                "use another folder, or remove it to begin anew"
+            )
+        self._module.load_state_dict(_under("module", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under("optimizer", tensors).items():
+            index, _, key = name.partition(".")
+            moments.setdefault(int(index), {})[key] = tensor
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.done = int(metadata["step"])
+        with (self.folder / LOG).open(newline="") as file:
+            rows = [(int(a), float(b), float(c), float(d)) for a, b, c, d in list(csv.reader(file))[1:]]
+        self._rows = [row for row in rows if row[0] <= self.done]
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def _difference(found: str | None, wanted: str) -> str:
+    if found is None:
+        return "it states none"
+    theirs, ours = json.loads(found), json.loads(wanted)
+    names = [name for name in sorted(theirs | ours) if theirs.get(name) != ours.get(name)]
+    return ", ".join(f"{name} {theirs.get(name)} there, {ours.get(name)} here" for name in names)
+
+
+def plot_losses(rows: list[tuple[int, float, float, float]], path: Path) -> None:
+    """The loss over steps and its running mean, as PNG; without matplotlib (extra `viz`) there is none."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    steps, losses = [row[0] for row in rows], [row[1] for row in rows]
+    window = max(1, len(losses) // 50)
+    smooth = [sum(part) / len(part) for i in range(len(losses)) if (part := losses[max(0, i - window) : i + 1])]
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(steps, losses, alpha=0.3, label="loss")
+    axes.plot(steps, smooth, label=f"mean of {window} steps")
+    axes.set(xlabel="step", ylabel="loss")
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def bfloat16_is_faster(work: Callable[[], object], device: torch.device) -> bool:
+    """Whether `work` runs faster under bfloat16 autocast: yes on a GPU, and on a CPU only where a trial shows it.
+
+    Processors with AVX2 alone emulate it, many times slower than float32.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    seconds = []
+    for enabled in (False, True):
+        with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+            work()  # the first run allocates and compiles
+            started = time.monotonic()
+            work()
+            seconds.append(time.monotonic() - started)
+    return seconds[1] < seconds[0]

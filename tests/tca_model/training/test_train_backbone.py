@@ -1,0 +1,136 @@
+"""Training a frame descriptor: it learns, goes on bit by bit where it stopped, and refuses what cannot work."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tca_model.config import FrameConfig, RandomWeights
+from tca_model.errors import TrainingError
+from tca_model.frame_descriptor import FrameDescriptor
+from tca_model.training.backbone import BackboneRecipe, train_backbone
+from tca_model.training.distributed import Processes
+from tca_model.training.pictures import Pictures, gather
+from tca_model.training.run import CHECKPOINT, LOG, PLOT, Run
+
+pytestmark = pytest.mark.integration  # seconds of processor each
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+FRAME = FrameConfig(backbone="test_efficientnet", weights=RandomWeights(seed=0), input_px=64, dimension=12)
+RECIPE = BackboneRecipe(input_px=64, epochs=8, batch=16, learning_rate=2e-3, warmup=2, koleo=0.1)
+
+
+def quiet(*_: object) -> None:
+    """No progress bar."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """32 pictures that differ in colours and layout, and one broken file."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for number in range(32):
+        blocks = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        Image.fromarray(blocks.repeat(16, axis=0).repeat(16, axis=1)).save(folder / f"{number:02}.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    return gather([folder], tmp_path_factory.mktemp("run"), ALONE, quiet)
+
+
+def train(pictures: Pictures, run: Path, advance: Any = quiet, **recipe: Any) -> tuple[FrameDescriptor, Run]:
+    return train_backbone(FRAME, RECIPE.model_copy(update=recipe), pictures, run, ALONE, advance)
+
+
+@pytest.fixture(scope="module")
+def whole(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> tuple[FrameDescriptor, Run]:
+    return train(pictures, tmp_path_factory.mktemp("whole"))
+
+
+def test_the_loss_falls(whole: tuple[FrameDescriptor, Run]) -> None:
+    losses = whole[1].losses
+    assert len(losses) == 16
+    assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
+
+
+def test_a_run_leaves_a_checkpoint_a_log_and_a_plot(whole: tuple[FrameDescriptor, Run]) -> None:
+    lines = (whole[1].folder / LOG).read_text().splitlines()
+    assert lines[0] == "step,loss,learning_rate,seconds"
+    assert [int(line.split(",")[0]) for line in lines[1:]] == list(range(1, 17))
+    assert (whole[1].folder / CHECKPOINT).exists()
+    with Image.open(whole[1].folder / PLOT) as plot:
+        assert min(plot.size) > 300
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(
+    pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tca_model.training.run.SAVE_EVERY", 3)
+
+    def interrupt(step: int, *_: object) -> None:
+        if step == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(pictures, tmp_path, interrupt)
+    resumed, run = train(pictures, tmp_path)
+    assert run.losses == whole[1].losses
+    for name, tensor in whole[0].state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], tensor), name
+
+
+def test_training_changes_backbone_and_projection_and_no_statistics(
+    pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path
+) -> None:
+    after_one_step = train(pictures, tmp_path, epochs=0.5)[0].state_dict()
+    moved = {name for name, tensor in whole[0].state_dict().items() if not torch.equal(tensor, after_one_step[name])}
+    assert "whitening.projection" in moved
+    assert any("conv" in name for name in moved)
+    assert not any("running" in name for name in moved)
+
+
+def test_another_recipe_does_not_go_on_with_the_checkpoint(
+    pictures: Pictures, whole: tuple[FrameDescriptor, Run]
+) -> None:
+    with pytest.raises(TrainingError, match=r"another configuration \(seed 0 there, 1 here\): use another folder"):
+        train(pictures, whole[1].folder, seed=1)
+
+
+def test_a_damaged_checkpoint_is_told(pictures: Pictures, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"not safetensors")
+    with pytest.raises(TrainingError, match=r"cannot read checkpoint .* remove it to begin anew"):
+        train(pictures, tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(pictures: Pictures, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the loss is .* at step \d+: try a lower learning rate"):
+        train(pictures, tmp_path, learning_rate=1e30, warmup=0)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(pictures, tmp_path, epochs=0.5)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    monkeypatch.setattr("tca_model.training.run.SAVE_EVERY", 1)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(TrainingError, match="No space left on device; the one before it is whole"):
+        train(pictures, tmp_path / "other", epochs=1)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+    assert not (tmp_path / "other" / CHECKPOINT).exists()
+
+
+def test_fewer_pictures_than_a_batch_are_refused(pictures: Pictures, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="32 pictures do not fill a batch of 48"):
+        train(pictures, tmp_path, batch=48)
