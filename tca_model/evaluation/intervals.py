@@ -1,0 +1,144 @@
+"""How well copied intervals were found: IoU, and segment-level precision, recall and F as VCSL defines them.
+
+VCSL: He et al., "A Large-scale Comprehensive Dataset and Copy-overlap Aware Evaluation Protocol for Segment-level
+Video Copy Detection", CVPR 2022, arXiv 2203.02654, section 4; checked against vcsl/metric.py of ant-research/VCSL.
+A pair of videos has found and true intervals; each is a rectangle in the plane of query time and reference time.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tca_model.types import Match
+
+Span = tuple[float, float]  # seconds, half-open
+
+
+def interval_iou(found: Match, true: Match) -> float:
+    """Intersection over union on the query's side times that on the reference's side, in [0, 1]."""
+    sides = zip(_spans(found), _spans(true), strict=True)
+    iou = 1.0
+    for one, other in sides:
+        common = max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
+        iou *= common / ((one[1] - one[0]) + (other[1] - other[0]) - common)
+    return iou
+
+
+@dataclass(frozen=True, slots=True)
+class PairScore:
+    """Segment-level precision and recall of one pair of videos; None where there is nothing to divide by."""
+
+    precision: float | None  # None: nothing was found
+    recall: float | None  # None: there is nothing to find
+
+    @property
+    def is_missed(self) -> bool:
+        return self.precision is None and self.recall is not None
+
+    @property
+    def is_false_alarm(self) -> bool:
+        return self.precision is not None and self.recall is None
+
+
+def pair_score(found: Sequence[Match], true: Sequence[Match]) -> PairScore:
+    """Segment-level precision and recall of one pair.
+
+        precision = prod over both sides of  sum_f | union_t (f n t) | / sum_f |f|
+
+    where f n t is the overlap of a found interval with a true one, for those that overlap on both sides, and the union
+    is taken along the side. Recall is the same with found and true exchanged. So one true interval found in pieces
+    loses nothing, and intervals found at the right times but against each other's partners win nothing.
+    """
+    return PairScore(_covered_share(found, true), _covered_share(true, found))
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalScores:
+    """Segment-level figures over many pairs, each in [0, 1]."""
+
+    precision: float
+    recall: float
+    false_rejection_rate: float  # share of pairs with something to find where nothing was found
+    false_alarm_rate: float  # share of pairs with nothing to find where something was found
+
+    @property
+    def f(self) -> float:
+        """The harmonic mean of precision and recall."""
+        return _harmonic(self.precision, self.recall)
+
+
+def micro_scores(pairs: Iterable[PairScore]) -> IntervalScores:
+    """VCSL's micro average: precision over the pairs with found intervals, recall over those with true ones.
+
+    Nothing found at all has precision 1, nothing to find recall 1, as the paper assigns them.
+    """
+    scores = list(pairs)
+    positive = [score for score in scores if score.recall is not None]
+    negative = [score for score in scores if score.recall is None]
+    return IntervalScores(
+        precision=_mean(score.precision for score in scores if score.precision is not None),
+        recall=_mean(score.recall for score in scores if score.recall is not None),
+        false_rejection_rate=sum(score.is_missed for score in positive) / max(1, len(positive)),
+        false_alarm_rate=sum(score.is_false_alarm for score in negative) / max(1, len(negative)),
+    )
+
+
+def macro_scores(query_sets: Mapping[str, Sequence[PairScore]]) -> tuple[float, float, float]:
+    """VCSL's macro average (precision, recall, F): the mean over query sets of the means over their pairs.
+
+    Here a pair where nothing was found counts with precision 1, one with nothing to find with recall 1. Raises
+    ValueError for a query set without pairs.
+    """
+    if not query_sets or not all(query_sets.values()):
+        raise ValueError("every query set needs at least one pair")
+    precision = _mean(
+        _mean(1.0 if score.precision is None else score.precision for score in scores) for scores in query_sets.values()
+    )
+    recall = _mean(
+        _mean(1.0 if score.recall is None else score.recall for score in scores) for scores in query_sets.values()
+    )
+    return precision, recall, _harmonic(precision, recall)
+
+
+def _covered_share(intervals: Sequence[Match], by: Sequence[Match]) -> float | None:
+    """The share of `intervals` that `by` covers, multiplied over both sides; None without intervals."""
+    if not intervals:
+        return None
+    covered, whole = [0.0, 0.0], [0.0, 0.0]
+    for interval in intervals:
+        overlaps = [
+            (query, reference)
+            for other in by
+            if (query := _overlap(_spans(interval)[0], _spans(other)[0]))
+            and (reference := _overlap(_spans(interval)[1], _spans(other)[1]))
+        ]
+        for side, (start_s, end_s) in enumerate(_spans(interval)):
+            covered[side] += _union_s([overlap[side] for overlap in overlaps])
+            whole[side] += end_s - start_s
+    return covered[0] / whole[0] * (covered[1] / whole[1])
+
+
+def _overlap(one: Span, other: Span) -> Span | None:
+    start_s, end_s = max(one[0], other[0]), min(one[1], other[1])
+    return (start_s, end_s) if end_s > start_s else None
+
+
+def _union_s(spans: Iterable[Span]) -> float:
+    """Seconds that at least one of the spans covers."""
+    total_s, reached_s = 0.0, float("-inf")
+    for start_s, end_s in sorted(spans):
+        total_s += max(0.0, end_s - max(start_s, reached_s))
+        reached_s = max(reached_s, end_s)
+    return total_s
+
+
+def _spans(match: Match) -> tuple[Span, Span]:
+    return (match.query_start_s, match.query_end_s), (match.reference_start_s, match.reference_end_s)
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else 1.0
+
+
+def _harmonic(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
