@@ -17,7 +17,7 @@ def train_backbone(
     folders: Annotated[
         list[Path], typer.Argument(help="Folders of images and videos; those that the benchmark holds out are left out")
     ],
-    run: Annotated[Path, typer.Option(help="Folder of the run: checkpoints, log.csv, loss.png; run again to go on")],
+    work: Annotated[Path, typer.Option(help="Folder of the run: checkpoints, log.csv, loss.png; run again to go on")],
     output: Annotated[Path, typer.Option(help="Folder of the bundle")],
     backbone: Annotated[str, typer.Option(help="torchvision or timm model name")] = "tf_efficientnet_lite0",
     weights: Annotated[
@@ -70,14 +70,14 @@ def train_backbone(
             progress.disable = not processes.first
             reading = progress.add_task("reading", rate="", total=None)
             pictures = gather(
-                folders, run, processes, lambda done, total: progress.update(reading, completed=done, total=total)
+                folders, work, processes, lambda done, total: progress.update(reading, completed=done, total=total)
             )
             training = progress.add_task("training", rate="", total=None)
             model, trained = train_backbone(
                 start,
                 recipe,
                 pictures,
-                run,
+                work,
                 processes,
                 lambda step, steps, loss: progress.update(
                     training, completed=step, total=steps, rate=f"loss {loss:.3f}"

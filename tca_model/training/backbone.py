@@ -100,7 +100,7 @@ def contrast(
     positive = (weak * strong).sum(dim=1).repeat(2)
     counted = ours.repeat(2).unsqueeze(1) != theirs.repeat(2)
     loss = info_nce(positive, anchors @ every.T, recipe.temperature, counted)
-    return loss + recipe.koleo * koleo(strong)
+    return loss + recipe.koleo * koleo(every[len(every) // 2 :])
 
 
 def _pixels(views: Tensor) -> Tensor:
