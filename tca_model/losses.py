@@ -1,11 +1,13 @@
 """Contrastive losses on similarities: one positive and many negatives an anchor.
 
-Letters: B anchors, N negatives each, D dimension. Similarities are cosines; `counted` (B, N) says which negatives
-count: one that shows the anchor's own work does not.
+Letters: B anchors, N negatives each, D dimension. Similarities are cosines; `counted` (B, N) bool says which negatives
+count: one that shows the anchor's own work does not, and gets no gradient. An anchor with no negative that counts
+has the loss 0.
 """
 
 import torch
 from torch import Tensor
+from torch.nn.functional import relu
 
 CLOSEST = 1e-8  # two equal descriptors must not give an infinite loss
 
@@ -15,14 +17,44 @@ def info_nce(positive: Tensor, negatives: Tensor, temperature: float = 0.07, cou
 
         -log( exp(p / t) / (exp(p / t) + sum_j exp(n_j / t)) )
 
-    for positive (B,) and negatives (B, N), temperature t. With no negative that counts it is 0.
+    for positive (B,) and negatives (B, N), temperature t.
     """
-    logits = negatives / temperature
+    return _cross_entropy(positive / temperature, negatives / temperature, counted)
+
+
+def circle(
+    positive: Tensor, negatives: Tensor, gamma: float = 256.0, margin: float = 0.25, counted: Tensor | None = None
+) -> Tensor:
+    """Circle loss (Sun et al., CVPR 2020, arXiv 2002.10857; TCA, equation 6), the mean over anchors of
+
+        -log( exp(g a_p (p - 1 + m)) / (exp(g a_p (p - 1 + m)) + sum_j exp(g a_j (n_j - m))) ),
+        a_p = max(0, 1 + m - p),   a_j = max(0, n_j + m)
+
+    for positive (B,) and negatives (B, N), scale g, margin m: InfoNCE at the temperature 1 / g, in which a similarity
+    weighs more the further it is from its optimum. The weights a take part in the value only: the gradient on n_j is
+    softmax_j g a_j (Sun et al., equation 10), as if they were constants. TCA's published code weights rows of the
+    batch where it should weight the positive's column; this is the equation.
+    """
+    weight_positive = relu(1 + margin - positive.detach())
+    weight_negative = relu(negatives.detach() + margin)
+    return _cross_entropy(
+        gamma * weight_positive * (positive - 1 + margin), gamma * weight_negative * (negatives - margin), counted
+    )
+
+
+def triplet(positive: Tensor, negatives: Tensor, margin: float = 0.2, counted: Tensor | None = None) -> Tensor:
+    """Triplet loss with the hardest negative (FaceNet, Schroff et al., CVPR 2015), the mean over anchors of
+
+        max(0, max_j n_j - p + m)
+
+    for positive (B,) and negatives (B, N), margin m, on cosines: |a - b|^2 = 2 - 2 a.b of unit vectors makes it half
+    the loss on squared distances at the margin 2 m. Only the hardest negative of an anchor ever gets a gradient.
+    """
     if counted is not None:
-        logits = logits.masked_fill(~counted, float("-inf"))
-    wanted = positive / temperature
-    every: Tensor = torch.logsumexp(torch.cat([wanted.unsqueeze(1), logits], dim=1), dim=1)
-    return (every - wanted).mean()
+        negatives = negatives.masked_fill(~counted, float("-inf"))
+    # with no column at all there is nothing to take the maximum of
+    hardest = torch.cat([negatives, torch.full_like(positive, float("-inf")).unsqueeze(1)], dim=1).amax(dim=1)
+    return relu(hardest - positive + margin).mean()
 
 
 def koleo(descriptors: Tensor) -> Tensor:
@@ -30,11 +62,20 @@ def koleo(descriptors: Tensor) -> Tensor:
 
         -1/B sum_i log( min_{j != i} |x_i - x_j| )
 
-    Sablayrolles et al. (ICLR 2019, arXiv 1806.03198); SSCD (CVPR 2022) adds it to InfoNCE, so that distances mean the
-    same all over the sphere. B is at least 2.
+    Sablayrolles et al. (ICLR 2019, arXiv 1806.03198). SSCD (CVPR 2022, arXiv 2202.10261) adds it to InfoNCE, so that
+    distances mean the same all over the sphere; there x_j are the rows of all processes that are no other view of x_i's
+    picture, so that it never drives a copy from its original: give it one view of each work. B is at least 2.
     """
     with torch.no_grad():
         similarity = descriptors @ descriptors.T
         nearest = similarity.fill_diagonal_(-2).argmax(dim=1)
     distance = (descriptors - descriptors[nearest]).norm(dim=1)
     return -torch.log(distance + CLOSEST).mean()
+
+
+def _cross_entropy(wanted: Tensor, others: Tensor, counted: Tensor | None) -> Tensor:
+    """The mean over anchors of -log softmax of the wanted logit (B,) among itself and the others (B, N)."""
+    if counted is not None:
+        others = others.masked_fill(~counted, float("-inf"))
+    every: Tensor = torch.logsumexp(torch.cat([wanted.unsqueeze(1), others], dim=1), dim=1)
+    return (every - wanted).mean()
