@@ -1,0 +1,101 @@
+"""What the annotations of all benchmarks share: plain JSON, one model a benchmark, written beside and then renamed."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from tca_model.config import Config
+
+VideoIds = tuple[str, ...]  # in the order of the source, each once
+
+
+class Annotations(Config):
+    """Base: every benchmark has queries, the database that they are searched in, and says its `benchmark` by name."""
+
+    queries: VideoIds
+    database: VideoIds
+
+
+A = TypeVar("A", bound=Annotations)
+
+
+def read_annotations(path: Path, kind: type[A]) -> A:
+    """The annotations in a file that `write_annotations` or a person wrote.
+
+    Raises ValueError for what is no JSON or not the annotations of this benchmark, OSError for what cannot be read.
+    """
+    name = kind.model_fields["benchmark"].default
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} does not hold annotations of {name}: {_first(error)}; "
+            "make them with `copydetect model convert-annotations`"
+        ) from error
+
+
+def write_annotations(path: Path, annotations: Annotations) -> None:
+    """Write annotations as JSON; a file that is there is replaced whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as beside:
+        new = Path(beside) / path.name
+        new.write_text(annotations.model_dump_json() + "\n", encoding="utf-8")
+        new.replace(path)
+
+
+def from_public(path: Path, kind: type[A], values: Mapping[str, Any]) -> A:
+    """The annotations made of values found in a public file. Raises ValueError where they are none."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(f"{path} is not laid out as the public annotations: {_first(error)}") from error
+
+
+def entry(path: Path, raw: Any, name: str) -> Any:
+    """`raw[name]` of a public file. Raises ValueError where it is not there."""
+    if not isinstance(raw, dict) or name not in raw:
+        has = ", ".join(sorted(map(str, raw))[:8]) if isinstance(raw, dict) else f"a {type(raw).__name__}"
+        raise ValueError(f"{path} is not laid out as the public annotations: no entry {name!r} (it has {has})")
+    return raw[name]
+
+
+def distinct(ids: Iterable[str]) -> list[str]:
+    """The ids in their order, each once."""
+    return list(dict.fromkeys(ids))
+
+
+def read_ids(path: Path) -> list[str]:
+    """Video ids of a text file: one a line, or the first column of a CSV file whose header begins with `video_id`."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    if lines and lines[0].split(",")[0] == "video_id":
+        lines = [line.split(",")[0] for line in lines[1:]]
+    ids = distinct(line for line in lines if line)
+    if not ids:
+        raise ValueError(f"{path} names no video: expected one id a line")
+    return ids
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises ValueError for a file that is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+
+
+def repeated(ids: Sequence[str]) -> int:
+    """How many of the ids were there before."""
+    return len(ids) - len(set(ids))
+
+
+def _first(error: ValidationError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text"
+    problems = error.errors(include_url=False, include_input=False)
+    place = ".".join(map(str, problems[0]["loc"])) or "the file"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{place}: {problems[0]['msg']}{more}"
