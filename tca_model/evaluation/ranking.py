@@ -1,14 +1,16 @@
 """Figures of a ranking by score: average precision, micro-AP, recall at a precision, recall before a false positive.
 
 Equal scores have no order: whoever sorts them decides nothing here. A threshold takes all of a tied group or none, so
-a curve has one point for each distinct score, at the end of its group. `positives` is the number of true pairs that
-there are, when some of them have no score (not retrieved, not described): they lower recall, not precision.
+a curve has one point for each distinct score of a true pair, where its tied group ends. `positives` is the number of
+true pairs that there are, when some of them have no score (not retrieved, not described): they lower recall, not
+precision.
 
 Every function takes scores (N,), higher is more alike, and is_copy (N,) bool, in any order, and raises ValueError for
 shapes that disagree, a score that is not a number, fewer `positives` than true pairs with a score, or no true pair.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,24 +25,23 @@ def average_precision(scores: ArrayLike, is_copy: ArrayLike, positives: int | No
     FIVR-200K's `evaluation.py` and of VSC2022's `average_precision` (vsc/metrics.py), whose values depend on how a
     sort leaves ties.
     """
-    _, retrieved, copies, total = _curve(scores, is_copy, positives)
-    gained = np.diff(copies, prepend=0)
-    return float((gained * copies / retrieved).sum() / total)
+    curve = _curve(scores, is_copy, positives)
+    return float((curve.gained * curve.precision).sum() / curve.positives)
 
 
 def trapezoid_average_precision(scores: ArrayLike, is_copy: ArrayLike, positives: int | None = None) -> float:
-    """Average precision in [0, 1] with the precision taken as linear between the points of the curve.
+    """Average precision in [0, 1] with trapezoids in place of steps.
 
-        AP = sum_k (R_k - R_{k-1}) (P_{before k} + P_k) / 2
+        AP = sum_k (R_k - R_{k-1}) (P_{above k} + P_k) / 2
 
-    where P_{before k} is the precision of what ranks above the group k, 1 above the first. The measure of EVVE (Revaud
-    et al., CVPR 2013; `score_ap_from_ranks_1` of its evaluation, kept in MKLab-ITI/visil datasets/__init__.py).
+    where P_{above k} is the precision of all that scores higher than k, 1 if nothing does. The measure of EVVE (Revaud
+    et al., CVPR 2013; `score_ap_from_ranks_1` of its eval_evve.py).
     """
-    _, retrieved, copies, total = _curve(scores, is_copy, positives)
-    gained = np.diff(copies, prepend=0)
-    precision = copies / retrieved
-    before = np.concatenate([[1.0], precision[:-1]])
-    return float((gained * (before + precision) / 2).sum() / total)
+    curve = _curve(scores, is_copy, positives)
+    found_above = curve.found - curve.gained
+    above = found_above + curve.wrong_above
+    precision_above = np.where(above > 0, found_above / np.maximum(above, 1), 1.0)
+    return float((curve.gained * (precision_above + curve.precision) / 2).sum() / curve.positives)
 
 
 def micro_ap(scores: ArrayLike, is_copy: ArrayLike, positives: int | None = None) -> float:
@@ -56,31 +57,47 @@ def recall_at_precision(
 ) -> tuple[float, float]:
     """The highest recall at which precision is at least `precision`, and the score from which pairs are taken.
 
-    (0.0, inf) when no threshold is that precise. The threshold is inclusive: a pair counts as found at that score.
+    That score is the lowest one of a true pair that is taken, itself included; (0.0, inf) when no threshold is that
+    precise.
     """
     if not 0 < precision <= 1:
         raise ValueError(f"a precision lies above 0 and is at most 1, got {precision}")
-    thresholds, retrieved, copies, total = _curve(scores, is_copy, positives)
-    # Multiplied out: 99 of 100 are exactly 0.99, which the quotient's rounding must not decide.
-    precise = np.flatnonzero(copies >= precision * retrieved * (1 - 1e-12))
-    if not len(precise) or not copies[precise[-1]]:
+    curve = _curve(scores, is_copy, positives)
+    # Multiplied out, with room for rounding: 99 of 100 are exactly 0.99.
+    precise = np.flatnonzero(curve.found >= precision * (curve.found + curve.wrong) * (1 - 1e-12))
+    if not len(precise):
         return 0.0, math.inf
-    last = precise[-1]  # recall never falls along the curve
-    return float(copies[last] / total), float(thresholds[last])
+    last = precise[-1]  # recall only grows along the curve
+    return float(curve.found[last] / curve.positives), float(curve.scores[last])
 
 
 def recall_before_false_positive(scores: ArrayLike, is_copy: ArrayLike, positives: int | None = None) -> float:
     """The share of true pairs that score strictly higher than every pair that is no copy."""
-    _, retrieved, copies, total = _curve(scores, is_copy, positives)
-    clean = copies[copies == retrieved]
-    return float(clean[-1] / total) if len(clean) else 0.0
+    curve = _curve(scores, is_copy, positives)
+    return float(curve.gained[curve.wrong == 0].sum() / curve.positives)
 
 
-def _curve(
-    scores: ArrayLike, is_copy: ArrayLike, positives: int | None
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int]:
-    """Per distinct score, descending: the score, how many pairs and how many copies reach it; and all positives."""
-    values = np.asarray(scores, dtype=np.float64)
+class _Curve(NamedTuple):
+    """One point for each distinct score of a true pair, descending."""
+
+    scores: NDArray[np.floating[Any]]
+    gained: NDArray[np.int64]  # true pairs with this score
+    found: NDArray[np.int64]  # true pairs that reach it
+    wrong: NDArray[np.int64]  # other pairs that reach it
+    wrong_above: NDArray[np.int64]  # other pairs above it
+    positives: int
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        precision: NDArray[np.float64] = self.found / (self.found + self.wrong)
+        return precision
+
+
+def _curve(scores: ArrayLike, is_copy: ArrayLike, positives: int | None) -> _Curve:
+    """The curve of a ranking, in one copy of the scores: hundreds of millions of pairs are few gigabytes."""
+    values = np.asarray(scores)
+    if not np.issubdtype(values.dtype, np.floating):
+        values = values.astype(np.float64)
     copies = np.asarray(is_copy, dtype=bool)
     if values.ndim != 1 or values.shape != copies.shape:
         raise ValueError(f"expected scores (N,) with is_copy (N,), got {values.shape} with {copies.shape}")
@@ -92,7 +109,10 @@ def _curve(
         raise ValueError(f"{ranked} pairs with a score are copies, but only {total} positives were stated")
     if total == 0:
         raise ValueError("there is no true pair: recall has no meaning")
-    order = np.argsort(-values, kind="stable")
-    values = values[order]
-    ends = np.flatnonzero(np.append(values[1:] != values[:-1], True)) if len(values) else np.empty(0, dtype=np.int64)
-    return values[ends], (ends + 1).astype(np.int64), np.cumsum(copies[order])[ends].astype(np.int64), total
+    levels, counts = np.unique(values[copies], return_counts=True)
+    levels, gained = levels[::-1], counts[::-1].astype(np.int64)
+    others = values[~copies]
+    others.sort()
+    wrong = len(others) - np.searchsorted(others, levels, side="left")
+    wrong_above = len(others) - np.searchsorted(others, levels, side="right")
+    return _Curve(levels, gained, np.cumsum(gained), wrong, wrong_above, total)

@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,8 +80,8 @@ def test_recall_at_precision_tries_every_threshold(pairs: Pairs, precision: floa
     best = max((recall for recall, _ in good), default=0.0)
     recall, score = recall_at_precision(*split(pairs), precision)
     assert recall == pytest.approx(best)
-    # The lowest threshold that is precise enough: no other takes as many true pairs.
-    assert score == min((score for _, score in good), default=math.inf)
+    lowest = min((score for _, score in good), default=math.inf)
+    assert score == min((score for score, copy in pairs if copy and score >= lowest), default=math.inf)
 
 
 @given(tied_pairs)
@@ -114,6 +115,13 @@ def test_ninety_nine_of_a_hundred_are_ninety_nine_percent() -> None:
     scores = [float(score) for score in range(200, 0, -1)]
     copies = [True] * 50 + [False] + [True] * 49 + [False] * 100
     assert recall_at_precision(scores, copies, 0.99) == (1.0, 101.0)
+
+
+def test_single_precision_is_compared_as_it_is() -> None:
+    near = np.float32(0.1)
+    scores = np.array([near, near, np.nextafter(near, np.float32(1))], dtype=np.float32)
+    assert average_precision(scores, [True, False, False]) == pytest.approx(1 / 3)
+    assert average_precision(scores, [False, False, True]) == 1.0
 
 
 def test_true_pairs_without_a_score_alone() -> None:
