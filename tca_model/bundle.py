@@ -27,9 +27,10 @@ WEIGHTS = "weights.safetensors"
 VERSION_DIGITS = 12  # 48 bits: two of a thousand bundles share a version with a chance of 2e-9
 
 # Where weights lie and how an encoder was trained: what they are is told by their sha256 and their bytes.
+# `clusters` is younger than shipped bundles and must not change their version: the weights' shapes tell it as well.
 WITHOUT_EFFECT: Any = {
     "frame": {"weights": {"path": True, "package": True, "file": True, "licence": True}},
-    "encoder": {"dropout": True},
+    "encoder": {"dropout": True, "clusters": True},
 }
 
 Tensors = dict[str, NDArray[Any]]

@@ -77,11 +77,12 @@ class FrameConfig(Config):
 class EncoderConfig(Config):
     """From the frame descriptors of a segment to refined ones and a segment descriptor."""
 
-    aggregator: Literal["tca", "mean"] = "tca"
-    layers: Annotated[int, Field(ge=1)] = 1
-    heads: Annotated[int, Field(ge=1)] = 8
-    feed_forward: Annotated[int, Field(ge=1)] = 2048
+    aggregator: Literal["tca", "mean", "netvlad", "lstm", "gru"] = "tca"
+    layers: Annotated[int, Field(ge=1)] = 1  # of tca, lstm and gru
+    heads: Annotated[int, Field(ge=1)] = 8  # of tca
+    feed_forward: Annotated[int, Field(ge=1)] = 2048  # of tca
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    clusters: Annotated[int, Field(ge=1)] = 64  # of netvlad
 
 
 class DescriptorConfig(Config):

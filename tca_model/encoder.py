@@ -4,26 +4,10 @@ TCA (arXiv 2008.01334, section 3.2): one transformer encoder layer over the fram
 (the order of frames is the aligner's matter), padding masked out; the segment descriptor is the mean of the refined.
 """
 
-from typing import NamedTuple
-
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
+from tca_model.aggregators import Encoded, MeanAggregator, NetVLAD, RecurrentAggregator, real_only, with_masked_mean
 from tca_model.config import EncoderConfig
-
-
-class Encoded(NamedTuple):
-    refined: Tensor  # (B, T, D) unit rows, zero where padded
-    segment: Tensor  # (B, D) unit rows
-
-
-class MeanAggregator(nn.Module):
-    """The baseline that an encoder has to beat: frame descriptors as they are, and their mean."""
-
-    def forward(self, frames: Tensor, present: Tensor) -> Encoded:
-        """From frames (B, T, D) and which of them are real, (B, T) bool, at least one a row."""
-        return _with_masked_mean(frames, present)
 
 
 class TCAEncoder(nn.Module):
@@ -39,18 +23,18 @@ class TCAEncoder(nn.Module):
     def forward(self, frames: Tensor, present: Tensor) -> Encoded:
         """From frames (B, T, D) and which of them are real, (B, T) bool, at least one a row."""
         # padding is attended to with weight 0, and 0 times a NaN is a NaN
-        real = torch.where(present.unsqueeze(2), frames, 0)
-        return _with_masked_mean(self.layers(real, src_key_padding_mask=~present), present)
-
-
-def _with_masked_mean(frames: Tensor, present: Tensor) -> Encoded:
-    if not bool(present.any(dim=1).all()):
-        raise ValueError("every segment needs at least one real frame")
-    real = torch.where(present.unsqueeze(2), frames, 0)  # what padding attended to must not leak, not even a NaN
-    mean = real.sum(dim=1) / present.sum(dim=1, keepdim=True)
-    return Encoded(normalize(real, dim=2), normalize(mean, dim=1))
+        refined = self.layers(real_only(frames, present), src_key_padding_mask=~present)
+        return with_masked_mean(refined, present)
 
 
 def build_encoder(dimension: int, config: EncoderConfig) -> nn.Module:
     """The aggregator that the configuration names, for descriptors of that dimension."""
-    return MeanAggregator() if config.aggregator == "mean" else TCAEncoder(dimension, config)
+    match config.aggregator:
+        case "mean":
+            return MeanAggregator()
+        case "tca":
+            return TCAEncoder(dimension, config)
+        case "netvlad":
+            return NetVLAD(dimension, config)
+        case "lstm" | "gru":
+            return RecurrentAggregator(dimension, config)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from tca_model.aggregators import MeanAggregator
 from tca_model.config import EncoderConfig
-from tca_model.encoder import MeanAggregator, TCAEncoder, build_encoder
+from tca_model.encoder import TCAEncoder, build_encoder
 
 Array = NDArray[np.float64]
 DIMENSION, HEADS, FEED_FORWARD = 8, 2, 12
