@@ -83,5 +83,5 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     draw_gradients(tmp_path / "gradients.png", count=32)
     with Image.open(tmp_path / "gradients.png") as picture:
-        assert picture.size == (1440, 480)
+        assert picture.size == (1200, 840)
         assert len(picture.convert("L").getcolors()) > 20
