@@ -18,6 +18,7 @@ class FrameDescriptor(nn.Module):
     def __init__(self, config: FrameConfig, backbone: Backbone, whitening: Whitening | None) -> None:
         """Without whitening (while it is being fitted) the result is the pooled vector (B, sum C_i)."""
         super().__init__()
+        self.config = config
         self.backbone = backbone.to(memory_format=torch.channels_last)
         self.pool = POOLINGS[config.pooling]
         self.whitening = whitening

@@ -2,8 +2,9 @@
 
 Two views of each picture, weakly and strongly edited, are each other's positives, everything else in the batch is
 negative: InfoNCE with the KoLeo regulariser that spreads descriptors over the sphere, as SSCD does (Pizzi et al., CVPR
-2022, arXiv 2202.10261). What is trained is L3-iRMAC of all four stages and the projection after it, which starts as
-the PCA whitening of the untrained network. Batch norm keeps the statistics that it came with.
+2022, arXiv 2202.10261). What is trained is L3-iRMAC of all four stages and a projection after it, which starts as the
+PCA whitening of the untrained network and is replaced by that of the trained one in the end: better than the trained
+projection (ARCHITECTURE.md). Batch norm keeps the statistics that it came with.
 """
 
 from pathlib import Path
@@ -27,7 +28,7 @@ from tca_model.training.run import Advance, Run, Schedule, bfloat16_is_faster
 from tca_model.whitening import CovarianceAccumulator, Whitening
 
 SHARD = 16  # images that are edited together, with random numbers of their own: shards are shared by processes
-WHITENED_PICTURES = 4096
+WHITENED_PICTURES = 8192  # enough for a covariance of 4000 dimensions
 
 
 class BackboneRecipe(Config):
@@ -88,6 +89,7 @@ def train_backbone(
         return contrast(edited_weakly, edited_strongly, ours, theirs, recipe, processes)
 
     run.loop(schedule, loss_of, advance)
+    model.whitening = whitened(model, pictures, frame.input_px, device)
     return model, run
 
 
@@ -111,16 +113,22 @@ def _pixels(views: Tensor) -> Tensor:
 def _untrained(frame: FrameConfig, recipe: BackboneRecipe, pictures: Pictures, device: torch.device) -> FrameDescriptor:
     backbone = load_backbone(frame.backbone, frame.weights, {})
     model = FrameDescriptor(frame, backbone, whitening=None).eval().to(device)
-    statistics = CovarianceAccumulator(sum(backbone.channels))
-    some = np.sort(np.random.default_rng(recipe.seed).permutation(len(pictures))[:WHITENED_PICTURES])
-    whole = Augment(recipe.input_px, device).plain
-    with torch.inference_mode():
-        for start in range(0, len(some), 64):
-            images = torch.from_numpy(pictures.pixels[some[start : start + 64]]).to(device)
-            statistics.update(model(_pixels(whole(images))))
-    model.whitening = Whitening.fit(statistics, frame.dimension).to(device)
+    model.whitening = whitened(model, pictures, recipe.input_px, device)
     model.whitening.projection.requires_grad_(True)
     return model
+
+
+@torch.no_grad()
+def whitened(model: FrameDescriptor, pictures: Pictures, size_px: int, device: torch.device) -> Whitening:
+    """The PCA whitening of what the model pools from unedited pictures, to as many dimensions as it is to have."""
+    pooled = FrameDescriptor(model.config, model.backbone, whitening=None).to(device)
+    statistics = CovarianceAccumulator(sum(model.backbone.channels))
+    plain = Augment(size_px, device).plain
+    some = np.sort(np.random.default_rng(0).permutation(len(pictures))[:WHITENED_PICTURES])
+    for start in range(0, len(some), SHARD):
+        images = torch.from_numpy(pictures.pixels[some[start : start + SHARD]]).to(device)
+        statistics.update(pooled(_pixels(plain(images))))
+    return Whitening.fit(statistics, model.config.dimension).to(device)
 
 
 class _Order:
