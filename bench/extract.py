@@ -1,6 +1,6 @@
-"""Cost of one frame: the shipped bundle against torchvision's resnet18 and resnet50 at 224 px, in one run.
+"""Cost of one frame: bundles, and backbones to choose from, against torchvision's resnet18 at 224 px, in one run.
 
-    python -m bench.extract [--frames 64] [--rounds 5]
+    python -m bench.extract [--frames 64] [--rounds 5] [--backbones tf_efficientnet_lite0@192 resnet50@224 ...]
 
 Rounds alternate between the models, and the medians are compared: the ratios hold on a noisy machine.
 """
@@ -14,13 +14,18 @@ import numpy as np
 import torch
 from torchvision import models
 
-from tca_model.bundle import load_bundle
-from tca_model.extractor import DescriptorExtractor
+from tca_model.backbone import build_backbone, normalisation
+from tca_model.bundle import DEFAULT, load_bundle
+from tca_model.config import FrameConfig, RandomWeights
+from tca_model.extractor import BATCH_FRAMES, DescriptorExtractor
+from tca_model.frame_descriptor import FrameDescriptor
+from tca_model.whitening import Whitening
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bundle", default="bootstrap")
+    parser.add_argument("--bundle", default=DEFAULT)
+    parser.add_argument("--backbones", nargs="*", default=[], metavar="NAME@PX")
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
@@ -30,23 +35,41 @@ def main() -> None:
     images = rng.integers(0, 256, (arguments.frames, height, width, 3), dtype=np.uint8)
     runs: dict[str, Callable[[], object]] = {f"bundle {arguments.bundle}": lambda: extractor.describe(images)}
     for name in ("resnet18", "resnet50"):
-        runs[f"{name} at 224"] = classifier(name, arguments.frames, extractor.batch_frames)
+        runs[f"{name} at 224"] = classifier(name, arguments.frames)
+    for backbone in arguments.backbones:
+        runs[f"L3-iRMAC of {backbone}"] = described(backbone, arguments.frames)
     seconds = measure(runs, arguments.rounds)
     base = statistics.median(seconds["resnet18 at 224"])
     for name, taken in seconds.items():
         median = statistics.median(taken)
-        print(f"{name:18} {median / arguments.frames * 1e3:6.1f} ms a frame, {median / base:5.2f} of resnet18")  # noqa: T201
+        print(f"{name:40} {median / arguments.frames * 1e3:6.1f} ms a frame, {median / base:5.2f} of resnet18")  # noqa: T201
 
 
-def classifier(name: str, frames: int, batch: int) -> Callable[[], object]:
+def classifier(name: str, frames: int) -> Callable[[], object]:
     """A run of an untrained torchvision network over that many frames: weights do not change its cost."""
     network = models.get_model(name, weights=None).eval().to(memory_format=torch.channels_last)
-    inputs = torch.rand(batch, 3, 224, 224).contiguous(memory_format=torch.channels_last)
+    return batches(network, torch.rand(BATCH_FRAMES, 3, 224, 224).contiguous(memory_format=torch.channels_last), frames)
 
+
+def described(backbone_and_px: str, frames: int) -> Callable[[], object]:
+    """A run of the frame descriptor on a backbone, `NAME@PX`, untrained and whitened to half of its dimensions."""
+    name, _, px = backbone_and_px.partition("@")
+    backbone = build_backbone(name).eval()
+    mean, std = normalisation(name)
+    pooled = sum(backbone.channels)
+    config = FrameConfig(
+        backbone=name, weights=RandomWeights(seed=0), input_px=int(px), mean=mean, std=std, dimension=pooled // 2
+    )
+    whitening = Whitening(torch.zeros(pooled), torch.rand(pooled, pooled // 2))
+    network = FrameDescriptor(config, backbone, whitening).eval()
+    return batches(network, torch.randint(256, (BATCH_FRAMES, int(px), int(px), 3), dtype=torch.uint8), frames)
+
+
+def batches(network: torch.nn.Module, inputs: torch.Tensor, frames: int) -> Callable[[], object]:
     @torch.inference_mode()
     def run() -> None:
-        for start in range(0, frames, batch):
-            network(inputs[: min(batch, frames - start)])
+        for start in range(0, frames, BATCH_FRAMES):
+            network(inputs[: min(BATCH_FRAMES, frames - start)])
 
     return run
 

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.contracts.errors import UsageError
+from tca_model.bundle import DEFAULT
 
 PREFIX = "COPYDETECT_"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
@@ -35,7 +36,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     # The work
-    bundle: Annotated[str, Field(description="Model bundle: a shipped name or a folder")] = "bootstrap"
+    bundle: Annotated[str, Field(description="Model bundle: a shipped name or a folder")] = DEFAULT
     segment_s: Annotated[float, Field(ge=4, le=120, description="Length of the segments that files are cut into")] = 32
     alert_threshold: Annotated[
         float | None, Field(ge=-1, le=1, description="Score from which a pair alerts; the bundle's own when not set")
