@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from tca_model.config import Config
 
-VideoIds = tuple[str, ...]  # in the order of the source, each once
+VideoIds = tuple[str, ...]  # in the order of the source, each once and at least one
 
 
 class Annotations(Config):
@@ -18,6 +18,15 @@ class Annotations(Config):
 
     queries: VideoIds
     database: VideoIds
+
+    @field_validator("queries", "database")
+    @classmethod
+    def _each_once(cls, ids: VideoIds) -> VideoIds:
+        if not ids:
+            raise ValueError("there is no video")
+        if repeated(ids):
+            raise ValueError(f"{repeated(ids)} of {len(ids)} ids are there twice")
+        return ids
 
 
 A = TypeVar("A", bound=Annotations)
@@ -98,4 +107,4 @@ def _first(error: ValidationError | UnicodeDecodeError) -> str:
     problems = error.errors(include_url=False, include_input=False)
     place = ".".join(map(str, problems[0]["loc"])) or "the file"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{place}: {problems[0]['msg']}{more}"
+    return f"{place}: {problems[0]['msg'].removeprefix('Value error, ')}{more}"

@@ -152,9 +152,11 @@ def test_json_gives_back_what_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ('{"benchmark": "EVVE", "queries": [], "database": [], "events": {}}', r"benchmark: .*VCDB.* \(and 3 more\)"),
+        ('{"benchmark": "EVVE", "queries": ["q"], "database": ["a"], "events": {}}', "benchmark: .*VCDB.*and 3 more"),
         ('{"benchmark": "VCDB"}', "queries: Field required"),
-        ('{"queries": ["q"], "database": [], "distractors": [], "pairs": '
+        ('{"queries": ["q", "q"], "database": ["a"], "distractors": [], "pairs": []}', "queries: 1 of 2 ids .* twice"),
+        ('{"queries": ["q"], "database": [], "distractors": [], "pairs": []}', "database: there is no video"),
+        ('{"queries": ["q"], "database": ["a"], "distractors": [], "pairs": '
          '[{"videos": ["q", "x"], "overlap": [1, 1]}]}', "the pair .* is not of two core videos"),
         ("[", "Invalid JSON"),
         ("\xff", "not text"),
