@@ -4,6 +4,7 @@ TCA (arXiv 2008.01334, section 3.2): one transformer encoder layer over the fram
 (the order of frames is the aligner's matter), padding masked out; the segment descriptor is the mean of the refined.
 """
 
+import torch
 from torch import Tensor, nn
 
 from tca_model.aggregators import Encoded, MeanAggregator, NetVLAD, RecurrentAggregator, real_only, with_masked_mean
@@ -25,6 +26,15 @@ class TCAEncoder(nn.Module):
         # padding is attended to with weight 0, and 0 times a NaN is a NaN
         refined = self.layers(real_only(frames, present), src_key_padding_mask=~present)
         return with_masked_mean(refined, present)
+
+    def attention(self, frames: Tensor, present: Tensor) -> Tensor:
+        """Weights (L, B, H, T, T) of each layer and head: how much each frame attends to each, rows adding up to 1."""
+        weights, refined = [], real_only(frames, present)
+        for layer in self.layers.layers:
+            asked = {"key_padding_mask": ~present, "need_weights": True, "average_attn_weights": False}
+            weights.append(layer.self_attn(refined, refined, refined, **asked)[1])
+            refined = layer(refined, src_key_padding_mask=~present)
+        return torch.stack(weights)
 
 
 def build_encoder(dimension: int, config: EncoderConfig) -> nn.Module:

@@ -66,22 +66,35 @@ def slow_layer(frames: Array, weights: dict[str, Array]) -> Array:
 
 
 def slow_attention(frames: Array, weights: dict[str, Array]) -> Array:
-    width = DIMENSION // HEADS
-    query, key, value = np.split(weights["self_attn.in_proj_weight"], 3)
-    query_bias, key_bias, value_bias = np.split(weights["self_attn.in_proj_bias"], 3)
+    value, value_bias = (
+        np.split(weights["self_attn.in_proj_weight"], 3)[2],
+        np.split(weights["self_attn.in_proj_bias"], 3)[2],
+    )
     out = []
-    for x in frames:
+    for i in range(len(frames)):
         heads = []
-        for head in range(HEADS):
-            own = slice(head * width, (head + 1) * width)
-            q = (query @ x + query_bias)[own]
-            scores = [float(q @ (key @ other + key_bias)[own]) / math.sqrt(width) for other in frames]
-            exponentials = [math.exp(score - max(scores)) for score in scores]
-            shares = [e / sum(exponentials) for e in exponentials]
+        for head, shares in enumerate(slow_shares(frames, weights)[:, i]):
+            own = slice(head * DIMENSION // HEADS, (head + 1) * DIMENSION // HEADS)
             values = [(value @ other + value_bias)[own] for other in frames]
             heads.append(sum(share * v for share, v in zip(shares, values, strict=True)))
         out.append(weights["self_attn.out_proj.weight"] @ np.concatenate(heads) + weights["self_attn.out_proj.bias"])
     return np.array(out)
+
+
+def slow_shares(frames: Array, weights: dict[str, Array]) -> Array:
+    """How much of each frame's attention (second axis) goes to each (third axis), in each head."""
+    width = DIMENSION // HEADS
+    query, key, _ = np.split(weights["self_attn.in_proj_weight"], 3)
+    query_bias, key_bias, _ = np.split(weights["self_attn.in_proj_bias"], 3)
+    shares = np.zeros((HEADS, len(frames), len(frames)))
+    for head in range(HEADS):
+        own = slice(head * width, (head + 1) * width)
+        for i, x in enumerate(frames):
+            q = (query @ x + query_bias)[own]
+            scores = [float(q @ (key @ other + key_bias)[own]) / math.sqrt(width) for other in frames]
+            exponentials = [math.exp(score - max(scores)) for score in scores]
+            shares[head, i] = [e / sum(exponentials) for e in exponentials]
+    return shares
 
 
 def slow_norm(x: Array, weight: Array, bias: Array) -> Array:
@@ -107,6 +120,21 @@ def test_the_encoder_is_the_slow_loop(layers: int) -> None:
         np.testing.assert_allclose(refined, slow_unit(x), atol=1e-5)
     # the mean is of the refined frames as they come out of the layer, not of their unit rows
     np.testing.assert_allclose(encoded.segment[0], slow_unit(sum(expected) / 5), atol=1e-5)
+
+
+def test_attention_weights_are_those_of_the_slow_loop() -> None:
+    module, segments = encoder(layers=2), [segment(1, 5), segment(2, 3)]
+    with torch.inference_mode():
+        weights = module.attention(*padded(segments, filler=float("nan")))
+    assert weights.shape == (2, 2, HEADS, 5, 5)
+    for row, frames in enumerate(segments):
+        x = frames.double().numpy()
+        for number, layer in enumerate(module.layers.layers):
+            of_layer = {name: tensor.double().numpy() for name, tensor in layer.state_dict().items()}
+            real = weights[number, row, :, : len(frames)]
+            np.testing.assert_allclose(real[..., : len(frames)], slow_shares(x, of_layer), atol=1e-5)
+            assert real[..., len(frames) :].eq(0).all()
+            x = slow_layer(x, of_layer)
 
 
 def test_the_mean_aggregator_is_the_slow_loop() -> None:
