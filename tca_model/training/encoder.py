@@ -1,0 +1,190 @@
+"""Trains the encoder of a bundle to tell copies of videos from others, on frame descriptors (TCA, arXiv 2008.01334).
+
+A step takes a batch of pairs, anchor and positive, and many distractors. Segment descriptors of the distractors join a
+memory bank, and every anchor is to be more similar to its positive than to any key there. The bank's keys get no
+gradient; with a momentum they, and the positives, are made by an encoder that follows slowly (section 3.3).
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, JsonValue
+from torch import Tensor, nn
+
+from tca_model.bundle import Bundle, Calibration, Manifest
+from tca_model.config import Config, DescriptorConfig, EncoderConfig
+from tca_model.encoder import build_encoder
+from tca_model.errors import TrainingError
+from tca_model.losses import circle, info_nce, triplet
+from tca_model.memory_bank import MemoryBank, momentum_update
+from tca_model.training.distributed import Processes
+from tca_model.training.draw import Draw
+from tca_model.training.pairs import Pairs, Reader, padded, piece
+from tca_model.training.run import Advance, Run, Schedule
+from tca_model.types import FloatArray
+
+KEYS_AT_ONCE = 256  # distractors that are encoded together: their attention takes 64 x 64 numbers a head each
+
+
+class EncoderRecipe(Config):
+    """Everything that decides what comes out, besides the pairs. Defaults are the paper's, sections 3.4 and 4.1."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    loss: Literal["info-nce", "circle", "triplet"] = "info-nce"
+    temperature: float = Field(0.07, gt=0, description="of InfoNCE")
+    gamma: float = Field(256.0, gt=0, description="scale of Circle")
+    margin: float = Field(0.25, ge=0, le=2, description="of Circle and triplet")
+    epochs: float = Field(40, gt=0, description="times that every pair is seen")
+    batch: int = Field(64, ge=1, description="pairs a step, over all processes")
+    distractors: int = Field(16, ge=1, description="a pair; all there are, if that is less")
+    bank: int = Field(4096, ge=1, description="keys in the memory bank")
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of the slow encoder; none without")
+    learning_rate: float = Field(1e-5, gt=0, description="of Adam at the start; half a cosine down to zero")
+    frames: int = Field(64, ge=1, description="random crop of what is longer")
+    shortest_piece: float = Field(1.0, gt=0, le=1, description="share of anchor and positive kept at least")
+    seed: int = Field(0, ge=0)
+
+
+class Trained(nn.Module):
+    """What a checkpoint holds: the encoder, the bank, and the slow encoder if there is one.
+
+    All are in training mode, dropout included: keys without it would be told from positives by that alone.
+    """
+
+    def __init__(self, dimension: int, recipe: EncoderRecipe) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.encoder = build_encoder(dimension, recipe.encoder)
+        self.bank = MemoryBank(recipe.bank, dimension)
+        self.slow = None if recipe.momentum is None else copy.deepcopy(self.encoder).requires_grad_(False)
+        if not any(True for _ in self.encoder.parameters()):
+            raise TrainingError(f"the aggregator {recipe.encoder.aggregator!r} has nothing to train: choose another")
+
+
+def train_encoder(
+    recipe: EncoderRecipe, pairs: Pairs, reader: Reader, folder: Path, processes: Processes, advance: Advance
+) -> tuple[nn.Module, Run]:
+    """The trained encoder, and the run that made it, resumed where it had stopped.
+
+    Raises TrainingError with fewer pairs than a batch, on a loss that is no number, on another run's checkpoint.
+    """
+    device = processes.device
+    if len(pairs.positives) < recipe.batch:
+        raise TrainingError(
+            f"{len(pairs.positives)} pairs do not fill a batch of {recipe.batch}: give more, or a smaller batch"
+        )
+    trained = Trained(reader(0).shape[1], recipe).to(device).train()
+    configuration: dict[str, JsonValue] = {
+        **recipe.model_dump(mode="json"),
+        "pairs": len(pairs.positives),
+        "videos": len(pairs.videos),
+        "distractors_in_all": len(pairs.distractors),
+    }
+    optimizer = torch.optim.Adam(trained.encoder.parameters(), recipe.learning_rate)
+    run = Run(folder, configuration, trained, optimizer, writes=processes.first)
+    network = processes.wrap(trained.encoder)
+    draw = _Chooser(pairs, recipe, processes.count)
+
+    def pieces(videos: NDArray[np.int64], step: int, places: Sequence[int], shortest: float) -> list[FloatArray]:
+        """A random piece of each video; `places` number them within their step, whichever process draws them."""
+        rngs = (np.random.default_rng([recipe.seed, step, place]) for place in places)
+        return [piece(reader(v), recipe.frames, shortest, rng) for v, rng in zip(videos, rngs, strict=True)]
+
+    def encoded(encoder: nn.Module, some: Sequence[FloatArray]) -> Tensor:
+        frames, present = padded(some)
+        segment: Tensor = encoder(frames.to(device), present.to(device)).segment
+        return segment
+
+    def loss_of(step: int) -> Tensor:
+        batch, distractors = draw.pairs(step), draw.distractors(step)
+        ours = list(processes.share(len(batch)))
+        chosen = pairs.positives[batch[ours]]  # (b, 2)
+        anchors = pieces(chosen[:, 0], step, [2 * i for i in ours], recipe.shortest_piece)
+        positives = pieces(chosen[:, 1], step, [2 * i + 1 for i in ours], recipe.shortest_piece)
+        share = list(processes.share(len(distractors)))
+        others = pieces(distractors[share], step, [2 * len(batch) + i for i in share], 1.0)
+        with _seeded(device, recipe.seed, step, processes.rank):
+            if trained.slow is None:
+                anchor, positive = encoded(network, anchors + positives).chunk(2)
+            else:
+                momentum_update(trained.slow, trained.encoder, recipe.momentum or 0.0)
+                anchor = encoded(network, anchors)
+            with torch.no_grad():
+                keeper = trained.slow or trained.encoder
+                if trained.slow is not None:
+                    positive = encoded(keeper, positives)
+                parts = [others[start : start + KEYS_AT_ONCE] for start in range(0, len(others), KEYS_AT_ONCE)]
+                keys = torch.cat([encoded(keeper, part) for part in parts])
+        trained.bank.push(processes.gather(keys), torch.from_numpy(pairs.works[distractors]))
+        counted = trained.bank.counted(torch.from_numpy(pairs.works[chosen[:, 0]]).to(device))
+        return _loss(recipe, (anchor * positive).sum(dim=1), anchor @ trained.bank.keys.T, counted)
+
+    run.loop(Schedule(draw.steps, recipe.learning_rate), loss_of, advance)
+    return trained.encoder, run
+
+
+def with_encoder(
+    source: Bundle,
+    name: str,
+    encoder: nn.Module,
+    descriptor: DescriptorConfig,
+    calibration: Calibration,
+    provenance: dict[str, JsonValue],
+) -> Bundle:
+    """The bundle with another encoder; where its frame part comes from is told under `frame_part`."""
+    tensors = {key: tensor for key, tensor in source.tensors.items() if not key.startswith("encoder.")}
+    tensors |= {f"encoder.{key}": tensor.detach().cpu().numpy() for key, tensor in encoder.state_dict().items()}
+    told: dict[str, JsonValue] = {
+        **provenance,
+        "frame_part": {"model_version": source.model_version, **source.manifest.provenance},
+    }
+    return Bundle(Manifest(name=name, descriptor=descriptor, calibration=calibration, provenance=told), tensors)
+
+
+def _loss(recipe: EncoderRecipe, positive: Tensor, negatives: Tensor, counted: Tensor) -> Tensor:
+    match recipe.loss:
+        case "info-nce":
+            return info_nce(positive, negatives, recipe.temperature, counted)
+        case "circle":
+            return circle(positive, negatives, recipe.gamma, recipe.margin, counted)
+        case "triplet":
+            return triplet(positive, negatives, recipe.margin, counted)
+
+
+class _Chooser:
+    """Which pairs and distractors a step takes, by seed: every epoch all pairs once, in another order."""
+
+    def __init__(self, pairs: Pairs, recipe: EncoderRecipe, processes: int) -> None:
+        self._pairs, self._recipe = pairs, recipe
+        self._each = len(pairs.positives) // recipe.batch  # steps an epoch; what fills no batch is left
+        self.steps = max(1, round(recipe.epochs * self._each))
+        wanted = min(recipe.distractors * recipe.batch, len(pairs.distractors))
+        self._distractors = wanted // processes * processes
+        if not self._distractors:
+            raise TrainingError(f"{wanted} distractors are fewer than {processes} processes: give more")
+
+    def pairs(self, step: int) -> NDArray[np.int64]:
+        """(batch,) numbers of pairs."""
+        epoch, within = divmod(step, self._each)
+        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._pairs.positives))
+        return order[within * self._recipe.batch : (within + 1) * self._recipe.batch]
+
+    def distractors(self, step: int) -> NDArray[np.int64]:
+        """Numbers of videos, none twice."""
+        rng = np.random.default_rng([self._recipe.seed, step, 2**32])
+        return rng.choice(self._pairs.distractors, self._distractors, replace=False)
+
+
+@contextmanager
+def _seeded(device: torch.device, *seeds: int) -> Iterator[None]:
+    """Dropout that depends on the seeds alone, so that a resumed run draws the same."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(Draw.seeded(device, *seeds).generator.initial_seed())
+        yield

@@ -1,0 +1,106 @@
+"""What an encoder is trained on: pairs of videos of which one copies the other, and distractors, as frame descriptors.
+
+Pairs are those of VCDB, or edited copies made of a folder of videos (`copies`). Descriptors lie in a DescriptorFolder;
+a video has the number of the work that it shows, so that no copy of an anchor's work counts as a negative.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from cachetools import LRUCache
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from tca_model.data.descriptor_files import DescriptorFolder
+from tca_model.data.vcdb import VcdbAnnotations
+from tca_model.errors import TrainingError
+from tca_model.types import FloatArray
+
+KEPT_BYTES = 2 * 1024**3  # of descriptors in memory; what is used most rarely is read again
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Videos, by number: the works that they show, pairs of copies, and what anchors are told from."""
+
+    folder: DescriptorFolder
+    videos: tuple[str, ...]  # (V,) ids in the folder
+    works: NDArray[np.int64]  # (V,)
+    positives: NDArray[np.int64]  # (P, 2)
+    distractors: NDArray[np.int64]  # (M,)
+    counts: Mapping[str, int]  # what provenance tells: what was missing, unreadable, held out
+
+    def __post_init__(self) -> None:
+        works = len(np.unique(self.works))
+        if not len(self.positives) or not len(self.distractors) or works < 2:
+            told = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts.items())
+            raise TrainingError(
+                f"{len(self.positives)} pairs and {len(self.distractors)} distractors of {works} works teach nothing, "
+                f"it takes pairs of copies and at least two works ({told})"
+            )
+
+
+def vcdb_pairs(annotations: VcdbAnnotations, folder: DescriptorFolder) -> Pairs:
+    """The pairs and distractors of VCDB whose descriptors are in the folder; those that are not are counted."""
+    pairs = [pair.videos for pair in annotations.pairs if all(video in folder for video in pair.videos)]
+    distractors = [video for video in dict.fromkeys(annotations.distractors) if video in folder]
+    videos = tuple(dict.fromkeys([video for pair in pairs for video in pair] + distractors))
+    number = {video: index for index, video in enumerate(videos)}
+    return Pairs(
+        folder,
+        videos,
+        works=np.arange(len(videos)),  # distractors are no copies of anything
+        positives=np.array([[number[a], number[b]] for a, b in pairs], np.int64).reshape(-1, 2),
+        distractors=np.array([number[video] for video in distractors], np.int64),
+        counts={
+            "pairs_missing": len(annotations.pairs) - len(pairs),
+            "distractors_missing": len(set(annotations.distractors)) - len(distractors),
+        },
+    )
+
+
+class Reader:
+    """Frame descriptors of the videos of some pairs, the latest of them kept in memory."""
+
+    def __init__(self, pairs: Pairs, model_version: str) -> None:
+        self._pairs, self._version = pairs, model_version
+        self._kept: LRUCache[int, FloatArray] = LRUCache(KEPT_BYTES, getsizeof=lambda frames: frames.nbytes)
+
+    def __call__(self, video: int) -> FloatArray:
+        """Frame descriptors (T, D), T at least 1, of a video by number.
+
+        Raises TrainingError when they are damaged, of another bundle, or when it has no frame.
+        """
+        if (kept := self._kept.get(video)) is not None:
+            return kept
+        name = self._pairs.videos[video]
+        try:
+            descriptor, version = self._pairs.folder.read(name)
+        except (KeyError, ValueError) as error:
+            raise TrainingError(f"the descriptors of {name} cannot be read: {error}") from error
+        if version != self._version:
+            raise TrainingError(
+                f"{self._pairs.folder.path(name)} was described by model version {version}, not by {self._version}: "
+                "describe the videos with the bundle that is trained on"
+            )
+        if not len(descriptor):
+            raise TrainingError(f"{self._pairs.folder.path(name)} holds no frames: remove it")
+        self._kept[video] = descriptor.frames
+        return descriptor.frames
+
+
+def piece(frames: FloatArray, longest: int, shortest_share: float, rng: np.random.Generator) -> FloatArray:
+    """A random stretch of frames (T, D): of a random share between `shortest_share` and 1, at most `longest` rows."""
+    kept = min(longest, max(1, round(len(frames) * rng.uniform(shortest_share, 1))))
+    start = rng.integers(len(frames) - kept + 1)
+    return frames[start : start + kept]
+
+
+def padded(pieces: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:
+    """Pieces (T_i, D) as one (B, T, D), zero where padded, and which rows are real, (B, T) bool; T is the longest."""
+    lengths = torch.tensor([len(frames) for frames in pieces])
+    together = pad_sequence([torch.from_numpy(frames) for frames in pieces], batch_first=True)
+    return together, torch.arange(together.shape[1]) < lengths.unsqueeze(1)
