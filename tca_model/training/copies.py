@@ -84,7 +84,7 @@ class Copies:
     def _versions(self, original: Path) -> list[_Version]:
         """The video itself, and the edits that its seed draws."""
         name = _id(original)
-        rng = np.random.default_rng([self._seed, zlib.crc32(name.encode())])
+        rng = np.random.default_rng([self._seed, zlib.crc32(original.name.encode())])  # wherever the folder lies
         alone = len(set(self._family.values())) < 2
         edits = [edit for edit in EDITS if not (alone and EDITS[edit].needs_other)]
         versions = [_Version(name)]

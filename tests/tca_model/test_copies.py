@@ -1,0 +1,119 @@
+"""Pairs made of a folder of videos: which are edited, what is made once, what is left out."""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tca_model.data.descriptor_files import DescriptorFolder
+from tca_model.data.held_out import MANIFEST, ORIGINALS
+from tca_model.errors import TrainingError
+from tca_model.training.copies import CLIP_S, Copies
+from tca_model.types import FloatArray
+from tests.clips import picture, steady, write_clip
+
+pytestmark = pytest.mark.integration  # each copy is a video that is decoded, edited and encoded
+
+
+class Extractor:
+    """Describes a frame by its mean colour, and counts the videos."""
+
+    model_version = "abc"
+    input_size = (16, 16)
+    config = SimpleNamespace(frame=SimpleNamespace(sample_every_s=1.0, remove_bars=False))
+
+    def __init__(self) -> None:
+        self.described = 0
+
+    def describe(self, images: NDArray[np.uint8]) -> FloatArray:
+        self.described += 1
+        rows = images.reshape(len(images), -1, 3).mean(axis=1) + 1
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two clips of one family, one of its own, one that is held out, one that is no video."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("take1.mp4", "take2.mp4", "alone.mp4", "held.mp4"):
+        write_clip(folder / name, steady(3, 5))
+    (folder / "broken.mp4").write_bytes(b"no video")
+    with (folder / MANIFEST).open("w", newline="") as file:
+        rows = [["take1.mp4", "scene"], ["take2.mp4", "scene"], ["held.mp4", ORIGINALS[0]]]
+        csv.writer(file).writerows([["clip", "family"], *rows])
+    return folder
+
+
+def quiet(*_: object) -> None:
+    """No progress bar."""
+
+
+def test_pairs_are_versions_of_one_video_and_works_are_families(folder: Path, tmp_path: Path) -> None:
+    copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=2, seed=0)
+    steps: list[tuple[int, int]] = []
+    copies.describe(Extractor(), lambda done, total: steps.append((done, total)))  # type: ignore[arg-type]
+    pairs = copies.pairs()
+
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert pairs.counts == {"videos": 4, "videos_held_out": 1, "versions": 9, "unreadable": 3}
+    assert len(pairs.positives) == 3 * 3
+    stems = [video.split("-")[0] for video in pairs.videos]
+    assert sorted(set(stems)) == ["alone", "take1", "take2"]
+    assert all(stems[a] == stems[b] and a != b for a, b in pairs.positives)
+    work = dict(zip(stems, pairs.works.tolist(), strict=True))
+    assert work["take1"] == work["take2"] != work["alone"]
+    assert pairs.distractors.tolist() == list(range(9))
+
+
+def test_what_is_described_is_not_made_again(folder: Path, tmp_path: Path) -> None:
+    place, first, second = DescriptorFolder(tmp_path / "described"), Extractor(), Extractor()
+    Copies([folder], place, each=1, seed=0).describe(first, quiet)  # type: ignore[arg-type]
+    assert first.described == 6
+    again = Copies([folder], place, each=1, seed=0)
+    again.describe(second, quiet)  # type: ignore[arg-type]
+    assert second.described == 0
+    assert len(again.pairs().videos) == 6
+
+    more = Copies([folder], place, each=2, seed=0)
+    more.describe(second, quiet)  # type: ignore[arg-type]
+    assert second.described == 3  # the first copy of each is the same
+    write_clip(folder / "alone.mp4", steady(4, 5))
+    Copies([folder], place, each=1, seed=0).describe(second, quiet)  # type: ignore[arg-type]
+    assert second.described == 5  # a changed file is another
+
+
+def test_only_the_start_of_a_long_video_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("long.mp4", "short.mp4"):
+        seconds = CLIP_S + 30 if name == "long.mp4" else 5
+        times = steady(seconds, 1)
+        write_clip(folder / name, times, images=[picture(time % 40) for time in times])
+    place = DescriptorFolder(tmp_path / "described")
+    copies = Copies([folder], place, each=1, seed=0)
+    copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
+    long = next(video for video in copies.pairs().videos if video.startswith("long"))
+    assert len(place.read(long)[0]) == CLIP_S
+
+
+def test_folders_that_cannot_serve_are_told(tmp_path: Path) -> None:
+    place = DescriptorFolder(tmp_path / "described")
+    with pytest.raises(TrainingError, match="no folder"):
+        Copies([tmp_path / "nowhere"], place, each=1, seed=0)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TrainingError, match=r"no videos \(.*\.mp4.*\) below"):
+        Copies([tmp_path / "empty"], place, each=1, seed=0)
+
+
+def test_one_work_teaches_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_clip(folder / "only.mp4", steady(3, 5))
+    copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=1, seed=0)
+    copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match=r"1 pairs and 2 distractors of 1 works teach nothing"):
+        copies.pairs()
