@@ -1,0 +1,111 @@
+"""`copydetect model describe`: frame descriptors of a folder of videos, stored for `evaluate`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from services.cli.console import console, progress_bar
+from services.cli.files import VideoFile, find_videos
+from services.cli.results import Problem, print_problems
+from services.contracts.errors import UsageError
+from services.contracts.events import AssetEnded, Role, SegmentUploaded, now
+from services.runtime.settings import load_settings
+from tca_model.bundle import load_bundle
+from tca_model.data.descriptor_files import DescriptorFolder
+from tca_model.types import VideoDescriptor
+
+if TYPE_CHECKING:
+    from services.embedded import Embedded
+
+TENANT = "default"
+AT_ONCE = 64  # files a time, after which their descriptors are written: what an interruption costs
+
+
+def describe(
+    folder: Annotated[Path, typer.Argument(help="Folder of videos, searched recursively; ID.mp4 is the video ID")],
+    output: Annotated[Path, typer.Option(help="Folder of frame descriptors; what is there is not made again")],
+    bundle: Annotated[str | None, typer.Option(help="Model bundle: a shipped name or a folder")] = None,
+) -> None:
+    """Describe videos as the services do, and store what they would compare: one ID.npz a video.
+
+    Exit code 0; 1 when a file could not be described; 2 for wrong usage.
+    """
+    from services.embedded import Embedded  # brings Milvus along, seconds that --help must not wait
+
+    settings = load_settings()
+    loaded = load_bundle(bundle or settings.bundle)
+    stored = DescriptorFolder(output)
+    _check_version(stored, loaded.model_version)
+    videos = _by_id(folder)
+    waiting = [(video, file) for video, file in videos.items() if video not in stored]
+    problems: list[Problem] = []
+    with progress_bar() as progress:
+        task = progress.add_task("describing", total=len(videos), completed=len(videos) - len(waiting), rate="")
+        for start in range(0, len(waiting), AT_ONCE):
+            batch = waiting[start : start + AT_ONCE]
+            failed: dict[str, str] = {}
+            with Embedded(loaded, settings) as embedded:
+                for ended in _describe(embedded, [file for _, file in batch]):
+                    progress.advance(task)
+                    if ended.status == "failed":
+                        failed[ended.asset_id] = ended.reason or "it cannot be described"
+                for video, file in batch:
+                    if file.asset_id in failed:  # what came before the fault is not the video
+                        problems.append(Problem(file.given, failed[file.asset_id]))
+                    elif parts := [part.descriptor for part in embedded.described(TENANT, file.asset_id)]:
+                        stored.write(video, _joined(parts), loaded.model_version)
+    if problems:
+        print_problems(problems)
+    there = sum(video in stored for video in videos)
+    console.print(f"{there:,} of {len(videos):,} videos lie in {output}", soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _describe(embedded: "Embedded", files: Sequence[VideoFile]) -> Iterator[AssetEnded]:
+    """Describe the files; what became of each, as it ends."""
+    embedded.publish(
+        SegmentUploaded(asset_id=file.asset_id, tenant=TENANT, uri=file.uri, role=Role.REFERENCE, uploaded_at=now())
+        for file in files
+    )
+    for event in embedded.describe():
+        if isinstance(event, AssetEnded):
+            yield event
+
+
+def _joined(parts: Sequence[VideoDescriptor]) -> VideoDescriptor:
+    """The segments of a video, in order, as one descriptor."""
+    return VideoDescriptor(
+        np.concatenate([part.timestamps_s for part in parts]), np.concatenate([part.frames for part in parts])
+    )
+
+
+def _by_id(folder: Path) -> dict[str, VideoFile]:
+    """The videos below a folder by their names without suffix. Raises UsageError for none, or two of one name."""
+    found: dict[str, VideoFile] = {}
+    for file in find_videos([folder])[0]:
+        other = found.setdefault(Path(file.given).stem, file)
+        if other is not file:
+            raise UsageError(f"{other.given} and {file.given} are both named {Path(file.given).stem}: rename one")
+    if not found:
+        raise UsageError(f"there are no videos in {folder}")
+    return found
+
+
+def _check_version(stored: DescriptorFolder, model_version: str) -> None:
+    """Raises UsageError when the folder holds descriptors of another model."""
+    first = next(stored.videos(), None)
+    if first is None:
+        return
+    try:
+        _, version = stored.read(first)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if version != model_version:
+        raise UsageError(
+            f"{stored.folder} holds descriptors of model {version}, the bundle is model {model_version}: "
+            "use the bundle they were made with (--bundle), or another --output"
+        )
