@@ -98,7 +98,7 @@ def print_report(report: "Report", similarity: SimilarityName) -> None:
     is_whole = not report.missing_queries and not report.missing_videos
     figures = Table(
         Column(f"{report.benchmark}, {similarity.value}"),
-        Column("mAP", justify="right"),
+        Column("average precision", justify="right"),
         *([] if is_whole else [Column("at least", justify="right")]),
         Column("queries", justify="right"),
     )
