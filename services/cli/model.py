@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from services.cli import model_annotations, model_evaluate, model_train
+from services.cli import model_annotations, model_evaluate, model_train, model_train_encoder
 from services.cli.console import console, error_console, progress_bar
 from services.contracts.errors import UsageError
 from tca_model.bundle import DEFAULT, SHIPPED, Calibration, load_bundle, save_bundle
 
 app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True)
 app.command("train-backbone")(model_train.train_backbone)
+app.command("train-encoder")(model_train_encoder.train_encoder)
 app.command("convert-annotations")(model_annotations.convert_annotations)
 app.command("evaluate")(model_evaluate.evaluate)
 
