@@ -1,121 +1,177 @@
-"""How well edited copies are told from other works: micro-AP, recall at 99 % precision, recall by edit.
+"""How well edited copies are told from other works: bundle by bundle, and vPDQ beside them where it is installed.
 
-    python -m bench.quality [--originals 24] [--distractors 40] [--edits NAME ...] [--work FOLDER]
+    python -m bench.quality [--bundle NAME ...] [--json FILE] [--work FOLDER] [--originals N] [--edits NAME ...]
 
-Originals and distractors are clips of ../shared/data/videos/dev, one of each family; the copies are made by
-tca_model.edits, seed by seed. Every query is compared with every original by the pipelines that `copydetect scan` runs.
+The benchmark is that of tca_model.evaluation.benchmark, over ../shared/data/videos/dev. A bundle's scores come from the
+pipelines that `copydetect scan` runs, every query compared with every reference.
 """
 
 import argparse
-import csv
+import json
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
+from rich.table import Column, Table
 
-from services.cli.console import track
+from bench import vpdq
+from services.cli.console import console, error_console, progress_bar
 from services.cli.files import VideoFile
+from services.cli.results import PairRow, print_problems
 from services.cli.scan import Scan, alert_threshold
-from services.runtime.settings import load_settings
-from tca_model.bundle import load_bundle
-from tca_model.edits import EDITS, apply_edit
+from services.contracts.errors import UsageError
+from services.runtime.settings import Settings, load_settings
+from tca_model.bundle import DEFAULT, load_bundle
+from tca_model.edits import EDITS
+from tca_model.errors import BundleError
+from tca_model.evaluation.benchmark import Benchmark, Pair, make_copies, plan
+from tca_model.evaluation.quality import PRECISION, Quality, ScoredPair, judge, pair_iou
+from tca_model.types import Match
 
 DEV = Path(__file__).parents[2] / "shared/data/videos/dev"
-PRECISION = 0.99
-EDITED_S = 40.0
+WORK = Path(__file__).parents[1] / ".bench"
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    path: Path
-    original: Path | None  # None: a distractor
-    edit: str
+class Judged:
+    """Whoever scored, and how well."""
+
+    name: str
+    version: str
+    quality: Quality
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--originals", type=int, default=24)
-    parser.add_argument("--distractors", type=int, default=40)
-    parser.add_argument("--edits", nargs="+", default=list(EDITS), choices=list(EDITS))
-    parser.add_argument("--work", type=Path, help="keep the copies here")
+    parser.add_argument("--bundle", nargs="+", default=[DEFAULT], help="shipped names or folders")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--videos", type=Path, default=DEV, help="the clips, with a manifest of their families")
+    parser.add_argument("--work", type=Path, default=WORK, help="copies are kept here")
+    parser.add_argument("--originals", type=int, default=24, help="fewer for a quick look")
+    parser.add_argument("--edits", nargs="+", default=list(EDITS), metavar="NAME", help="some, for a quick look")
+    parser.add_argument("--workers", type=int, default=2, help="processes that make copies")
+    parser.add_argument("--without-vpdq", action="store_true", help="skip vPDQ where it is installed")
     arguments = parser.parse_args()
-    clips = one_of_each_family(DEV)
-    if len(clips) < arguments.originals + arguments.distractors:
-        sys.exit(
-            f"{DEV} holds clips of {len(clips)} families, {arguments.originals + arguments.distractors} are needed"
-        )
-    originals = clips[: arguments.originals]
-    distractors = clips[arguments.originals :][: arguments.distractors]
-    with tempfile.TemporaryDirectory() as temporary:
-        work = arguments.work or Path(temporary)
-        queries = make_copies(originals, distractors, arguments.edits, work)
-        queries += [Query(path, None, "none") for path in distractors]
-        settings = load_settings()
-        files = [VideoFile(str(query.path)) for query in queries]
-        scan = Scan(files, [VideoFile(str(path)) for path in originals], settings, every_pair=True, exhaustive=True)
-        rows, problems = scan.run()
+    try:
+        settings = [load_settings().model_copy(update={"bundle": name}) for name in arguments.bundle]
+        for each in settings:
+            load_bundle(each.bundle)  # a wrong name shall not cost an hour
+        benchmark = plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
+        with progress_bar() as progress:
+            task = progress.add_task("editing", rate="", total=None)
+            make_copies(
+                benchmark.copies,
+                arguments.workers,
+                lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        judged = [judge_bundle(benchmark, each) for each in settings]
+        if not arguments.without_vpdq:
+            judged += judge_vpdq(benchmark, arguments.workers)
+    except (ValueError, BundleError, UsageError) as error:
+        sys.exit(str(error))
+    console.print(table(judged))
+    for line in remarks(judged):
+        console.print(line, soft_wrap=True)
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps([asdict(one) for one in judged], indent=2) + "\n")
+
+
+def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
+    """The figures of a bundle by the pipelines of `scan`; files that could not be compared are shown and count."""
+    bundle = load_bundle(settings.bundle)
+    queries = [VideoFile(str(path)) for path in benchmark.queries]
+    references = [VideoFile(str(reference.path)) for reference in benchmark.references]
+    error_console.print(f"{bundle.manifest.name}, model version {bundle.model_version}")
+    rows, problems = Scan(queries, references, settings, every_pair=True, exhaustive=True).run()
     if problems:
-        sys.exit(f"not compared: {problems}")
-    scores = {(row.query, row.reference): row.score for row in rows}
-    report(queries, originals, scores, alert_threshold(load_bundle(settings.bundle), settings))
+        print_problems(problems)
+    found = {(row.query, row.reference): row for row in rows}
+    pairs = [scored(pair, found) for pair in benchmark.pairs()]
+    return Judged(bundle.manifest.name, bundle.model_version, judge(pairs, alert_threshold(bundle, settings)))
 
 
-def one_of_each_family(folder: Path) -> list[Path]:
-    """The first clip of each family, in an order that mixes them but is always the same."""
-    with (folder / "manifest.csv").open(newline="") as lines:
-        families = {row["family"]: folder / row["clip"] for row in reversed(list(csv.DictReader(lines)))}
-    clips = [families[family] for family in sorted(families)]
-    return [clips[index] for index in np.random.default_rng(0).permutation(len(clips))]
+def scored(pair: Pair, found: Mapping[tuple[str, str], PairRow]) -> ScoredPair:
+    """The pair with what a scan found of it."""
+    row = found.get((str(pair.query), str(pair.reference)))
+    edit = pair.copy.edit if pair.copy else ""
+    if row is None:
+        return ScoredPair(pair.is_copy, None, edit)
+    if not pair.is_copy or pair.copy is None:
+        return ScoredPair(False, row.score, edit)
+    intervals = [
+        Match(i.query_start_s, i.query_end_s, i.reference_start_s, i.reference_end_s, i.score) for i in row.intervals
+    ]
+    return ScoredPair(True, row.score, edit, pair_iou(intervals, pair.copy.truth().matches))
 
 
-def make_copies(
-    originals: Sequence[Path], distractors: Sequence[Path], edits: Sequence[str], work: Path
-) -> list[Query]:
-    work.mkdir(parents=True, exist_ok=True)
-    queries = []
-    jobs = [(edit, number) for edit in edits for number in range(len(originals))]
-    for edit, number in track(jobs, "editing"):
-        path = work / f"{originals[number].stem}-{edit}.mp4"
-        if not path.exists():
-            other = distractors[number % len(distractors)]
-            apply_edit(edit, originals[number], path, seed=number, other=other, within_s=EDITED_S)
-        queries.append(Query(path, originals[number], edit))
-    return queries
-
-
-def report(
-    queries: Sequence[Query], originals: Sequence[Path], scores: dict[tuple[str, str], float], threshold: float
-) -> None:
+def judge_vpdq(benchmark: Benchmark, workers: int) -> list[Judged]:
+    """The figures of vPDQ over the same pairs, which finds no intervals and has no alert threshold; [] without it."""
+    try:
+        version = vpdq.installed_version()
+    except vpdq.Missing as reason:
+        error_console.print(f"without vPDQ: {reason}", soft_wrap=True)
+        return []
+    with progress_bar() as progress:
+        task = progress.add_task("vPDQ", rate="", total=None)
+        videos = [*benchmark.queries, *(reference.path for reference in benchmark.references)]
+        hashes = vpdq.describe(videos, workers, lambda done, total: progress.update(task, completed=done, total=total))
     pairs = [
-        (scores.get((str(query.path), str(original)), -1.0), query.original == original, query.edit)
-        for query in queries
-        for original in originals
+        ScoredPair(
+            pair.is_copy, vpdq.score(hashes[pair.query], hashes[pair.reference]), pair.copy.edit if pair.copy else ""
+        )
+        for pair in benchmark.pairs()
     ]
-    pairs.sort(key=lambda pair: -pair[0])
-    true = np.array([is_copy for _, is_copy, _ in pairs])
-    score = np.array([value for value, _, _ in pairs])
-    precision = np.cumsum(true) / np.arange(1, len(true) + 1)
-    micro_ap = precision[true].sum() / true.sum()
-    reaching = np.flatnonzero(precision >= PRECISION)
-    cut = score[reaching[-1]] if len(reaching) else np.inf
-    lines = [
-        f"{len(queries)} queries, {len(originals)} originals, {true.sum()} true pairs, {(~true).sum()} others",
-        f"micro-AP {micro_ap:.3f}",
-        f"recall at {PRECISION:.0%} precision {(score[true] >= cut).mean():.3f}, at score {cut:.3f}",
-        f"highest score of a pair of different works {score[~true].max():.3f}, "
-        f"recall above it {(score[true] > score[~true].max()).mean():.3f}",
-        f"at the alert threshold {threshold:.2f}: recall {(score[true] >= threshold).mean():.3f}, "
-        f"{(score[~true] >= threshold).sum()} false alerts",
-        "recall at the alert threshold by edit:",
-    ]
-    for edit in dict.fromkeys(edit for _, _, edit in pairs):
-        found = [value >= threshold for value, is_copy, name in pairs if is_copy and name == edit]
-        if found:
-            lines.append(f"    {edit:20} {np.mean(found):.2f}")
-    print("\n".join(lines))  # noqa: T201
+    return [Judged("vPDQ", version, judge(pairs))]
+
+
+def table(judged: Sequence[Judged]) -> Table:
+    """A column for each of them."""
+    shown = Table(Column(""), *(Column(one.name, justify="right") for one in judged))
+    qualities = [one.quality for one in judged]
+    rows: dict[str, Sequence[float | int | None]] = {
+        "micro-AP": [quality.micro_ap for quality in qualities],
+        f"recall at {PRECISION:.0%} precision": [quality.recall for quality in qualities],
+        "  from this score": [quality.score for quality in qualities],
+        "recall before the first false positive": [quality.recall_before_false_positive for quality in qualities],
+        "  highest score of a pair that is no copy": [quality.highest_other for quality in qualities],
+        "interval IoU": [quality.iou for quality in qualities],
+        "alert threshold": [quality.threshold for quality in qualities],
+        "  recall there": [quality.recall_at_threshold for quality in qualities],
+        "  false alerts there": [quality.false_alerts for quality in qualities],
+        "pairs without a score": [quality.missing for quality in qualities],
+        "  of them copies": [quality.missing_copies for quality in qualities],
+    }
+    for name, values in rows.items():
+        shown.add_row(name, *map(_figure, values))
+    shown.add_section()
+    shown.add_row(f"recall at {PRECISION:.0%} precision, interval IoU:")
+    for edit in qualities[0].edits:
+        shown.add_row(f"  {edit}", *(_of_edit(quality, edit) for quality in qualities))
+    return shown
+
+
+def remarks(judged: Sequence[Judged]) -> list[str]:
+    """What was compared, and which edits vPDQ finds better than a bundle."""
+    quality = judged[0].quality
+    lines = [f"{quality.pairs} pairs, {quality.copies} of them copies, by {len(quality.edits)} edits"]
+    for rival in (one for one in judged if one.name == "vPDQ"):
+        for own in (one for one in judged if one is not rival):
+            worse = [e for e, figures in own.quality.edits.items() if figures.recall < rival.quality.edits[e].recall]
+            lines.append(f"edits that vPDQ finds more of than {own.name}: {', '.join(worse) or 'none'}")
+    return lines
+
+
+def _figure(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def _of_edit(quality: Quality, edit: str) -> str:
+    figures = quality.edits[edit]
+    return f"{figures.recall:.2f}" + ("" if figures.iou is None else f"  {figures.iou:.2f}")
 
 
 if __name__ == "__main__":

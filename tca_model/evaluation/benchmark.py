@@ -1,0 +1,175 @@
+"""The own benchmark: edited copies of held-out clips are to be told from clips of other works.
+
+Queries are the copies of the originals, and the distractors as they are. References are the originals and, as hard
+negatives, the further clips of the held-out families. A copy with its original is a true pair. Other clips of a family
+that the query shows are another take of the same scene or a piece of the same film, neither copy nor stranger: such a
+pair is left out. Copies are made once and kept, with what is true of them in a JSON file beside each.
+"""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from tca_model import edit_filters, edits, video_writer
+from tca_model.data.held_out import DISTRACTORS, ORIGINALS, families
+from tca_model.edits import EDITS, Truth, apply_edit
+from tca_model.types import Match
+
+WITHIN_S = 40.0  # of a longer original only its start is copied
+Advance = Callable[[int, int], None]  # how many of how many are done
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A video as it was gathered, and the family that it belongs to."""
+
+    path: Path
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An edited copy: `seed` and the clips that it is made of decide it, `other` only where the edit needs one."""
+
+    path: Path
+    edit: str
+    original: Clip
+    other: Clip
+    seed: int
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """The families of all clips in it."""
+        other = {self.other.family} if EDITS[self.edit].needs_other else set()
+        return frozenset({self.original.family} | other)
+
+    def make(self) -> None:
+        """Make the video and its truth, unless they are there. The video comes last: it says that both are."""
+        if self.path.exists():
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial.mp4")
+        truth = apply_edit(
+            self.edit, self.original.path, partial, seed=self.seed, other=self.other.path, within_s=WITHIN_S
+        )
+        self.truth_path.write_text(json.dumps(_told(truth)))
+        partial.replace(self.path)
+
+    @property
+    def truth_path(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def truth(self) -> Truth:
+        """What in the video is copied from where. Raises ValueError when it is not there or damaged."""
+        try:
+            told = json.loads(self.truth_path.read_bytes())
+            matches = tuple(
+                Match(float(query_start), float(query_end), float(reference_start), float(reference_end), 1.0)
+                for query_start, query_end, reference_start, reference_end in told["intervals_s"]
+            )
+            return Truth(float(told["duration_s"]), matches)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.truth_path} does not tell what {self.path.name} copies ({error}): remove the video, it is made "
+                "again"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query, a reference, and whether one copies the other; `copy` is None where the query is a distractor."""
+
+    query: Path
+    reference: Path
+    is_copy: bool
+    copy: Copy | None
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    copies: tuple[Copy, ...]
+    distractors: tuple[Clip, ...]
+    references: tuple[Clip, ...]
+
+    @property
+    def queries(self) -> tuple[Path, ...]:
+        return tuple(copy.path for copy in self.copies) + tuple(clip.path for clip in self.distractors)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Every query with every reference, besides other clips of a family that the query shows."""
+        for reference in self.references:
+            for copy in self.copies:
+                is_copy = copy.original == reference
+                if is_copy or reference.family not in copy.shown:
+                    yield Pair(copy.path, reference.path, is_copy, copy)
+            for distractor in self.distractors:
+                if reference.family != distractor.family:
+                    yield Pair(distractor.path, reference.path, False, None)
+
+
+def plan(clips: Path, work: Path, *, names: Sequence[str] = tuple(EDITS), originals: int = len(ORIGINALS)) -> Benchmark:
+    """The benchmark over a folder of clips with a manifest, its copies to be kept below `work`; nothing is made yet.
+
+    With fewer `originals` it is smaller, with the same distractors. Raises ValueError when the folder has no manifest
+    or lacks families, or for an unknown edit.
+    """
+    try:
+        by_family = families(clips)
+    except FileNotFoundError:
+        raise ValueError(f"{clips} has no manifest that names the clips' families") from None
+    missing = [family for family in (*ORIGINALS, *DISTRACTORS) if family not in by_family]
+    if missing:
+        raise ValueError(f"{clips} lacks {len(missing)} families of the benchmark, {missing[0]} is one")
+    unknown = [name for name in names if name not in EDITS]
+    if unknown:
+        raise ValueError(f"there is no edit {unknown[0]!r}; there are {', '.join(EDITS)}")
+    if not 1 <= originals <= len(ORIGINALS):
+        raise ValueError(f"there are {len(ORIGINALS)} originals, {originals} are wanted")
+    firsts = {family: Clip(paths[0], family) for family, paths in by_family.items()}
+    chosen = [firsts[family] for family in ORIGINALS[:originals]]
+    distractors = [firsts[family] for family in DISTRACTORS]
+    folder = work / f"copies-{edits_digest()}"
+    copies = [
+        Copy(folder / f"{original.path.stem}-{name}.mp4", name, original, distractors[seed], seed)
+        for name in names
+        for seed, original in enumerate(chosen)
+    ]
+    takes = [Clip(path, family) for family in (*ORIGINALS, *DISTRACTORS) for path in by_family[family][1:]]
+    return Benchmark(tuple(copies), tuple(distractors), (*chosen, *takes))
+
+
+def edits_digest() -> str:
+    """Of the code that makes copies: where it changes, copies are made again."""
+    digest = hashlib.sha256()
+    for module in (edits, edit_filters, video_writer):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def make_copies(copies: Sequence[Copy], workers: int, advance: Advance = lambda _done, _total: None) -> None:
+    """Make the copies that are not there, in that many processes."""
+    wanted = [copy for copy in copies if not copy.path.exists()]
+    if not wanted:
+        return
+    # Not forked: the parent may hold threads of torch.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        made = [pool.submit(copy.make) for copy in wanted]
+        try:
+            for done, future in enumerate(as_completed(made), start=1):
+                future.result()
+                advance(done, len(wanted))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _told(truth: Truth) -> dict[str, object]:
+    intervals = [
+        [match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s]
+        for match in truth.matches
+    ]
+    return {"duration_s": truth.duration_s, "intervals_s": intervals}

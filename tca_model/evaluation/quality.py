@@ -1,0 +1,102 @@
+"""What a table of scored pairs says about whoever scored them: ranking, decisions, copied intervals, edit by edit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tca_model.evaluation.intervals import interval_iou
+from tca_model.evaluation.ranking import micro_ap, recall_at_precision, recall_before_false_positive
+from tca_model.types import Match
+
+PRECISION = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPair:
+    """A pair of the benchmark; `edit` is empty where the query is a distractor."""
+
+    is_copy: bool
+    score: float | None  # None: one of the two could not be compared
+    edit: str = ""
+    iou: float | None = None  # of a true pair; None: whoever scored finds no intervals
+
+
+@dataclass(frozen=True, slots=True)
+class EditQuality:
+    """Figures of the copies by one edit."""
+
+    copies: int
+    recall: float  # at the score that gives the stated precision over all pairs
+    iou: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Figures of the benchmark, shares in [0, 1]. A true pair without a score counts as not found in each of them."""
+
+    pairs: int
+    copies: int
+    missing: int  # pairs without a score, `missing_copies` true ones among them
+    missing_copies: int
+    micro_ap: float
+    recall: float  # at PRECISION
+    score: float | None  # the one that gives it; None: no score does
+    recall_before_false_positive: float
+    highest_other: float  # score of a pair that is no copy
+    iou: float | None  # mean over true pairs
+    threshold: float | None  # of the alert, and what it gives
+    recall_at_threshold: float | None
+    false_alerts: int | None
+    edits: dict[str, EditQuality]
+
+
+def judge(pairs: Sequence[ScoredPair], threshold: float | None = None) -> Quality:
+    """The figures of these pairs. Raises ValueError when none of them is a copy, or none is something else."""
+    scored = [(pair.score, pair.is_copy) for pair in pairs if pair.score is not None]
+    scores = np.array([score for score, _ in scored])
+    is_copy = np.array([copied for _, copied in scored], dtype=bool)
+    copies = [pair for pair in pairs if pair.is_copy]
+    if is_copy.all():
+        raise ValueError("every pair with a score is a copy: there is nothing to tell them from")
+    recall, cut = recall_at_precision(scores, is_copy, PRECISION, len(copies))
+    by_edit: dict[str, list[ScoredPair]] = {}
+    for pair in copies:
+        by_edit.setdefault(pair.edit, []).append(pair)
+    return Quality(
+        pairs=len(pairs),
+        copies=len(copies),
+        missing=len(pairs) - len(scored),
+        missing_copies=len(copies) - int(is_copy.sum()),
+        micro_ap=micro_ap(scores, is_copy, len(copies)),
+        recall=recall,
+        score=cut if np.isfinite(cut) else None,
+        recall_before_false_positive=recall_before_false_positive(scores, is_copy, len(copies)),
+        highest_other=float(scores[~is_copy].max()),
+        iou=_mean_iou(copies),
+        threshold=threshold,
+        recall_at_threshold=None if threshold is None else _share(copies, _reaches(threshold)),
+        false_alerts=None if threshold is None else int((scores[~is_copy] >= threshold).sum()),
+        edits={
+            edit: EditQuality(len(own), _share(own, _reaches(cut)), _mean_iou(own)) for edit, own in by_edit.items()
+        },
+    )
+
+
+def pair_iou(found: Sequence[Match], true: Sequence[Match]) -> float:
+    """Mean over the true intervals of the IoU (product of both sides) of the found interval that fits best; 0 without
+    any."""
+    return sum(max((interval_iou(one, interval) for one in found), default=0.0) for interval in true) / len(true)
+
+
+def _mean_iou(copies: Sequence[ScoredPair]) -> float | None:
+    known = [pair.iou for pair in copies if pair.iou is not None]
+    return sum(known) / len(copies) if known else None
+
+
+def _reaches(score: float) -> Callable[[ScoredPair], bool]:
+    return lambda pair: pair.score is not None and pair.score >= score
+
+
+def _share(copies: Sequence[ScoredPair], is_found: Callable[[ScoredPair], bool]) -> float:
+    return sum(map(is_found, copies)) / len(copies)
