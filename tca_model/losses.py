@@ -25,15 +25,15 @@ def info_nce(positive: Tensor, negatives: Tensor, temperature: float = 0.07, cou
 def circle(
     positive: Tensor, negatives: Tensor, gamma: float = 256.0, margin: float = 0.25, counted: Tensor | None = None
 ) -> Tensor:
-    """Circle loss (Sun et al., CVPR 2020, arXiv 2002.10857; TCA, equation 6), the mean over anchors of
+    """Circle loss (Sun et al., CVPR 2020, arXiv 2002.10857; used by TCA), the mean over anchors of
 
         -log( exp(g a_p (p - 1 + m)) / (exp(g a_p (p - 1 + m)) + sum_j exp(g a_j (n_j - m))) ),
         a_p = max(0, 1 + m - p),   a_j = max(0, n_j + m)
 
     for positive (B,) and negatives (B, N), scale g, margin m: InfoNCE at the temperature 1 / g, in which a similarity
-    weighs more the further it is from its optimum. The weights a take part in the value only: the gradient on n_j is
-    softmax_j g a_j (Sun et al., equation 10), as if they were constants. TCA's published code weights rows of the
-    batch where it should weight the positive's column; this is the equation.
+    weighs more the further it is from its optimum. As in Sun et al., the weights a are constants to the gradient, which on
+    n_j is softmax_j g a_j. TCA's published code weights rows of the batch where it should weight the positive's column;
+    this is the equation.
     """
     weight_positive = relu(1 + margin - positive.detach())
     weight_negative = relu(negatives.detach() + margin)

@@ -1,4 +1,4 @@
-"""Descriptors of earlier steps, kept as negatives: more of them than fit into a batch (TCA, section 3.3).
+"""Descriptors of earlier steps, kept as negatives: more of them than fit into a batch (TCA, arXiv 2008.01334).
 
 Letters: K places, N new keys, B anchors, D dimension.
 """

@@ -1,7 +1,7 @@
 """Why softmax losses mine hard negatives by themselves: how strongly each negative is pushed, by its similarity.
 
-TCA (arXiv 2008.01334, section 3.4). Descriptors are made unit: z = v / |v|, so that of the gradient on z only what is
-orthogonal to z reaches v, divided by |v|. With s_j = z_a . z_j the gradient on z_j is (dL/ds_j) z_a, hence
+The gradient analysis of TCA (arXiv 2008.01334). Descriptors are made unit: z = v / |v|, so that of the gradient on z
+only what is orthogonal to z reaches v, divided by |v|. With s_j = z_a . z_j the gradient on z_j is (dL/ds_j) z_a, hence
 
     |dL/dv_j| = |dL/ds_j| * |z_a - s_j z_j| / |v_j| = |dL/ds_j| * sqrt(1 - s_j^2) / |v_j|
 
@@ -129,4 +129,4 @@ def draw_gradients(path: Path, *, count: int = 256, seed: int = 0) -> None:
     figure.supylabel("norm of the gradient on the negative")
     figure.supxlabel("similarity of the negative with the anchor")
     figure.axes[0].legend(loc="upper left")
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, format="png", dpi=120)

@@ -2,7 +2,7 @@
 
 A step takes a batch of pairs, anchor and positive, and many distractors. Segment descriptors of the distractors join a
 memory bank, and every anchor is to be more similar to its positive than to any key there. The bank's keys get no
-gradient; with a momentum they, and the positives, are made by an encoder that follows slowly (section 3.3).
+gradient; with a momentum they, and the positives, are made by an encoder that follows slowly, as in MoCo.
 """
 
 import copy
@@ -33,7 +33,7 @@ KEYS_AT_ONCE = 256  # distractors that are encoded together: their attention tak
 
 
 class EncoderRecipe(Config):
-    """Everything that decides what comes out, besides the pairs. Defaults are the paper's, sections 3.4 and 4.1."""
+    """Everything that decides what comes out, besides the pairs. Defaults are the paper's."""
 
     encoder: EncoderConfig = EncoderConfig()
     loss: Literal["info-nce", "circle", "triplet"] = "info-nce"
