@@ -31,9 +31,9 @@ def circle(
         a_p = max(0, 1 + m - p),   a_j = max(0, n_j + m)
 
     for positive (B,) and negatives (B, N), scale g, margin m: InfoNCE at the temperature 1 / g, in which a similarity
-    weighs more the further it is from its optimum. As in Sun et al., the weights a are constants to the gradient, which on
-    n_j is softmax_j g a_j. TCA's published code weights rows of the batch where it should weight the positive's column;
-    this is the equation.
+    weighs more the further it is from its optimum. As in Sun et al., the weights a are constants to the gradient, which
+    on n_j is softmax_j g a_j. TCA's published code weights rows of the batch where it should weight the positive's
+    column; this is the equation.
     """
     weight_positive = relu(1 + margin - positive.detach())
     weight_negative = relu(negatives.detach() + margin)
