@@ -1,23 +1,42 @@
 """`copydetect compare`: explains one pair of videos."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
-from services.cli.console import console
+from services.cli.console import console, progress_bar
+from services.cli.plot import check_drawing, drawing
 from services.cli.results import NOTHING_SHOWN, Problem, intervals_text, print_problems
-from services.cli.scan import TENANT, alert_threshold
+from services.cli.scan import TENANT, alert_threshold, describe_all
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
-from services.runtime.settings import load_settings
-from tca_model.bundle import load_bundle
+from services.runtime.settings import Settings, load_settings
+from tca_model.bundle import Bundle, load_bundle
 from tca_model.types import VideoDescriptor
 
 if TYPE_CHECKING:
     from services.embedded import Embedded
 
 QUERY, REFERENCE = "query", "reference"  # asset ids: a file may be compared with itself
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One pair of videos, compared, and what was described of each."""
+
+    alert: DuplicateAlert
+    query: VideoDescriptor
+    reference: VideoDescriptor
+
+    def draw(self, path: Path, *, title: str) -> None:
+        """The similarity matrix with the copied intervals, as PNG. Raises UsageError when it cannot be written."""
+        from tca_model.evaluation.plots import plot_similarity
+
+        with drawing(path):
+            plot_similarity(self.query, self.reference, self.alert.intervals, path, title=title)
+        console.print(f"similarity matrix: {path}", soft_wrap=True)
 
 
 def compare(
@@ -30,16 +49,28 @@ def compare(
 
     Exit code 0; 1 when a file cannot be compared; 2 for wrong usage.
     """
-    from services.embedded import EVERY_PAIR, Embedded  # brings Milvus along, seconds that --help must not wait
-
+    if plot is not None:
+        check_drawing(plot)
     settings = load_settings()
     loaded = load_bundle(bundle or settings.bundle)
-    threshold = alert_threshold(loaded, settings)
     paths = {QUERY: query, REFERENCE: reference}
+    explained = explain(paths, loaded, settings)
+    print_alert(explained.alert, paths, alert_threshold(loaded, settings))
+    if plot is not None:
+        explained.draw(plot, title=f"{query.name} x {reference.name}")
+
+
+def explain(paths: dict[str, Path], bundle: Bundle, settings: Settings) -> Explained:
+    """Compare QUERY with REFERENCE. Raises typer.Exit(1), after saying why, when one of them cannot be compared."""
+    from services.embedded import EVERY_PAIR, Embedded  # brings Milvus along, seconds that --help must not wait
+
     finders = frozenset({Role.PROBE})
-    with Embedded(loaded, settings) as embedded:
-        embedded.publish([_upload(REFERENCE, reference, Role.REFERENCE), _upload(QUERY, query, Role.PROBE)])
-        events = [*embedded.describe(), *embedded.match(threshold=EVERY_PAIR, exhaustive=True, finders=finders)]
+    with Embedded(bundle, settings) as embedded:
+        uploads = [_upload(REFERENCE, paths[REFERENCE], Role.REFERENCE), _upload(QUERY, paths[QUERY], Role.PROBE)]
+        embedded.publish(uploads)
+        with progress_bar() as progress:
+            events = describe_all(embedded, len(uploads), progress)
+        events += embedded.match(threshold=EVERY_PAIR, exhaustive=True, finders=finders)
         problems = [
             Problem(str(paths[event.asset_id]), event.reason or NOTHING_SHOWN)
             for event in events
@@ -50,12 +81,7 @@ def compare(
             raise typer.Exit(1)
         sides = {asset_id: _descriptor(embedded, asset_id) for asset_id in paths}
     alert = [event for event in events if isinstance(event, DuplicateAlert)][-1]
-    print_alert(alert, paths, threshold)
-    if plot is not None:
-        from services.cli.plot import plot_similarity
-
-        plot_similarity(sides[QUERY], sides[REFERENCE], alert.intervals, plot, title=f"{query.name} x {reference.name}")
-        console.print(f"similarity matrix: {plot}")
+    return Explained(alert, sides[QUERY], sides[REFERENCE])
 
 
 def print_alert(alert: DuplicateAlert, paths: dict[str, Path], threshold: float) -> None:

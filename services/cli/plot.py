@@ -1,44 +1,27 @@
-"""The similarity matrix of two videos as a picture, with the copied intervals drawn in."""
+"""What every command that draws has in common: it knows before it works whether it can."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from services.contracts.errors import UsageError
-from services.contracts.events import CopiedInterval
-from tca_model.similarity import similarity_matrix
-from tca_model.types import VideoDescriptor
 
 
-def plot_similarity(
-    query: VideoDescriptor, reference: VideoDescriptor, intervals: Sequence[CopiedInterval], path: Path, *, title: str
-) -> None:
-    """Write the picture as PNG. Raises UsageError without matplotlib or when the file cannot be written."""
+def check_drawing(path: Path, *modules: str) -> None:
+    """Raise UsageError when a module of the extra `viz` is missing or the picture's folder is."""
+    from importlib.util import find_spec
+
+    for module in ("matplotlib", *modules):
+        if find_spec(module) is None:
+            raise UsageError(f"drawing needs {module}: pip install 'copydetect[viz]'")
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"cannot write {path}: " + ("it is a folder" if path.is_dir() else f"no folder {path.parent}"))
+
+
+@contextmanager
+def drawing(path: Path) -> Iterator[None]:
+    """Around the drawing itself: what the disk refuses is a UsageError."""
     try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise UsageError("drawing needs matplotlib: pip install 'copydetect[viz]'") from error
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    axes = figure.add_subplot()
-    mesh = axes.pcolormesh(
-        reference.timestamps_s,
-        query.timestamps_s,
-        similarity_matrix(query.frames, reference.frames),
-        shading="nearest",
-        cmap="viridis",
-        vmin=0,
-        vmax=1,
-    )
-    for interval in intervals:
-        axes.plot(
-            [interval.reference_start_s, interval.reference_end_s],
-            [interval.query_start_s, interval.query_end_s],
-            color="red",
-            linewidth=1.5,
-        )
-    axes.invert_yaxis()
-    axes.set(title=title, xlabel="reference (s)", ylabel="query (s)")
-    figure.colorbar(mesh, label="cosine similarity of frame descriptors")
-    try:
-        figure.savefig(path, format="png", dpi=120)
+        yield
     except OSError as error:
-        raise UsageError(f"cannot write --plot {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error

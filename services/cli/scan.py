@@ -54,7 +54,7 @@ class Scan:
         results = Results(self.queries, self.references)
         with Embedded(bundle, self.settings, db=self.db) as embedded, progress_bar() as progress:
             embedded.publish(uploads)
-            _describe(embedded, len(uploads), progress)
+            describe_all(embedded, len(uploads), progress)
             settled = self._settled(embedded.index, bundle.model_version, threshold)
             for alert in settled.alerts:
                 results.add(alert)
@@ -80,8 +80,8 @@ class Scan:
         references = {file.asset_id for file in self.references or ()}
         queries = [file for file in self.queries if file.asset_id not in references]
         role = Role.UPLOAD if self.references is None else Role.PROBE
-        return [_upload(file, Role.REFERENCE) for file in self.references or ()] + [
-            _upload(file, role) for file in queries
+        return [upload(file, Role.REFERENCE) for file in self.references or ()] + [
+            upload(file, role) for file in queries
         ]
 
     def _finders(self) -> frozenset[Role]:
@@ -96,20 +96,25 @@ def alert_threshold(bundle: Bundle, settings: Settings) -> float:
     return bundle.manifest.calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold
 
 
-def _upload(file: VideoFile, role: Role) -> SegmentUploaded:
+def upload(file: VideoFile, role: Role) -> SegmentUploaded:
+    """The event that has a local file described."""
     return SegmentUploaded(asset_id=file.asset_id, tenant=TENANT, uri=file.uri, role=role, uploaded_at=now())
 
 
-def _describe(embedded: "Embedded", files: int, progress: Progress) -> None:
+def describe_all(embedded: "Embedded", files: int, progress: Progress) -> list[Event]:
+    """Describe what was published, with a progress bar; the events that say what became of it."""
     task = progress.add_task("describing", total=files, rate="")
     media_s, started = 0.0, time.monotonic()
+    events = []
     for event in embedded.describe():
+        events.append(event)
         if isinstance(event, SegmentEncoded):
             media_s += event.end_s - event.start_s
             rate = media_s / max(time.monotonic() - started, 1e-9)
             progress.update(task, rate=f"{rate:.0f} s of video/s")
         elif isinstance(event, AssetEnded):
             progress.advance(task)
+    return events
 
 
 def _match(events: Iterable[Event], files: int, progress: Progress, results: Results) -> None:

@@ -1,0 +1,160 @@
+"""Pictures of what the model sees, as PNG: a similarity matrix, segment descriptors by group, attention over a clip.
+
+matplotlib and scikit-learn (extra `viz`) are imported by the functions that need them: ModuleNotFoundError where they
+are missing, OSError where the file cannot be written.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tca_model.similarity import similarity_matrix
+from tca_model.types import FloatArray, Frame, VideoDescriptor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 120
+FEWEST_SEGMENTS = 5  # of fewer, t-SNE has no neighbourhoods to keep
+NAMED_GROUPS = 20  # ten colours in two shapes; more cannot be told apart
+LONGEST_NAME = 32
+THUMBNAILS = 12  # a row of them, each wide enough to be recognised
+NARROWEST = 0.05  # of a colour scale around an even share: rounding must not look like attention
+
+
+class Interval(Protocol):
+    """A copied interval, of the model or of an alert, in seconds."""
+
+    @property
+    def query_start_s(self) -> float: ...
+    @property
+    def query_end_s(self) -> float: ...
+    @property
+    def reference_start_s(self) -> float: ...
+    @property
+    def reference_end_s(self) -> float: ...
+
+
+def plot_similarity(
+    query: VideoDescriptor, reference: VideoDescriptor, intervals: Iterable[Interval], path: Path, *, title: str
+) -> None:
+    """The similarity matrix of two videos over their seconds, with the copied intervals as lines."""
+    figure = _figure(8, 6)
+    axes = figure.add_subplot()
+    mesh = axes.pcolormesh(
+        reference.timestamps_s,
+        query.timestamps_s,
+        similarity_matrix(query.frames, reference.frames),
+        shading="nearest",
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+    )
+    lines = [
+        axes.plot(
+            [i.reference_start_s, i.reference_end_s], [i.query_start_s, i.query_end_s], color="red", linewidth=1.5
+        )
+        for i in intervals
+    ]
+    if lines:
+        axes.legend(lines[0], [f"copied interval ({len(lines)})" if len(lines) > 1 else "copied interval"])
+    axes.invert_yaxis()
+    axes.set(title=title, xlabel="reference (s)", ylabel="query (s)")
+    figure.colorbar(mesh, label="cosine similarity of frame descriptors")
+    figure.savefig(path, format="png", dpi=DPI)
+
+
+def flatten(segments: FloatArray, *, seed: int = 0) -> FloatArray:
+    """Segment descriptors (N, D) as points (N, 2) by t-SNE (van der Maaten and Hinton, JMLR 2008): near stays near.
+
+    On unit vectors the Euclidean distances that it keeps order as cosines do. The perplexity, how many neighbours
+    count, is 30 or a third of what there is. Raises ValueError for fewer than FEWEST_SEGMENTS.
+    """
+    from sklearn.manifold import TSNE
+
+    if len(segments) < FEWEST_SEGMENTS:
+        raise ValueError(f"t-SNE needs {FEWEST_SEGMENTS} segments or more, and there are {len(segments)}")
+    perplexity = min(30.0, (len(segments) - 1) / 3)
+    points: FloatArray = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(segments)
+    return points
+
+
+def plot_segments(points: FloatArray, groups: Sequence[str], path: Path, *, title: str) -> None:
+    """Points (N, 2) of segment descriptors, coloured by group.
+
+    Where there are more groups than can be told apart, the largest are named, and the rest is grey, with all groups of
+    one segment, which has nothing to lie near.
+    """
+    figure = _figure(10, 7)
+    axes = figure.add_subplot()
+    counts = Counter(groups).most_common()
+    named = [group for group, count in counts[:NAMED_GROUPS] if count > 1 or len(counts) <= NAMED_GROUPS]
+    of_group = np.array(groups)
+    for number, group in enumerate(named):
+        own = of_group == group
+        name = group if len(group) <= LONGEST_NAME else f"{group[: LONGEST_NAME - 1]}…"
+        colour, shape = f"C{number % 10}", "o^"[number // 10]
+        axes.scatter(points[own, 0], points[own, 1], s=36, color=colour, marker=shape, label=f"{name} ({own.sum()})")
+    rest = ~np.isin(of_group, named)
+    if rest.any():
+        label = f"{len(counts) - len(named)} other groups ({rest.sum()})"
+        axes.scatter(points[rest, 0], points[rest, 1], s=14, color="lightgrey", zorder=0, label=label)
+    axes.set_aspect("equal")
+    axes.set(title=title, xlabel="t-SNE dimension 1 (no unit)", ylabel="t-SNE dimension 2 (no unit)")
+    figure.legend(loc="outside right upper", title="group (segments)", fontsize="small")
+    figure.savefig(path, format="png", dpi=DPI)
+
+
+def plot_attention(weights: FloatArray, clip: Sequence[Frame], aspect: float, path: Path, *, title: str) -> None:
+    """Attention weights (H, T, T) of one layer over the T frames of a clip, with some of the frames above.
+
+    Weights are drawn in multiples of an even share 1 / T: the mean of the heads, and by head what each frame receives
+    from all. `aspect` is width by height of the video, since frames that are described are squashed.
+    """
+    heads, length = weights.shape[:2]
+    if weights.shape != (heads, length, len(clip)):
+        raise ValueError(f"weights {weights.shape} are not those of {len(clip)} frames")
+    shares = weights * length
+    every = range(0, length, -(-length // THUMBNAILS))
+    times = [f"{clip[number].timestamp_s:.0f}" for number in every]
+    figure = _figure(11, 11)
+    rows = figure.add_gridspec(3, 2, height_ratios=(1.4, 7, 2.6), width_ratios=(40, 1))
+    _thumbnails(figure.add_subplot(rows[0, 0]), clip, aspect)
+    panels = (
+        (1, shares.mean(axis=0), "attending frame (s)", f"weight, mean of {heads} heads\n(1 = an even share)"),
+        (2, shares.mean(axis=1), "head", "mean weight received\n(1 = an even share)"),
+    )
+    for row, values, label, meaning in panels:
+        axes = figure.add_subplot(rows[row, 0])
+        low, high = min(values.min(), 1 - NARROWEST), max(values.max(), 1 + NARROWEST)
+        mesh = axes.imshow(values, aspect="auto", vmin=low, vmax=high, interpolation="nearest")
+        figure.colorbar(mesh, cax=figure.add_subplot(rows[row, 1]), label=meaning)
+        axes.set(xlabel="attended frame (s)", ylabel=label)
+        axes.set_xticks(every, times)
+    figure.axes[1].set_yticks(every, times)
+    axes.set_yticks(range(heads), [str(number + 1) for number in range(heads)])
+    figure.suptitle(title)
+    figure.savefig(path, format="png", dpi=DPI)
+
+
+def _thumbnails(axes: "Axes", clip: Sequence[Frame], aspect: float) -> None:
+    """Frames out of equal stretches of the clip, each above its stretch."""
+    axes.set_axis_off()
+    count = min(THUMBNAILS, len(clip))
+    for slot in range(count):
+        frame = clip[int((slot + 0.5) * len(clip) / count)]
+        inset = axes.inset_axes(((slot + 0.02) / count, 0, 0.96 / count, 1))
+        height, width = frame.image.shape[:2]
+        inset.imshow(frame.image, aspect=width / height / aspect)
+        inset.set_title(f"{frame.timestamp_s:.0f} s", fontsize="small")
+        inset.set_axis_off()
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
