@@ -17,9 +17,9 @@ CORE_VIDEOS = 528  # the first ones of `index`
 
 
 class CopiedPair(Config):
-    """Two core videos that share content, in no order; `overlap`: copied seconds to the length of each, as published.
+    """Two core videos that share content, in no order.
 
-    The published shares reach 27: parts that were copied more than once were added up.
+    `overlap` is kept as published, one number a video; most are shares of its length, but they reach 27.
     """
 
     videos: tuple[str, str]

@@ -1,7 +1,7 @@
 """How well copied intervals were found: IoU, and segment-level precision, recall and F as VCSL defines them.
 
 VCSL: He et al., "A Large-scale Comprehensive Dataset and Copy-overlap Aware Evaluation Protocol for Segment-level
-Video Copy Detection", CVPR 2022, arXiv 2203.02654, section 4; checked against vcsl/metric.py of ant-research/VCSL.
+Video Copy Detection", CVPR 2022, arXiv 2203.02654; as defined by vcsl/metric.py of ant-research/VCSL.
 A pair of videos has found and true intervals; each is a rectangle in the plane of query time and reference time.
 """
 
@@ -69,7 +69,7 @@ class IntervalScores:
 def micro_scores(pairs: Iterable[PairScore]) -> IntervalScores:
     """VCSL's micro average: precision over the pairs with found intervals, recall over those with true ones.
 
-    Nothing found at all has precision 1, nothing to find recall 1, as the paper assigns them.
+    Nothing found at all has precision 1, nothing to find recall 1, as VCSL assigns them.
     """
     scores = list(pairs)
     positive = [score for score in scores if score.recall is not None]

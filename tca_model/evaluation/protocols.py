@@ -6,8 +6,8 @@ protocol says what that leaves out), and `at_least`, where a missing query score
 been found was not. Without missing videos both agree.
 
 Checked against: MKLab-ITI/visil `datasets/__init__.py` (FIVR, CC_WEB_VIDEO, EVVE), MKLab-ITI/FIVR-200K `evaluation.py`,
-xwen99/temporal_context_aggregation `data.py` (VCDB), the authors' eval_evve.py, facebookresearch/vsc2022
-`vsc/metrics.py`. Where equal scores make those depend on a sort, see `ranking`.
+xwen99/temporal_context_aggregation `data.py` (VCDB), EVVE's eval_evve.py (as kept in czxxjtu/evve),
+facebookresearch/vsc2022 `vsc/metrics.py`. Where equal scores make those depend on a sort, see `ranking`.
 """
 
 import numpy as np
