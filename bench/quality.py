@@ -21,6 +21,7 @@ from services.cli.files import VideoFile
 from services.cli.results import PairRow, print_problems
 from services.cli.scan import Scan, alert_threshold
 from services.contracts.errors import UsageError
+from services.runtime import log
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import DEFAULT, load_bundle
 from tca_model.edits import EDITS
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that make copies")
     parser.add_argument("--without-vpdq", action="store_true", help="skip vPDQ where it is installed")
     arguments = parser.parse_args()
+    log.quiet()
     try:
         settings = [load_settings().model_copy(update={"bundle": name}) for name in arguments.bundle]
         for each in settings:
