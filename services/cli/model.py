@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from services.cli import model_annotations, model_describe, model_evaluate, model_plot, model_train, model_train_encoder
+from services.cli import (
+    model_annotations,
+    model_describe,
+    model_evaluate,
+    model_plot,
+    model_plot_gradients,
+    model_train,
+    model_train_encoder,
+)
 from services.cli.console import console, error_console, progress_bar
 from services.contracts.errors import UsageError
 from tca_model.bundle import DEFAULT, SHIPPED, Calibration, load_bundle, save_bundle
@@ -17,6 +25,7 @@ app.command("train-encoder")(model_train_encoder.train_encoder)
 app.command("convert-annotations")(model_annotations.convert_annotations)
 app.command("evaluate")(model_evaluate.evaluate)
 app.command("describe")(model_describe.describe)
+model_plot.app.command("gradients")(model_plot_gradients.gradients)
 app.add_typer(model_plot.app, name="plot")
 
 
