@@ -9,13 +9,18 @@ from typer.testing import CliRunner
 from services.cli.model import app
 from services.contracts.errors import UsageError
 
+pytestmark = pytest.mark.integration  # two seconds of layout
+
 
 def test_the_picture_is_written(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     ended = CliRunner().invoke(app, ["plot", "gradients", "--output", str(tmp_path / "g.png"), "--negatives", "20"])
     assert ended.exit_code == 0, ended.output
     with Image.open(tmp_path / "g.png") as picture:
-        assert picture.format == "PNG"
+        assert (picture.format, picture.size) == ("PNG", (1200, 840))
+        colours = picture.convert("L").getcolors()
+    assert colours is not None
+    assert len(colours) > 20
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

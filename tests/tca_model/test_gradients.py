@@ -1,11 +1,9 @@
 """The paper's gradient analysis: what autograd measures is what the equation says, and it finds hard negatives."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from tca_model.evaluation.gradients import (
@@ -13,7 +11,6 @@ from tca_model.evaluation.gradients import (
     analysed_circle,
     analysed_info_nce,
     analysed_triplet,
-    draw_gradients,
     gradients_on_negatives,
     made_batch,
 )
@@ -77,11 +74,3 @@ def test_a_negative_equal_to_the_anchor_is_not_pushed() -> None:
     same = torch.cat([negatives, 3 * anchor.unsqueeze(0)])
     gradients = gradients_on_negatives(analysed_info_nce(), anchor, positive, same)
     assert float(gradients.measured[-1]) == pytest.approx(0, abs=1e-6)
-
-
-def test_the_picture_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    draw_gradients(tmp_path / "gradients.png", count=32)
-    with Image.open(tmp_path / "gradients.png") as picture:
-        assert picture.size == (1200, 840)
-        assert len(picture.convert("L").getcolors()) > 20
