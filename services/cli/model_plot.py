@@ -51,6 +51,8 @@ def segments(
 
     settings = load_settings()
     loaded = load_bundle(bundle or settings.bundle)
+    if folder.is_file():
+        raise UsageError(f"{folder} is no folder")
     files, barren = find_videos([folder])
     if barren:
         raise UsageError(f"there are no videos in {folder}")

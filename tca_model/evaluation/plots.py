@@ -89,7 +89,7 @@ def plot_segments(points: FloatArray, groups: Sequence[str], path: Path, *, titl
     Where there are more groups than can be told apart, the largest are named, and the rest is grey, with all groups of
     one segment, which has nothing to lie near.
     """
-    figure = _figure(10, 7)
+    figure = _figure(11, 7)
     axes = figure.add_subplot()
     counts = Counter(groups).most_common()
     named = [group for group, count in counts[:NAMED_GROUPS] if count > 1 or len(counts) <= NAMED_GROUPS]
@@ -103,7 +103,9 @@ def plot_segments(points: FloatArray, groups: Sequence[str], path: Path, *, titl
     if rest.any():
         label = f"{len(counts) - len(named)} other groups ({rest.sum()})"
         axes.scatter(points[rest, 0], points[rest, 1], s=14, color="lightgrey", zorder=0, label=label)
-    axes.set_aspect("equal")
+    middle, half = (points.max(axis=0) + points.min(axis=0)) / 2, 0.53 * np.ptp(points, axis=0).max()
+    axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
+    axes.set_box_aspect(1)
     axes.set(title=title, xlabel="t-SNE dimension 1 (no unit)", ylabel="t-SNE dimension 2 (no unit)")
     figure.legend(loc="outside right upper", title="group (segments)", fontsize="small")
     figure.savefig(path, format="png", dpi=DPI)
