@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from services.cli import (
+    model_ablate,
     model_annotations,
     model_describe,
     model_evaluate,
@@ -24,6 +25,7 @@ app.command("train-backbone")(model_train.train_backbone)
 app.command("train-encoder")(model_train_encoder.train_encoder)
 app.command("convert-annotations")(model_annotations.convert_annotations)
 app.command("evaluate")(model_evaluate.evaluate)
+app.command("ablate")(model_ablate.ablate)
 app.command("describe")(model_describe.describe)
 model_plot.app.command("gradients")(model_plot_gradients.gradients)
 app.add_typer(model_plot.app, name="plot")
@@ -46,6 +48,7 @@ def fit(
         str, typer.Option(help="'package', 'torchvision:NAME', 'random:SEED', or a file of the backbone's state dict")
     ] = "package",
     input_px: Annotated[int, typer.Option(help="Frames are squashed to a square of this side")] = 160,
+    pooling: Annotated[str, typer.Option(help="Of the stage maps: l3-irmac or l3-imac")] = "l3-irmac",
     dimension: Annotated[int, typer.Option(help="Dimensions kept by the whitening")] = 496,
     threshold: Annotated[float, typer.Option(help="Score from which a pair alerts")] = 0.5,
     basis: Annotated[str, typer.Option(help="How that threshold was found")] = "not calibrated",
@@ -60,10 +63,9 @@ def fit(
     try:
         source = weight_source(weights, backbone)
         mean, std = normalisation(backbone)
+        frame = {"backbone": backbone, "weights": source, "input_px": input_px, "mean": mean, "std": std}
         config = DescriptorConfig(
-            frame=FrameConfig(
-                backbone=backbone, weights=source, input_px=input_px, mean=mean, std=std, dimension=dimension
-            ),
+            frame=FrameConfig.model_validate({**frame, "pooling": pooling, "dimension": dimension}),
             encoder=EncoderConfig(aggregator="mean"),
             compares="frame",
         )

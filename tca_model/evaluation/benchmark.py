@@ -153,6 +153,8 @@ def edits_digest() -> str:
 def make_copies(copies: Sequence[Copy], workers: int, advance: Advance = lambda _done, _total: None) -> None:
     """Make the copies that are not there, in that many processes."""
     wanted = [copy for copy in copies if not copy.path.exists()]
+    there = len(copies) - len(wanted)
+    advance(there, len(copies))
     if not wanted:
         return
     # Not forked: the parent may hold threads of torch.
@@ -161,7 +163,7 @@ def make_copies(copies: Sequence[Copy], workers: int, advance: Advance = lambda 
         try:
             for done, future in enumerate(as_completed(made), start=1):
                 future.result()
-                advance(done, len(wanted))
+                advance(there + done, len(copies))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

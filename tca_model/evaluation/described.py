@@ -1,0 +1,123 @@
+"""The benchmark from frame descriptors alone: described once, then scored in seconds by whatever is to be compared.
+
+No services take part: each video is one piece, and frames without information are not left out. The figures of a bundle
+in use are those of `python -m bench.quality`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from tca_model.data.descriptor_files import DescriptorFolder
+from tca_model.evaluation.benchmark import Advance, Benchmark
+from tca_model.evaluation.quality import Quality, ScoredPair, judge
+from tca_model.evaluation.scoring import Similarity, score_table
+from tca_model.evidence import join, observe
+from tca_model.extractor import DescriptorExtractor
+from tca_model.similarity import similarity_matrix
+from tca_model.types import FloatArray, VideoDescriptor
+from tca_model.video import sample_frames
+
+LONGEST_FRAMES = 64  # that an encoder is given at once; more are cut into equal pieces
+
+
+def describe_benchmark(
+    benchmark: Benchmark, extractor: DescriptorExtractor, folder: DescriptorFolder, advance: Advance
+) -> None:
+    """Store the frame descriptors of all its videos that are not stored. Raises DecodeError for one that is damaged."""
+    videos = videos_of(benchmark)
+    for done, path in enumerate(videos, start=1):
+        if path.stem not in folder:
+            folder.write(path.stem, describe_video(path, extractor), extractor.model_version)
+        advance(done, len(videos))
+
+
+def describe_video(path: Path, extractor: DescriptorExtractor) -> VideoDescriptor:
+    """The frame descriptors of a whole video."""
+    frame = extractor.config.frame
+    with path.open("rb") as file:
+        frames = list(
+            sample_frames(file, every_s=frame.sample_every_s, size=extractor.input_size, remove_bars=frame.remove_bars)
+        )
+    images = np.stack([one.image for one in frames])
+    return VideoDescriptor(np.array([one.timestamp_s for one in frames]), extractor.describe(images))
+
+
+def videos_of(benchmark: Benchmark) -> list[Path]:
+    """Queries and references. Their names without suffix are their ids in a DescriptorFolder."""
+    return [*benchmark.queries, *(reference.path for reference in benchmark.references)]
+
+
+@torch.inference_mode()
+def encode_videos(
+    videos: Sequence[str],
+    stored: DescriptorFolder,
+    encoder: nn.Module,
+    refined: DescriptorFolder,
+    whole: DescriptorFolder,
+) -> None:
+    """Store what an encoder makes of videos: refined frame descriptors, and the segment descriptor as a single row."""
+    encoder.eval()
+    for video in videos:
+        descriptor, version = stored.read(video)
+        pieces = np.array_split(descriptor.frames, -(-len(descriptor) // LONGEST_FRAMES))
+        encoded = [
+            encoder(torch.from_numpy(piece)[None], torch.ones(1, len(piece), dtype=torch.bool)) for piece in pieces
+        ]
+        rows = torch.cat([one.refined[0] for one in encoded]).numpy()
+        segment = torch.cat([one.segment for one in encoded]).mean(dim=0, keepdim=True)
+        refined.write(video, VideoDescriptor(descriptor.timestamps_s, rows), version)
+        whole.write(video, VideoDescriptor(np.zeros(1), nn.functional.normalize(segment).numpy()), version)
+
+
+def judge_similarity(benchmark: Benchmark, stored: DescriptorFolder, similarity: Similarity) -> Quality:
+    """The figures of a similarity on stored descriptors."""
+    queries = [path.stem for path in benchmark.queries]
+    references = [reference.path.stem for reference in benchmark.references]
+    table = score_table(queries, references, stored, similarity)
+    rows = {video: row for row, video in enumerate(table.queries)}
+    columns = {video: column for column, video in enumerate(table.database)}
+    return judge_scores(
+        benchmark,
+        {
+            (query, reference): float(table.scores[row, column])
+            for query, row in rows.items()
+            for reference, column in columns.items()
+        },
+    )
+
+
+def judge_pairs(
+    benchmark: Benchmark, stored: DescriptorFolder, score: Callable[[VideoDescriptor, VideoDescriptor], float]
+) -> Quality:
+    """The figures of a function of two videos, query and reference."""
+    read = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
+    return judge_scores(
+        benchmark,
+        {
+            (pair.query.stem, pair.reference.stem): score(read[pair.query.stem], read[pair.reference.stem])
+            for pair in benchmark.pairs()
+        },
+    )
+
+
+def judge_scores(benchmark: Benchmark, scores: Mapping[tuple[str, str], float]) -> Quality:
+    """The figures of scores by the ids of query and reference."""
+    return judge(
+        [
+            ScoredPair(
+                pair.is_copy, scores.get((pair.query.stem, pair.reference.stem)), pair.copy.edit if pair.copy else ""
+            )
+            for pair in benchmark.pairs()
+        ]
+    )
+
+
+def joined_score(query: VideoDescriptor, reference: VideoDescriptor) -> float:
+    """The score that the matcher gives a pair: aligned intervals, and chamfer similarity where nothing aligns."""
+    similarity: FloatArray = similarity_matrix(query.frames, reference.frames)
+    of_segment = np.zeros(len(reference), dtype=np.int64)
+    return join([observe(0, similarity, query.timestamps_s, reference.timestamps_s, of_segment)]).score

@@ -1,0 +1,83 @@
+"""Trains TCA_v, the network that scores a pair of videos from their similarity matrix, on pairs of copies.
+
+As ViSiL does (arXiv 1908.07410, section 3.4): a triplet loss with margin 0.5, and a tenth of what exceeds [-1, 1]
+before it is clipped. The negative of an anchor is the video of another work in its batch that scores highest.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from tca_model.comparator import Compared, VideoComparator
+from tca_model.config import Config
+from tca_model.training.pairs import Pairs, Reader, padded, piece
+from tca_model.training.run import Advance, Run, Schedule
+from tca_model.types import FloatArray
+
+EXCESS_SHARE = 0.1
+
+
+class ComparatorRecipe(Config):
+    """Everything that decides what comes out, besides the pairs."""
+
+    steps: int = Field(400, ge=1)
+    batch: int = Field(16, ge=2, description="anchors a step")
+    margin: float = Field(0.5, ge=0, le=2)
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam at the start; half a cosine down to zero")
+    frames: int = Field(64, ge=1, description="random crop of what is longer")
+    shortest_piece: float = Field(0.5, gt=0, le=1, description="share of anchor and positive kept at least")
+    seed: int = Field(0, ge=0)
+
+
+def train_comparator(
+    recipe: ComparatorRecipe, pairs: Pairs, reader: Reader, folder: Path, advance: Advance
+) -> VideoComparator:
+    """The trained comparator; a run that was interrupted goes on. Raises TrainingError as `Run` does."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        comparator = VideoComparator()
+    optimizer = torch.optim.Adam(comparator.parameters(), recipe.learning_rate)
+    run = Run(folder, {**recipe.model_dump(mode="json"), "pairs": len(pairs.positives)}, comparator, optimizer)
+
+    def loss_of(step: int) -> Tensor:
+        rng = np.random.default_rng([recipe.seed, step])
+        chosen = pairs.positives[_of_different_works(pairs, recipe.batch, rng)]  # (b, 2)
+        anchors, positives = (
+            [piece(reader(video), recipe.frames, recipe.shortest_piece, rng) for video in side] for side in chosen.T
+        )
+        negatives = _hardest(comparator, anchors, positives)
+        near, far = compared(comparator, anchors, positives), compared(comparator, anchors, negatives)
+        triplet = (recipe.margin + far.score - near.score).clamp(min=0).mean()
+        return triplet + EXCESS_SHARE * (near.excess + far.excess).mean()
+
+    run.loop(Schedule(recipe.steps, recipe.learning_rate), loss_of, advance)
+    return comparator.eval()
+
+
+def compared(comparator: nn.Module, queries: Sequence[FloatArray], references: Sequence[FloatArray]) -> Compared:
+    """Query by query with reference by reference: frame descriptors (T_i, D) each."""
+    (query, query_present), (reference, reference_present) = padded(queries), padded(references)
+    result: Compared = comparator(query @ reference.transpose(1, 2), query_present, reference_present)
+    return result
+
+
+def _of_different_works(pairs: Pairs, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of at most so many pairs, drawn at random, no two of one work."""
+    order = rng.permutation(len(pairs.positives))
+    _, first_of_work = np.unique(pairs.works[pairs.positives[order, 0]], return_index=True)
+    numbers: NDArray[np.int64] = order[rng.permutation(first_of_work)[:count]]
+    return numbers
+
+
+@torch.no_grad()
+def _hardest(comparator: nn.Module, anchors: Sequence[FloatArray], others: Sequence[FloatArray]) -> list[FloatArray]:
+    """For each anchor the one of the others, its own excepted, that scores highest."""
+    count = len(anchors)
+    every = compared(comparator, [one for one in anchors for _ in others], list(others) * count)
+    scores = every.score.view(count, count).fill_diagonal_(-2)
+    return [others[number] for number in scores.argmax(dim=1).tolist()]
