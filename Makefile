@@ -15,7 +15,7 @@ setup: $(READY) ## Make the environment in .venv, with the pinned versions
 $(READY): pyproject.toml constraints.txt deploy/system-packages.sh
 	PYTHON=$(PYTHON) sh deploy/system-packages.sh
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,viz]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,train,viz]'
 	touch $(READY)
 
 demo: $(READY) ## Find edited copies of made clips, or of real ones: make demo VIDEOS=dir

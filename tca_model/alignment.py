@@ -31,7 +31,7 @@ class AlignmentConfig:
     """What counts as a copied interval.
 
     `floor`: frames more similar than this lengthen a run, others cost it. Unrelated whitened frames reach 0.15 to
-    the nearest ten of a thousand; results hardly change from 0.2 to 0.4. `gap_cost`: most that one frame can cost,
+    the nearest ten of a thousand; from 0.25 on, runs of vertical crops and stacked pictures are missed. `gap_cost`: most that one frame can cost,
     so that a flash does not cut a copy in two; after `max_gap_frames` it is another interval. `min_frames`: shorter
     runs are chance, except that a run which a segment border cuts off may be one frame shorter.
     `slack`: what a match one reference frame beside the line costs; 1 frame/s leaves that much doubt.
@@ -40,8 +40,8 @@ class AlignmentConfig:
     `max_matches` bounds the work for one matrix.
     """
 
-    floor: float = 0.25
-    gap_cost: float = 0.25
+    floor: float = 0.2
+    gap_cost: float = 0.2
     max_gap_frames: int = 4
     min_frames: int = 3
     slack: float = 0.05

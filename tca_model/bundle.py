@@ -21,7 +21,7 @@ from tca_model.config import Config, DescriptorConfig
 from tca_model.errors import BundleError
 
 SHIPPED = Path(__file__).parent / "bundles"
-DEFAULT = "bootstrap"
+DEFAULT = "default"
 MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
 VERSION_DIGITS = 12  # 48 bits: two of a thousand bundles share a version with a chance of 2e-9

@@ -14,8 +14,8 @@ from tca_model.alignment import DEFAULT_ALIGNMENT, AlignmentConfig, align, merge
 from tca_model.types import FloatArray, Match, Times
 
 # A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
-# similarity s over n frames or seconds counts as s * n / (n + PRIOR * (1 - s)). 4 to 8 rank alike.
-PRIOR = 6.0
+# similarity s over n frames or seconds counts as s * n / (n + PRIOR * (1 - s)). 6 to 12 rank alike.
+PRIOR = 9.0
 # Chamfer takes the best of all frames for each, in any order: between unrelated works it comes out higher than an
 # aligned interval. From 0.8 on, pairs of different works pass true ones; without it, what is reversed has no score.
 CHAMFER_WEIGHT = 0.6

@@ -9,6 +9,7 @@ import typer
 from services.cli import (
     model_ablate,
     model_annotations,
+    model_calibrate,
     model_describe,
     model_evaluate,
     model_plot,
@@ -24,6 +25,7 @@ app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True)
 app.command("train-backbone")(model_train.train_backbone)
 app.command("train-encoder")(model_train_encoder.train_encoder)
 app.command("convert-annotations")(model_annotations.convert_annotations)
+app.command("calibrate")(model_calibrate.calibrate)
 app.command("evaluate")(model_evaluate.evaluate)
 app.command("ablate")(model_ablate.ablate)
 app.command("describe")(model_describe.describe)

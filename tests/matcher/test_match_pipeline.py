@@ -43,7 +43,7 @@ def test_an_alert_grows_by_revisions_across_a_segment_border() -> None:
 
 def test_a_copy_that_only_its_two_halves_together_prove_is_found() -> None:
     matcher = Matcher()
-    segments = cut("copy", frames(work(2, 0, 27), like(1, 40, 50, 0.6), work(2, 40, 67)), uploaded_at=UPLOADED_AT + 1)
+    segments = cut("copy", frames(work(2, 0, 27), like(1, 40, 50, 0.65), work(2, 40, 67)), uploaded_at=UPLOADED_AT + 1)
     matcher.store(original(), segments)
     first, second = announced(segments)
     matcher.tell(first)
