@@ -9,6 +9,7 @@ pair is left out. Copies are made once and kept, with what is true of them in a 
 import hashlib
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Copy:
         if self.path.exists():
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial.mp4")
+        partial = self.path.with_suffix(f".{os.getpid()}.mp4")  # another run may be making the same
         truth = apply_edit(
             self.edit, self.original.path, partial, seed=self.seed, other=self.other.path, within_s=WITHIN_S
         )
