@@ -12,27 +12,26 @@ from services.cli.console import error_console
 from services.contracts.errors import UsageError
 from tca_model.bundle import Calibration, find_bundle, load_bundle, save_bundle
 
-STEP = 0.01  # thresholds are rounded up to this
+STEP = 0.01  # thresholds are multiples of it
 
 
 def calibrate(
     bundle: Annotated[str, typer.Argument(help="Shipped name or folder; its bundle.json is written anew")],
     quality: Annotated[Path, typer.Argument(help="What `python -m bench.quality --json FILE` wrote")],
 ) -> None:
-    """Set a bundle's alert threshold to the score that gives 99 % precision, and note its figures.
+    """Set a bundle's alert threshold above every pair that is no copy in the benchmark, and note its figures.
 
     The model version stays: no index has to be made again.
     """
     loaded = load_bundle(bundle)
     figures = _figures(quality, loaded.model_version)
-    if figures.get("score") is None:
-        raise UsageError(f"no score of {bundle} gives the wanted precision: it must not alert by itself")
-    threshold = math.ceil(figures["score"] / STEP) * STEP
+    threshold = (math.floor(figures["highest_other"] / STEP) + 1) * STEP
     before = loaded.manifest.calibration
+    recall = figures["recall_before_false_positive"]
     calibration = Calibration(
         version=before.version + 1,
         alert_threshold=round(threshold, 6),
-        basis=f"99 % precision in `make bench-quality`, recall {figures['recall']:.3f} there",
+        basis=f"above every pair that is no copy in `make bench-quality`; recall {recall}",
     )
     folder = find_bundle(bundle)
     manifest = loaded.manifest.model_copy(
