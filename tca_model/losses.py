@@ -13,7 +13,7 @@ CLOSEST = 1e-8  # two equal descriptors must not give an infinite loss
 
 
 def info_nce(positive: Tensor, negatives: Tensor, temperature: float = 0.07, counted: Tensor | None = None) -> Tensor:
-    """InfoNCE (van den Oord et al., 2018; TCA, equation 5), the mean over anchors of
+    """InfoNCE (van den Oord et al., 2018, arXiv 1807.03748; the loss of TCA), the mean over anchors of
 
         -log( exp(p / t) / (exp(p / t) + sum_j exp(n_j / t)) )
 
