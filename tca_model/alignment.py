@@ -31,9 +31,10 @@ class AlignmentConfig:
     """What counts as a copied interval.
 
     `floor`: frames more similar than this lengthen a run, others cost it. Unrelated whitened frames reach 0.15 to
-    the nearest ten of a thousand; from 0.25 on, runs of vertical crops and stacked pictures are missed. `gap_cost`: most that one frame can cost,
-    so that a flash does not cut a copy in two; after `max_gap_frames` it is another interval. `min_frames`: shorter
-    runs are chance, except that a run which a segment border cuts off may be one frame shorter.
+    the nearest ten of a thousand; from 0.25 on, runs of vertical crops and stacked pictures are missed. `gap_cost`:
+    most that one frame can cost, so that a flash does not cut a copy in two; after `max_gap_frames` it is another
+    interval. `min_frames`: shorter runs are chance, except that a run which a segment border cuts off may be one
+    frame shorter.
     `slack`: what a match one reference frame beside the line costs; 1 frame/s leaves that much doubt.
     `speeds`: reference seconds per query second; neighbours differ by 12 %, half of which moves the ends of a 32 s
     segment by one frame from its middle. `speed_cost`, per doubling or halving: what is static goes at speed 1.

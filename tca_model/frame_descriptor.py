@@ -28,5 +28,8 @@ class FrameDescriptor(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         # (B, H, W, 3) uint8 -> (B, 3, H, W) float: the permuted view already lies in channels-last order
         normalised = ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
-        pooled = self.pool(self.backbone(normalised))
-        return pooled if self.whitening is None else self.whitening(pooled)
+        stages = self.backbone(normalised)
+        # Under autocast only the convolutions run in low precision: whitening enlarges small differences.
+        with torch.autocast(images.device.type, enabled=False):
+            pooled = self.pool([stage.float() for stage in stages])
+            return pooled if self.whitening is None else self.whitening(pooled)
