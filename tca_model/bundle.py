@@ -102,9 +102,28 @@ def load_bundle(name_or_path: str = DEFAULT) -> Bundle:
     return Bundle(manifest, tensors)
 
 
+def check_place(folder: Path) -> None:
+    """Raises BundleError where a bundle cannot be put; asked before a training, too."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        others = (
+            [path.name for path in folder.iterdir() if path.name not in (MANIFEST, WEIGHTS)] if folder.exists() else []
+        )
+    except OSError as error:
+        raise BundleError(f"cannot put a bundle at {folder}: {error.strerror}") from error
+    if others:
+        raise BundleError(f"{folder} holds other things than a bundle ({others[0]}): give it a folder of its own")
+
+
 def save_bundle(bundle: Bundle, folder: Path) -> None:
-    """Write the bundle beside its place, then put it there: an interrupted run leaves the old one or none."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """Write the bundle beside its place, then put it there: an interrupted run leaves the old one or none.
+
+    Raises BundleError where the folder holds anything else, ValueError for weights that are no numbers.
+    """
+    check_place(folder)
+    broken = [name for name, tensor in bundle.tensors.items() if not np.isfinite(tensor).all()]
+    if broken:
+        raise ValueError(f"{broken[0]} holds values that are no numbers: this is no bundle")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
         new = Path(beside) / folder.name
         new.mkdir()

@@ -19,7 +19,7 @@ from services.cli import (
 )
 from services.cli.console import console, error_console, progress_bar
 from services.contracts.errors import UsageError
-from tca_model.bundle import DEFAULT, SHIPPED, Calibration, load_bundle, save_bundle
+from tca_model.bundle import DEFAULT, Calibration, check_place, load_bundle, save_bundle
 
 app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True)
 app.command("train-backbone")(model_train.train_backbone)
@@ -44,7 +44,7 @@ def info(bundle: Annotated[str, typer.Argument(help="Shipped name or folder")] =
 @app.command("fit-whitening")
 def fit(
     images: Annotated[list[Path], typer.Argument(help="Folders of images, searched recursively")],
-    name: Annotated[str, typer.Option(help="Name of the bundle")] = "bootstrap",
+    output: Annotated[Path, typer.Option(help="Folder of the bundle")],
     backbone: Annotated[str, typer.Option(help="torchvision or timm model name")] = "tf_efficientnet_lite0",
     weights: Annotated[
         str, typer.Option(help="'package', 'torchvision:NAME', 'random:SEED', or a file of the backbone's state dict")
@@ -54,7 +54,6 @@ def fit(
     dimension: Annotated[int, typer.Option(help="Dimensions kept by the whitening")] = 496,
     threshold: Annotated[float, typer.Option(help="Score from which a pair alerts")] = 0.5,
     basis: Annotated[str, typer.Option(help="How that threshold was found")] = "not calibrated",
-    output: Annotated[Path | None, typer.Option(help="Folder of the bundle; the shipped place by default")] = None,
 ) -> None:
     """Fit the PCA whitening of a backbone on images and write a bundle with the mean aggregator."""
     from tca_model.backbone import normalisation
@@ -62,6 +61,7 @@ def fit(
     from tca_model.training.weights import weight_source
     from tca_model.training.whitening import fit_whitening
 
+    check_place(output)
     try:
         source = weight_source(weights, backbone)
         mean, std = normalisation(backbone)
@@ -74,15 +74,14 @@ def fit(
         with progress_bar() as progress:
             task = progress.add_task("fitting", rate="", total=None)
             bundle = fit_whitening(
-                name,
+                output.name,
                 config,
                 images,
                 Calibration(alert_threshold=threshold, basis=basis),
                 command=" ".join(["copydetect", *sys.argv[1:]]),
                 advance=lambda done, total: progress.update(task, completed=done, total=total),
             )
+        save_bundle(bundle, output)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    folder = output or SHIPPED / name
-    save_bundle(bundle, folder)
-    error_console.print(f"wrote {folder}, model version {bundle.model_version}", soft_wrap=True)
+    error_console.print(f"wrote {output}, model version {bundle.model_version}", soft_wrap=True)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import error_console, progress_bar
+from services.cli.console import INTERRUPTED, error_console, progress_bar
 from services.contracts.errors import UsageError
-from tca_model.bundle import Calibration, save_bundle
+from tca_model.bundle import Calibration, check_place, save_bundle
 from tca_model.config import BundleWeights, DescriptorConfig, EncoderConfig, FrameConfig
 from tca_model.errors import TrainingError
 
@@ -46,6 +46,7 @@ def train_backbone(
     from tca_model.training.pictures import gather
     from tca_model.training.weights import weight_source
 
+    check_place(output)
     mean, std = normalisation(backbone)
     recipe_values = {
         "input_px": training_px,
@@ -108,7 +109,10 @@ def train_backbone(
                     **hardware(processes.device),
                 },
             )
+        save_bundle(bundle, output)
     except (ValueError, OSError, TrainingError) as error:
         raise UsageError(str(error)) from error
-    save_bundle(bundle, output)
+    except KeyboardInterrupt:
+        error_console.print(f"interrupted; run the same command to go on from the latest checkpoint in {work}")
+        raise typer.Exit(INTERRUPTED) from None
     error_console.print(f"wrote {output}, model version {bundle.model_version}", soft_wrap=True)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import error_console, progress_bar
+from services.cli.console import INTERRUPTED, error_console, progress_bar
 from services.contracts.errors import UsageError
-from tca_model.bundle import DEFAULT, Calibration, load_bundle, save_bundle
+from tca_model.bundle import DEFAULT, Calibration, check_place, load_bundle, save_bundle
 from tca_model.config import DescriptorConfig, EncoderConfig
 from tca_model.errors import TrainingError
 
@@ -67,6 +67,7 @@ def train_encoder(
     if bool(folders) == (vcdb is not None) or (vcdb is None) != (descriptors is None):
         raise UsageError("give folders of videos, or --vcdb ANNOTATIONS with --descriptors FOLDER")
     source = load_bundle(bundle)
+    check_place(output)
     if source.manifest.descriptor.compares != "frame" and vcdb is not None:
         raise UsageError(
             f"bundle {bundle} stores refined frame descriptors: describe VCDB with one that compares frame"
@@ -152,9 +153,12 @@ def train_encoder(
                     **hardware(processes.device),
                 },
             )
+        save_bundle(result, output)
     except (ValueError, OSError, TrainingError) as error:
         raise UsageError(str(error)) from error
-    save_bundle(result, output)
+    except KeyboardInterrupt:
+        error_console.print(f"interrupted; run the same command to go on from the latest checkpoint in {work}")
+        raise typer.Exit(INTERRUPTED) from None
     error_console.print(f"wrote {output}, model version {result.model_version}", soft_wrap=True)
 
 

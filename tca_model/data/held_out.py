@@ -82,25 +82,32 @@ HELD_OUT = frozenset(ORIGINALS + DISTRACTORS)
 
 
 def families(folder: Path) -> dict[str, list[Path]]:
-    """The clips of a folder by family, as its manifest tells. Raises FileNotFoundError without a manifest."""
+    """The clips of a folder by family, as its manifest tells; none where it names no families.
+
+    Raises FileNotFoundError without a manifest.
+    """
     found: dict[str, list[Path]] = {}
     with (folder / MANIFEST).open(newline="") as lines:
         for row in csv.DictReader(lines):
-            found.setdefault(row["family"], []).append(folder / row["clip"])
+            if row.get("family") and row.get("clip"):
+                found.setdefault(row["family"], []).append(folder / row["clip"])
     return found
 
 
 def without_held_out(videos: Sequence[Path]) -> tuple[list[Path], int]:
-    """The videos that training may see, and how many it may not: those whose folder's manifest names a held-out family.
+    """The videos that training may see, and how many it may not: those of families that are held out.
 
-    A video that no manifest names is the user's own.
+    Manifests are looked for in the folder of each video and above it, links are followed. A video that no manifest
+    names is the user's own.
     """
+    real = [video.resolve() for video in videos]
     refused = {
         clip
-        for folder in {video.parent for video in videos}
+        for folder in {parent for video in real for parent in video.parents}
         if (folder / MANIFEST).is_file()
         for family, clips in families(folder).items()
         if family in HELD_OUT
         for clip in clips
     }
-    return [video for video in videos if video not in refused], sum(video in refused for video in videos)
+    allowed = [video for video, path in zip(videos, real, strict=True) if path not in refused]
+    return allowed, len(videos) - len(allowed)

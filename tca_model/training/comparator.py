@@ -42,7 +42,8 @@ def train_comparator(
         torch.manual_seed(recipe.seed)
         comparator = VideoComparator()
     optimizer = torch.optim.Adam(comparator.parameters(), recipe.learning_rate)
-    run = Run(folder, {**recipe.model_dump(mode="json"), "pairs": len(pairs.positives)}, comparator, optimizer)
+    stated = {**recipe.model_dump(mode="json"), **pairs.stated(), "model_version": reader.model_version}
+    run = Run(folder, stated, comparator, optimizer)
 
     def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng([recipe.seed, step])

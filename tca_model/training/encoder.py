@@ -83,9 +83,8 @@ def train_encoder(
     trained = Trained(reader(0).shape[1], recipe).to(device).train()
     configuration: dict[str, JsonValue] = {
         **recipe.model_dump(mode="json"),
-        "pairs": len(pairs.positives),
-        "videos": len(pairs.videos),
-        "distractors_in_all": len(pairs.distractors),
+        **pairs.stated(),
+        "model_version": reader.model_version,
     }
     optimizer = torch.optim.Adam(trained.encoder.parameters(), recipe.learning_rate)
     run = Run(folder, configuration, trained, optimizer, writes=processes.first)

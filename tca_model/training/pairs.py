@@ -4,13 +4,16 @@ Pairs are those of VCDB, or edited copies made of a folder of videos (`copies`).
 a video has the number of the work that it shows, so that no copy of an anchor's work counts as a negative.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 import torch
 from cachetools import LRUCache
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -32,6 +35,15 @@ class Pairs:
     positives: NDArray[np.int64]  # (P, 2)
     distractors: NDArray[np.int64]  # (M,)
     counts: Mapping[str, int]  # what provenance tells: what was missing, unreadable, held out
+
+    def stated(self) -> dict[str, JsonValue]:
+        """What a run states of its data: it does not go on with other pairs."""
+        shown = json.dumps([self.videos, self.works.tolist(), self.positives.tolist(), self.distractors.tolist()])
+        return {
+            "pairs": len(self.positives),
+            "videos": len(self.videos),
+            "data": sha256(shown.encode()).hexdigest()[:12],
+        }
 
     def __post_init__(self) -> None:
         works = len(np.unique(self.works))
@@ -66,7 +78,7 @@ class Reader:
     """Frame descriptors of the videos of some pairs, the latest of them kept in memory."""
 
     def __init__(self, pairs: Pairs, model_version: str) -> None:
-        self._pairs, self._version = pairs, model_version
+        self._pairs, self.model_version = pairs, model_version
         self._kept: LRUCache[int, FloatArray] = LRUCache(KEPT_BYTES, getsizeof=lambda frames: frames.nbytes)
 
     def __call__(self, video: int) -> FloatArray:
@@ -81,10 +93,10 @@ class Reader:
             descriptor, version = self._pairs.folder.read(name)
         except (KeyError, ValueError) as error:
             raise TrainingError(f"the descriptors of {name} cannot be read: {error}") from error
-        if version != self._version:
+        if version != self.model_version:
             raise TrainingError(
-                f"{self._pairs.folder.path(name)} was described by model version {version}, not by {self._version}: "
-                "describe the videos with the bundle that is trained on"
+                f"{self._pairs.folder.path(name)} was described by model version {version}, not by "
+                f"{self.model_version}: describe the videos with the bundle that is trained on"
             )
         if not len(descriptor):
             raise TrainingError(f"{self._pairs.folder.path(name)} holds no frames: remove it")

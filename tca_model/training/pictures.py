@@ -70,7 +70,10 @@ def _keep(
             done += sources
             advance(done, len(images) + len(videos))
     if not works:
-        raise TrainingError(f"none of {len(images)} images and {len(videos)} videos could be read")
+        raise TrainingError(
+            f"none of {len(images)} images and {len(videos)} videos could be read (what the benchmark holds out is not "
+            "among them)"
+        )
     return works, unreadable
 
 

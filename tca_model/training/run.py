@@ -19,7 +19,7 @@ from tca_model.errors import TrainingError
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.csv"
 PLOT = "loss.png"
-SAVE_EVERY = 100  # steps; a checkpoint takes less time than one of them
+SAVE_EVERY_S = 60.0  # what an interruption costs at most
 COLUMNS = ("step", "loss", "learning_rate", "seconds")
 
 Advance = Callable[[int, int, float], None]  # steps done, steps in all, loss
@@ -69,9 +69,10 @@ class Run:
     def loop(self, schedule: Schedule, loss_of: Callable[[int], Tensor], advance: Advance) -> None:
         """Take the steps that are left: `loss_of(step)`, backward, one step of the optimizer.
 
-        Raises TrainingError on a loss that is no number; the last checkpoint stays as it was.
+        Raises TrainingError on a loss or a gradient that is no number; the last checkpoint stays as it was.
         """
-        started = time.monotonic() - (self._rows[-1][3] if self._rows else 0.0)
+        started = time.monotonic() - self.seconds
+        saved = time.monotonic()
         for step in range(self.done, schedule.steps):
             rate = schedule(step)
             for group in self._optimizer.param_groups:
@@ -79,17 +80,28 @@ class Run:
             self._optimizer.zero_grad(set_to_none=True)
             loss = loss_of(step)
             value = float(loss.detach())
-            if not math.isfinite(value):
-                raise TrainingError(
-                    f"the loss is {value} at step {step}: try a lower learning rate than {schedule.peak:g}; "
-                    f"{self.folder / CHECKPOINT} holds the run as it was after step {self.done}"
-                )
+            self._check("loss", value, step, schedule)
             loss.backward()  # type: ignore[no-untyped-call]
+            gradients = [
+                p.grad for group in self._optimizer.param_groups for p in group["params"] if p.grad is not None
+            ]
+            self._check("gradient", float(nn.utils.get_total_norm(gradients)), step, schedule)
             self._optimizer.step()
             self._rows.append((step + 1, value, rate, round(time.monotonic() - started, 1)))
             advance(step + 1, schedule.steps, value)
-            if (step + 1) % SAVE_EVERY == 0 or step + 1 == schedule.steps:
-                self._save(step + 1)
+            if time.monotonic() - saved >= SAVE_EVERY_S or step + 1 == schedule.steps:
+                self._save(step + 1, schedule)
+                saved = time.monotonic()
+
+    def _check(self, what: str, value: float, step: int, schedule: Schedule) -> None:
+        if not math.isfinite(value):
+            kept = (
+                f"{self.folder / CHECKPOINT} holds the run after step {self.done}" if self.done else "nothing is kept"
+            )
+            raise TrainingError(
+                f"the {what} is {value} at step {step}: try a lower learning rate than {schedule.peak:g}, "
+                f"in another folder; {kept}"
+            )
 
     @property
     def seconds(self) -> float:
@@ -100,24 +112,27 @@ class Run:
     def losses(self) -> list[float]:
         return [loss for _, loss, _, _ in self._rows]
 
-    def _save(self, step: int) -> None:
+    def _save(self, step: int, schedule: Schedule) -> None:
+        tensors = {f"module.{name}": tensor.contiguous() for name, tensor in self._module.state_dict().items()}
+        for tensor in tensors.values():
+            self._check("largest weight", float(tensor.abs().max()) if tensor.numel() else 0.0, step, schedule)
         self.done = step
         if not self._writes:
             return
-        tensors = {f"module.{name}": tensor.contiguous() for name, tensor in self._module.state_dict().items()}
         for index, state in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor.contiguous() for name, tensor in state.items()}
+        tensors["log"] = torch.tensor(self._rows, dtype=torch.float64)
         metadata = {"configuration": self._configuration, "step": str(step)}
         beside = self.folder / f".{CHECKPOINT}"
         try:
             beside.write_bytes(safetensors.torch.save(tensors, metadata))
+            beside.replace(self.folder / CHECKPOINT)
             with (self.folder / LOG).open("w", newline="") as file:
                 csv.writer(file).writerows([COLUMNS, *self._rows])
-            beside.replace(self.folder / CHECKPOINT)
         except OSError as error:
             beside.unlink(missing_ok=True)
             raise TrainingError(
-                f"cannot write a checkpoint to {self.folder}: {error.strerror}; the one before it is whole, "
+                f"cannot write to {self.folder}: {error.strerror}; the latest checkpoint there is whole, "
                 "make room and run the same command to go on"
             ) from error
         plot_losses(self._rows, self.folder / PLOT)
@@ -135,7 +150,10 @@ class Run:
                 f"{path} is of another configuration ({_difference(found, self._configuration)}): "
                 "use another folder, or remove it to begin anew"
             )
-        self._module.load_state_dict(_under("module", tensors))
+        try:
+            self._module.load_state_dict(_under("module", tensors))
+        except RuntimeError as error:
+            raise TrainingError(f"{path} is of another network ({error}): use another folder") from error
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimizer", tensors).items():
             index, _, key = name.partition(".")
@@ -143,9 +161,7 @@ class Run:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.done = int(metadata["step"])
-        with (self.folder / LOG).open(newline="") as file:
-            rows = [(int(a), float(b), float(c), float(d)) for a, b, c, d in list(csv.reader(file))[1:]]
-        self._rows = [row for row in rows if row[0] <= self.done]
+        self._rows = [(int(step), loss, rate, seconds) for step, loss, rate, seconds in tensors["log"].tolist()]
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

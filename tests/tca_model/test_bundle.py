@@ -238,7 +238,6 @@ def test_an_interrupted_save_leaves_the_old_bundle_or_none(
 
 def test_saving_replaces_all_of_the_old_bundle(tmp_path: Path) -> None:
     save_bundle(small_bundle(name="old"), tmp_path / "b")
-    (tmp_path / "b" / "left-over.txt").write_text("from another format")
     save_bundle(small_bundle(name="new"), tmp_path / "b")
     assert sorted(contents(tmp_path / "b")) == [MANIFEST, WEIGHTS]
     assert load_bundle(str(tmp_path / "b")).manifest.name == "new"
@@ -258,3 +257,20 @@ def test_a_manifest_is_read_without_torch(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path / "b")], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == [small_bundle().model_version, [], []]
+
+
+def test_a_folder_that_holds_other_things_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"precious")
+    with pytest.raises(BundleError, match=r"photos holds other things than a bundle \(a\.png\): give it a folder"):
+        save_bundle(small_bundle(), tmp_path / "photos")
+    assert (tmp_path / "photos" / "a.png").read_bytes() == b"precious"
+    with pytest.raises(BundleError, match="cannot put a bundle at"):
+        save_bundle(small_bundle(), tmp_path / "photos" / "a.png")
+
+
+def test_weights_that_are_no_numbers_are_no_bundle(tmp_path: Path) -> None:
+    broken = with_tensor(small_bundle(), "whitening.mean", np.array([1, np.nan], np.float32))
+    with pytest.raises(ValueError, match=r"whitening\.mean holds values that are no numbers"):
+        save_bundle(broken, tmp_path / "broken")
+    assert not (tmp_path / "broken").exists()

@@ -39,3 +39,19 @@ def test_clips_of_one_family_stay_together(real_videos: Path) -> None:
     allowed, refused = without_held_out(clips)
     assert len(allowed) + refused == len(clips)
     assert not {clip for family in HELD_OUT for clip in families(real_videos / "dev")[family]} & set(allowed)
+
+
+def test_links_copies_of_folders_and_deeper_folders_do_not_get_past(folder: Path, tmp_path: Path) -> None:
+    (folder / "a.mp4").write_bytes(b"held out")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "innocent.mp4").symlink_to(folder / "a.mp4")
+    assert without_held_out([elsewhere / "innocent.mp4"]) == ([], 1)
+    with (elsewhere / MANIFEST).open("w", newline="") as file:
+        csv.writer(file).writerows([["clip", "family"], ["deep/b.mp4", ORIGINALS[1]]])
+    assert without_held_out([elsewhere / "deep" / "b.mp4", elsewhere / "c.mp4"]) == ([elsewhere / "c.mp4"], 1)
+
+
+def test_a_manifest_that_names_no_families_holds_nothing_out(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text("clip,group\na.mp4,x\n")
+    assert without_held_out([tmp_path / "a.mp4"]) == ([tmp_path / "a.mp4"], 0)

@@ -47,7 +47,7 @@ def run(*arguments: str) -> Any:
 
 def fit_command(folders: list[Path], output: Path, *more: str) -> Any:
     size = ("--input-px", str(SIDE), "--dimension", str(DIMENSION))
-    names = ("--name", "mine", "--backbone", NAME, "--weights", "random:3", "--output", str(output))
+    names = ("--backbone", NAME, "--weights", "random:3", "--output", str(output))
     return run("fit-whitening", *map(str, folders), *names, *size, *more)
 
 

@@ -72,7 +72,7 @@ def test_a_run_leaves_a_checkpoint_a_log_and_a_plot(whole: tuple[FrameDescriptor
 def test_an_interrupted_run_ends_with_the_same_bits(
     pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tca_model.training.run.SAVE_EVERY", 3)
+    monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
 
     def interrupt(step: int, *_: object) -> None:
         if step == 8:
@@ -115,20 +115,23 @@ def test_a_loss_that_is_no_number_ends_the_run(pictures: Pictures, tmp_path: Pat
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(
-    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(pictures, tmp_path, epochs=0.5)
-    before = (tmp_path / CHECKPOINT).read_bytes()
-    monkeypatch.setattr("tca_model.training.run.SAVE_EVERY", 1)
+    monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
+    write, written = Path.write_bytes, []
 
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(path: Path, content: bytes) -> int:
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(content)
+        return write(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(TrainingError, match="No space left on device; the one before it is whole"):
-        train(pictures, tmp_path / "other", epochs=1)
-    assert (tmp_path / CHECKPOINT).read_bytes() == before
-    assert not (tmp_path / "other" / CHECKPOINT).exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(TrainingError, match="No space left on device; the latest checkpoint there is whole"):
+            train(pictures, tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == written[-1]
+    assert train(pictures, tmp_path)[1].losses == whole[1].losses
 
 
 def test_fewer_pictures_than_a_batch_are_refused(pictures: Pictures, tmp_path: Path) -> None:
