@@ -19,9 +19,11 @@ from tests.servers.process import Backend, free_ports
 
 pytestmark = pytest.mark.integration
 
+UNHURRIED = replace(SHORT, request_s=20, call_s=40)  # a broker that has much to do makes topics in seconds
+
 
 def test_what_is_made_is_right_and_made_once(kafka: Backend) -> None:
-    connection = connect(kafka.address)
+    connection = connect(kafka.address, UNHURRIED)
     topics = [Topic(own_name(topic.name), topic.partitions, 1, topic.config) for topic in plan(2, 1)]
     assert check(connection, topics) == [
         f"no topic {topic.name}: create it with `copydetect topics`" for topic in topics
@@ -34,7 +36,7 @@ def test_what_is_made_is_right_and_made_once(kafka: Backend) -> None:
 
 def test_what_is_wrong_is_said(tmp_path, start_server: StartServer) -> None:  # type: ignore[no-untyped-def]
     server = start_server(KafkaServer(tmp_path))
-    connection = connect(server.address)
+    connection = connect(server.address, UNHURRIED)
     create(connection, [Topic(ENCODED_SEGMENTS, 3, 1), Topic(MATCHER_STATE, 2, 1)])
     problems = "\n".join(check(connection, plan(3, 1)))
     assert f"{ENCODED_SEGMENTS} has 3 partitions and {MATCHER_STATE} 2" in problems
