@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from services.backends.kafka_bus import KafkaBus
-from services.backends.kafka_connection import KafkaConnection
+from services.backends.kafka_connection import KafkaConnection, Timeouts
 from services.backends.kafka_consumer import KafkaConsumer
 from services.backends.kafka_topics import Topic, check, create, partition_count, plan
 from services.backends.kafka_transaction import Transactions
@@ -19,7 +19,7 @@ from tests.servers.process import Backend, free_ports
 
 pytestmark = pytest.mark.integration
 
-UNHURRIED = replace(SHORT, request_s=20, call_s=40)  # a broker that has much to do makes topics in seconds
+UNHURRIED = Timeouts()  # a broker that has much to do makes topics in seconds
 
 
 def test_what_is_made_is_right_and_made_once(kafka: Backend) -> None:
