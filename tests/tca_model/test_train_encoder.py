@@ -74,6 +74,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     pairs: Pairs, whole: tuple[nn.Module, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("tca_model.training.run.plot_losses", lambda *_: None)
 
     def interrupt(step: int, *_: object) -> None:
         if step == 12:

@@ -73,6 +73,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("tca_model.training.run.plot_losses", quiet)
 
     def interrupt(step: int, *_: object) -> None:
         if step == 8:
@@ -118,6 +119,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("tca_model.training.run.plot_losses", quiet)
     write, written = Path.write_bytes, []
 
     def full(path: Path, content: bytes) -> int:
