@@ -120,9 +120,9 @@ def test_a_broken_answer_is_asked_for_again(web: Web, broken: object) -> None:
 def test_a_server_that_stays_down_is_given_up_with_the_last_reason(web: Web) -> None:
     uri = web.serve("/a", body(b"", 503))
     reason = refusal(f"{uri}?key=secret", HURRIED)
-    assert reason.startswith(f"{uri}: given up after 0.")
+    assert reason.startswith(f"{uri}: given up after ")
     assert reason.endswith("the server answered 503")
-    assert len(web.asked) > 2
+    assert len(web.asked) > 1
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     assert "takes no connection" in refusal(f"http://127.0.0.1:{port}/a", HURRIED)
