@@ -153,7 +153,7 @@ def _manifest_groups(manifest: Path) -> dict[str, str]:
 
 def _clip(video: Path, bundle: Bundle, start_s: float, end_s: float) -> tuple[list["Frame"], float]:
     """The informative frames that the bundle describes of a stretch of video, squashed, and width by height."""
-    from services.ingest.describe import informative
+    from tca_model.informative import informative
     from tca_model.video import sample_frames
 
     frame = bundle.manifest.descriptor.frame

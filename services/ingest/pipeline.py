@@ -17,11 +17,12 @@ from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, 
 from services.ingest.announce import asset_ended, segment_encoded, segment_failed
 from services.ingest.cut import Cut
 from services.ingest.decode_pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
-from services.ingest.describe import Describer, informative
+from services.ingest.describe import Describer
 from services.ingest.fetch_pool import FetchPool
 from services.ingest.job import Job
 from services.ingest.store import SegmentStore
 from services.runtime import metrics
+from tca_model.informative import informative
 
 SOURCE = "copydetect/ingest"
 

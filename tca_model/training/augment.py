@@ -27,7 +27,7 @@ class Augment:
     def __init__(self, size_px: int, device: torch.device) -> None:
         if size_px % degrade.BLOCK:
             raise ValueError(f"the input size must be a multiple of {degrade.BLOCK}, got {size_px}")
-        self._size_px = size_px
+        self._size_px, self.device = size_px, device
         paste = partial(overlay, overlays=draw_overlays().to(device))
         # In the order in which a picture meets them: lit and filmed, cut, laid out, written on, uploaded.
         self._strong = (

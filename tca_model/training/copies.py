@@ -1,36 +1,41 @@
-"""Pairs for the encoder made of a folder of videos: edited copies, described once and kept beside the run."""
+"""Pairs for the encoder made of a folder of videos: copies edited frame by frame, described once and kept.
+
+The edits are those of `augment`, one draw a copy, between two changes in time: some are made faster or slower, and some
+lie inside another video. The benchmark's edits (tca_model.edits) are other code, on files.
+"""
 
 import hashlib
-import tempfile
-import zlib
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.data.held_out import MANIFEST, families, without_held_out
-from tca_model.edits import EDITS, apply_edit
 from tca_model.errors import DecodeError, TrainingError
 from tca_model.extractor import DescriptorExtractor
+from tca_model.informative import informative
+from tca_model.training.augment import Augment
+from tca_model.training.draw import Draw
 from tca_model.training.pairs import Pairs
-from tca_model.training.pictures import VIDEO_SUFFIXES
+from tca_model.training.pictures import SIDE_PX, VIDEO_SUFFIXES
 from tca_model.types import VideoDescriptor
 from tca_model.video import sample_frames
 
-CLIP_S = 120.0  # of a longer video only the first are used: original and copy must show the same
+CLIP_S = 120.0  # of a longer video only the first are used
+TOGETHER = 4  # videos that are edited at a time: they are stacked and framed with each other
+SPEEDS = (0.6, 1.6)
+RETIMED, INSERTED = 0.4, 0.15  # how many copies are faster or slower, how many lie inside another video
 
-
-class _Version(NamedTuple):
-    id: str
-    edit: str | None = None
-    other: Path | None = None  # the second video of an edit that needs one
+Frames = NDArray[np.uint8]  # (T, SIDE_PX, SIDE_PX, 3)
 
 
 class Copies:
-    """Edited copies of the videos in some folders, a few of each, drawn by a seed and described by an extractor.
+    """Edited copies of the videos in some folders, `each` of every one, described by an extractor.
 
     What is described already is not made again. Raises TrainingError when a folder is missing or holds no video.
     """
@@ -42,17 +47,13 @@ class Copies:
         self._folder, self._each, self._seed = folder, each, seed
 
     def describe(self, extractor: DescriptorExtractor, advance: Callable[[int, int], None]) -> None:
-        """Make and describe what is not yet there. What cannot be read is passed over, and counted by `pairs`."""
-        for done, original in enumerate(self._originals, start=1):
-            for version in self._versions(original):
-                if version.id in self._folder:
-                    continue
-                try:
-                    descriptor = self._described(original, version, extractor)
-                except (DecodeError, ValueError):
-                    continue
-                self._folder.write(version.id, descriptor, extractor.model_version)
-            advance(done, len(self._originals))
+        """Make and describe what is not yet there; what cannot be read or shows nothing is counted by `pairs`."""
+        order = np.random.default_rng(self._seed).permutation(len(self._originals))
+        for start in range(0, len(order), TOGETHER):
+            group = [self._originals[video] for video in order[start : start + TOGETHER]]
+            if not all(version in self._folder for video in group for version in self._versions(video)):
+                self._describe_group(group, extractor, start)
+            advance(start + len(group), len(order))
 
     def pairs(self) -> Pairs:
         """Every two versions of one video are a pair; all versions of all videos are distractors."""
@@ -62,7 +63,7 @@ class Copies:
         wanted = 0
         for original in self._originals:
             versions = self._versions(original)
-            there = [version.id for version in versions if version.id in self._folder]
+            there = [version for version in versions if version in self._folder]
             positives += combinations(range(len(videos), len(videos) + len(there)), 2)
             videos += there
             works += [self._family[original]] * len(there)
@@ -77,34 +78,74 @@ class Copies:
                 "videos": len(self._originals),
                 "videos_held_out": self._held_out,
                 "versions": len(videos),
-                "unreadable": wanted - len(videos),
+                "missing": wanted - len(videos),
             },
         )
 
-    def _versions(self, original: Path) -> list[_Version]:
-        """The video itself, and the edits that its seed draws."""
-        name = _id(original)
-        rng = np.random.default_rng([self._seed, zlib.crc32(original.name.encode())])  # wherever the folder lies
-        alone = len(set(self._family.values())) < 2
-        edits = [edit for edit in EDITS if not (alone and EDITS[edit].needs_other)]
-        versions = [_Version(name)]
-        for edit in (edits[choice] for choice in rng.permutation(len(edits))[: self._each]):
-            other = self._of_another_work(original, rng) if EDITS[edit].needs_other else None
-            versions.append(_Version(f"{name} {edit} {self._seed}", edit, other))
-        return versions
+    def _versions(self, video: Path) -> list[str]:
+        """The names of the video itself and of its copies."""
+        stem = _name(video)
+        return [stem, *(f"{stem} copy {self._seed}-{number}" for number in range(self._each))]
 
-    def _of_another_work(self, original: Path, rng: np.random.Generator) -> Path:
-        while self._family[other := self._originals[rng.integers(len(self._originals))]] == self._family[original]:
-            pass
-        return other
+    def _describe_group(self, group: Sequence[Path], extractor: DescriptorExtractor, seed: int) -> None:
+        frame = extractor.config.frame
+        read = {video: _frames(video, frame.sample_every_s, remove_bars=frame.remove_bars) for video in group}
+        shown = {video: frames for video, frames in read.items() if len(frames)}
+        if not shown:
+            return
+        augment = Augment(frame.input_px, extractor.device)
+        plain = [_pixels(augment.plain(torch.from_numpy(frames))) for frames in shown.values()]
+        edited = [_edited([*shown.values()], augment, (self._seed, seed, number)) for number in range(self._each)]
+        for video, *versions in zip(shown, plain, *edited, strict=True):
+            for name, images in zip(self._versions(video), versions, strict=True):
+                there = informative(images)
+                if name not in self._folder and there.any():
+                    times_s = np.flatnonzero(there).astype(np.float64) * frame.sample_every_s
+                    described = VideoDescriptor(times_s, extractor.describe(images[there]))
+                    self._folder.write(name, described, extractor.model_version)
 
-    def _described(self, original: Path, version: _Version, extractor: DescriptorExtractor) -> VideoDescriptor:
-        if version.edit is None:
-            return _describe(original, extractor)
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / "copy.mp4"
-            apply_edit(version.edit, original, target, seed=self._seed, other=version.other, within_s=CLIP_S)
-            return _describe(target, extractor)
+
+def _edited(shown: Sequence[Frames], augment: Augment, seeds: tuple[int, ...]) -> list[Frames]:
+    """A copy of each of some videos."""
+    rng = np.random.default_rng(seeds)
+    retimed = [_retimed(frames, rng) for frames in shown]
+    longest = max(map(len, retimed))
+    together = np.concatenate([frames[np.arange(longest) % len(frames)] for frames in retimed])
+    draw = Draw.seeded(augment.device, *seeds, frames=longest)
+    edited = np.split(_pixels(augment.strong(torch.from_numpy(together).to(augment.device), draw)), len(shown))
+    copies = [frames[: len(own)] for frames, own in zip(edited, retimed, strict=True)]
+    return [_inside(own, copies[place - 1], rng) for place, own in enumerate(copies)]
+
+
+def _retimed(frames: Frames, rng: np.random.Generator) -> Frames:
+    """Some are faster or slower: frames are left out, or shown again."""
+    speed = rng.uniform(*SPEEDS) if rng.random() < RETIMED else 1.0
+    return frames[np.arange(0, len(frames), speed).astype(np.int64)]
+
+
+def _inside(frames: Frames, other: Frames, rng: np.random.Generator) -> Frames:
+    """Some lie between the start and the end of another video."""
+    if rng.random() >= INSERTED or other is frames:
+        return frames
+    cut = rng.integers(len(other) + 1)
+    return np.concatenate([other[:cut], frames, other[cut:]])
+
+
+def _pixels(views: Tensor) -> Frames:
+    """(T, 3, H, W) in 0..1 to (T, H, W, 3) in uint8, as frames are decoded."""
+    return (views.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def _frames(video: Path, every_s: float, *, remove_bars: bool) -> Frames:
+    """The frames of a video's start that show something; none of one that cannot be read."""
+    try:
+        with video.open("rb") as file:
+            sampled = sample_frames(file, every_s=every_s, size=(SIDE_PX, SIDE_PX), remove_bars=remove_bars)
+            images = [one.image for one in takewhile(lambda one: one.timestamp_s < CLIP_S, sampled)]
+    except (DecodeError, OSError):
+        images = []  # counted: one broken file among thousands must not end a training
+    frames = np.array(images, np.uint8).reshape(-1, SIDE_PX, SIDE_PX, 3)
+    return frames[informative(frames)]
 
 
 def _videos_below(folder: Path) -> list[Path]:
@@ -129,22 +170,8 @@ def _families(videos: Sequence[Path]) -> dict[Path, int]:
     return {video: numbers.setdefault(named.get(video, str(video)), len(numbers)) for video in videos}
 
 
-def _id(video: Path) -> str:
+def _name(video: Path) -> str:
     """A name for a file as it is now: a changed file is described anew."""
     stat = video.stat()
     stamp = f"{video.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     return f"{video.stem[:60]}-{hashlib.blake2b(stamp.encode(), digest_size=6).hexdigest()}"
-
-
-def _describe(video: Path, extractor: DescriptorExtractor) -> VideoDescriptor:
-    frame = extractor.config.frame
-    times, images = [], []
-    with video.open("rb") as file:
-        for sampled in sample_frames(
-            file, every_s=frame.sample_every_s, size=extractor.input_size, remove_bars=frame.remove_bars
-        ):
-            if sampled.timestamp_s >= CLIP_S:
-                break
-            times.append(sampled.timestamp_s)
-            images.append(sampled.image)
-    return VideoDescriptor(np.array(times), extractor.describe(np.stack(images)))

@@ -46,7 +46,7 @@ def colour(images: Tensor, draw: Draw) -> Tensor:
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = saturation * hue.cos()
     turn[:, 1, 2], turn[:, 2, 1] = -saturation * hue.sin(), saturation * hue.sin()
-    tint = 1 + draw.normal(3 * count, 0.08).view(count, 3, 1)
+    tint = 1 + draw.normal(count, 0.08, 3, 1)
     matrix = (torch.linalg.inv(to_ycc) @ turn @ to_ycc) * contrast.view(-1, 1, 1) * tint
     shift = (0.5 - 0.5 * contrast + draw.normal(count, 0.08)).view(-1, 1, 1)
     changed: Tensor = matrix @ images.flatten(2) + shift  # (B, 3, H * W)
@@ -82,7 +82,7 @@ def noise(images: Tensor, draw: Draw) -> Tensor:
 
 def coarse(images: Tensor, draw: Draw) -> Tensor:
     """Down to 25 to 60 % of the size and up again; one size for the batch."""
-    side = round(images.shape[3] * float(draw.uniform(1, 0.25, 0.6)))
+    side = round(images.shape[3] * draw.one(0.25, 0.6))
     small = interpolate(images, size=(side, side), mode="area")
     return interpolate(small, size=images.shape[2:], mode="bilinear")
 

@@ -10,26 +10,35 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draw:
-    """Numbers for the images of a batch, one each, on the device where the images are."""
+    """Numbers for the images of a batch, one each, on the device where the images are.
+
+    Images that are frames of videos share them, noise excepted: `frames` is the number of each video's, which follow
+    each other.
+    """
 
     generator: torch.Generator
     device: torch.device
+    frames: int = 1
 
     @classmethod
-    def seeded(cls, device: torch.device, *seeds: int) -> Self:
+    def seeded(cls, device: torch.device, *seeds: int, frames: int = 1) -> Self:
         """A source that depends on every one of the seeds (run, step, shard ...)."""
         mixed = 0
         for seed in seeds:  # the multiplier of a 64-bit linear congruential generator (Knuth's MMIX)
             mixed = (mixed * 6364136223846793005 + seed + 1442695040888963407) % 2**63
-        return cls(torch.Generator().manual_seed(mixed), device)
+        return cls(torch.Generator().manual_seed(mixed), device, frames)
 
-    def uniform(self, count: int, low: float, high: float) -> Tensor:
-        """(count,) between low and high."""
-        return (torch.rand(count, generator=self.generator) * (high - low) + low).to(self.device)
+    def one(self, low: float, high: float) -> float:
+        """Between low and high, for the whole batch."""
+        return float(torch.rand(1, generator=self.generator) * (high - low) + low)
 
-    def normal(self, count: int, deviation: float) -> Tensor:
-        """(count,) around 0."""
-        return (torch.randn(count, generator=self.generator) * deviation).to(self.device)
+    def uniform(self, count: int, low: float, high: float, *shape: int) -> Tensor:
+        """(count, *shape) between low and high."""
+        return self._shared(torch.rand(self._videos(count), *shape, generator=self.generator) * (high - low) + low)
+
+    def normal(self, count: int, deviation: float, *shape: int) -> Tensor:
+        """(count, *shape) around 0."""
+        return self._shared(torch.randn(self._videos(count), *shape, generator=self.generator) * deviation)
 
     def noise(self, like: Tensor) -> Tensor:
         """Standard normal, of the shape of `like`."""
@@ -37,12 +46,21 @@ class Draw:
 
     def chance(self, count: int, probability: float) -> Tensor:
         """(count,) bool, each true with that probability."""
-        return (torch.rand(count, generator=self.generator) < probability).to(self.device)
+        return self._shared(torch.rand(self._videos(count), generator=self.generator) < probability)
 
     def choice(self, count: int, options: int) -> Tensor:
         """(count,) integers from 0 to options - 1."""
-        return torch.randint(options, (count,), generator=self.generator).to(self.device)
+        return self._shared(torch.randint(options, (self._videos(count),), generator=self.generator))
 
     def order(self, count: int) -> Tensor:
-        """(count,) a permutation."""
-        return torch.randperm(count, generator=self.generator).to(self.device)
+        """(count,) a permutation, of whole videos."""
+        first = torch.randperm(self._videos(count), generator=self.generator) * self.frames
+        return self._shared(first) + torch.arange(self.frames, device=self.device).repeat(len(first))
+
+    def _videos(self, count: int) -> int:
+        if count % self.frames:
+            raise ValueError(f"{count} images are no whole videos of {self.frames} frames")
+        return count // self.frames
+
+    def _shared(self, numbers: Tensor) -> Tensor:
+        return numbers.repeat_interleave(self.frames, dim=0).to(self.device)

@@ -57,12 +57,12 @@ def place(images: Tensor, canvas: Tensor, centre: Tensor, half: Tensor) -> Tenso
 def frame_in_frame(images: Tensor, draw: Draw) -> Tensor:
     """40 to 85 % of each side, anywhere on another image, on a blurred copy of itself, or on one colour."""
     count = len(images)
-    half = draw.uniform(2 * count, 0.4, 0.85).view(count, 2)
-    centre = draw.uniform(2 * count, -1, 1).view(count, 2) * (1 - half)
+    half = draw.uniform(count, 0.4, 0.85, 2)
+    centre = draw.uniform(count, -1, 1, 2) * (1 - half)
     others = images[draw.order(count)]
     blurred = interpolate(images, size=(6, 6), mode="area")
     blurred = interpolate(blurred, size=images.shape[2:], mode="bilinear")
-    flat = draw.uniform(3 * count, 0, 1).view(count, 3, 1, 1).expand_as(images)
+    flat = draw.uniform(count, 0, 1, 3, 1, 1).expand_as(images)
     kind = draw.choice(count, 4).view(-1, 1, 1, 1)
     return place(images, torch.where(kind == 0, flat, torch.where(kind == 1, blurred, others)), centre, half)
 
@@ -93,7 +93,7 @@ def bars(images: Tensor, draw: Draw) -> Tensor:
     centre = torch.stack([torch.where(upright, 0.0, shift), torch.where(upright, shift, 0.0)], dim=1)
     half = torch.stack([torch.where(upright, 1.0, 1 - share), torch.where(upright, 1 - share, 1.0)], dim=1)
     gray = draw.choice(count, 3).view(-1, 1) / 2.0  # black, gray, white
-    colour = torch.where(draw.chance(count, 0.3).view(-1, 1), draw.uniform(3 * count, 0, 1).view(count, 3), gray)
+    colour = torch.where(draw.chance(count, 0.3).view(-1, 1), draw.uniform(count, 0, 1, 3), gray)
     return place(images, colour.view(count, 3, 1, 1).expand_as(images), centre, half)
 
 

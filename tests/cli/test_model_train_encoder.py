@@ -91,7 +91,7 @@ def test_the_bundle_encodes_and_says_where_it_comes_from(place: Path, alone: Bun
     assert all(np.array_equal(alone.tensors[name], tensor) for name, tensor in frames.tensors.items())
 
     told: dict[str, Any] = alone.manifest.provenance
-    assert (told["pairs"], told["distractors"], told["videos"], told["unreadable"]) == (9, 9, 3, 0)
+    assert (told["pairs"], told["distractors"], told["videos"], told["missing"]) == (9, 9, 3, 0)
     assert told["frame_part"] == {"model_version": frames.model_version, "from": "a test"}
     assert told["steps"] == 8
     assert told["recipe"]["shortest_piece"] == 0.5

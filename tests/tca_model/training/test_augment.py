@@ -96,7 +96,7 @@ def test_compression_is_that_of_jpeg(images: Tensor, monkeypatch: pytest.MonkeyP
 
 def test_a_gray_picture_has_equal_channels(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Draw, "chance", lambda _, count, __: torch.ones(count, dtype=torch.bool))
-    monkeypatch.setattr(Draw, "normal", lambda _, count, __: torch.zeros(count))
+    monkeypatch.setattr(Draw, "normal", lambda _, count, __, *shape: torch.zeros(count, *shape))
     gray = degrade.colour(images * 0.2 + 0.4, draw(0))
     assert float((gray - gray.mean(dim=1, keepdim=True)).abs().max()) < 1e-4
 
@@ -130,3 +130,25 @@ def test_seeds_that_differ_anywhere_draw_other_numbers() -> None:
     drawn = {float(draw(*seeds).uniform(1, 0, 1)) for seeds in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0))}
     assert len(drawn) == 5
     assert sorted(draw(4).order(5).tolist()) == list(range(5))
+
+
+VIDEO_EDITS = [name for name in EDITS if name != "noise"]
+
+
+@pytest.mark.parametrize("name", VIDEO_EDITS)
+def test_frames_of_a_video_are_edited_alike(name: str, images: Tensor) -> None:
+    frames = images[:3].repeat_interleave(4, dim=0)  # three videos, each a still of four frames
+    edited = EDITS[name](frames, Draw.seeded(CPU, 1, frames=4)).unflatten(0, (3, 4))
+    torch.testing.assert_close(edited, edited[:, :1].expand_as(edited))
+    assert not torch.equal(edited[0, 0], edited[1, 0])
+
+
+def test_videos_are_put_in_order_as_a_whole() -> None:
+    order = Draw.seeded(CPU, 2, frames=3).order(12).view(4, 3)
+    assert torch.equal(order, order[:, :1] + torch.arange(3))
+    assert sorted(order.flatten().tolist()) == list(range(12))
+
+
+def test_half_a_video_is_refused() -> None:
+    with pytest.raises(ValueError, match="7 images are no whole videos of 4 frames"):
+        Draw.seeded(CPU, 2, frames=4).chance(7, 0.5)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from tca_model.data.descriptor_files import DescriptorFolder
@@ -13,25 +14,30 @@ from tca_model.data.held_out import MANIFEST, ORIGINALS
 from tca_model.errors import TrainingError
 from tca_model.training.copies import CLIP_S, Copies
 from tca_model.types import FloatArray
-from tests.clips import picture, steady, write_clip
-
-pytestmark = pytest.mark.integration  # each copy is a video that is decoded, edited and encoded
+from tests.clips import four_corners, steady, write_clip
 
 
 class Extractor:
     """Describes a frame by its mean colour, and counts the videos."""
 
     model_version = "abc"
-    input_size = (16, 16)
-    config = SimpleNamespace(frame=SimpleNamespace(sample_every_s=1.0, remove_bars=False))
+    device = torch.device("cpu")
+    config = SimpleNamespace(frame=SimpleNamespace(input_px=16, sample_every_s=1.0, remove_bars=False))
 
     def __init__(self) -> None:
         self.described = 0
 
     def describe(self, images: NDArray[np.uint8]) -> FloatArray:
         self.described += 1
+        assert images.shape[1:] == (16, 16, 3)
         rows = images.reshape(len(images), -1, 3).mean(axis=1) + 1
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def clip(path: Path, duration_s: float = 3, fps: float = 5) -> Path:
+    """A still that shows something: what shows nothing is left out."""
+    times = steady(duration_s, fps)
+    return write_clip(path, times, images=[four_corners()] * len(times))
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("take1.mp4", "take2.mp4", "alone.mp4", "held.mp4"):
-        write_clip(folder / name, steady(3, 5))
+        clip(folder / name)
     (folder / "broken.mp4").write_bytes(b"no video")
     with (folder / MANIFEST).open("w", newline="") as file:
         rows = [["take1.mp4", "scene"], ["take2.mp4", "scene"], ["held.mp4", ORIGINALS[0]]]
@@ -58,8 +64,8 @@ def test_pairs_are_versions_of_one_video_and_works_are_families(folder: Path, tm
     copies.describe(Extractor(), lambda done, total: steps.append((done, total)))  # type: ignore[arg-type]
     pairs = copies.pairs()
 
-    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert pairs.counts == {"videos": 4, "videos_held_out": 1, "versions": 9, "unreadable": 3}
+    assert steps == [(4, 4)]
+    assert pairs.counts == {"videos": 4, "videos_held_out": 1, "versions": 9, "missing": 3}
     assert len(pairs.positives) == 3 * 3
     stems = [video.split("-")[0] for video in pairs.videos]
     assert sorted(set(stems)) == ["alone", "take1", "take2"]
@@ -81,7 +87,7 @@ def test_what_is_described_is_not_made_again(folder: Path, tmp_path: Path) -> No
     more = Copies([folder], place, each=2, seed=0)
     more.describe(second, quiet)  # type: ignore[arg-type]
     assert second.described == 3  # the first copy of each is the same
-    write_clip(folder / "alone.mp4", steady(4, 5))
+    clip(folder / "alone.mp4", 4)
     Copies([folder], place, each=1, seed=0).describe(second, quiet)  # type: ignore[arg-type]
     assert second.described == 5  # a changed file is another
 
@@ -90,14 +96,38 @@ def test_only_the_start_of_a_long_video_is_used(tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("long.mp4", "short.mp4"):
-        seconds = CLIP_S + 30 if name == "long.mp4" else 5
-        times = steady(seconds, 1)
-        write_clip(folder / name, times, images=[picture(time % 40) for time in times])
+        clip(folder / name, CLIP_S + 30 if name == "long.mp4" else 5, 1)
     place = DescriptorFolder(tmp_path / "described")
     copies = Copies([folder], place, each=1, seed=0)
     copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
     long = next(video for video in copies.pairs().videos if video.startswith("long"))
     assert len(place.read(long)[0]) == CLIP_S
+
+
+def test_copies_are_edited_some_in_time(tmp_path: Path) -> None:
+    folder, place = tmp_path / "videos", DescriptorFolder(tmp_path / "described")
+    folder.mkdir()
+    for name in ("one.mp4", "two.mp4", "three.mp4"):
+        clip(folder / name, 10, 1)
+    copies = Copies([folder], place, each=8, seed=0)
+    copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
+    read = {video: place.read(video)[0] for video in copies.pairs().videos}
+    originals = [descriptor for video, descriptor in read.items() if " copy " not in video]
+    lengths = [len(descriptor) for video, descriptor in read.items() if " copy " in video]
+    assert [len(descriptor) for descriptor in originals] == [10] * 3
+    assert min(lengths) < 10 < max(lengths)
+    assert lengths.count(10) > 6
+    first_rows = {tuple(descriptor.frames[0].round(2)) for descriptor in read.values()}
+    assert len(first_rows) > 15
+
+
+def test_what_shows_nothing_is_left_out(folder: Path, tmp_path: Path) -> None:
+    write_clip(folder / "black.mp4", steady(3, 5), images=[four_corners() * 0] * 15)
+    copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=1, seed=0)
+    copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
+    pairs = copies.pairs()
+    assert pairs.counts == {"videos": 5, "videos_held_out": 1, "versions": 6, "missing": 4}  # broken.mp4, too
+    assert not any(video.startswith("black") for video in pairs.videos)
 
 
 def test_folders_that_cannot_serve_are_told(tmp_path: Path) -> None:
@@ -112,7 +142,7 @@ def test_folders_that_cannot_serve_are_told(tmp_path: Path) -> None:
 def test_one_work_teaches_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
-    write_clip(folder / "only.mp4", steady(3, 5))
+    clip(folder / "only.mp4")
     copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=1, seed=0)
     copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
     with pytest.raises(TrainingError, match=r"1 pairs and 2 distractors of 1 works teach nothing"):

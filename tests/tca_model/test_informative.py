@@ -1,0 +1,60 @@
+"""Frames that show nothing are told from those that do."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tca_model.informative import informative
+
+SIZE = 224
+Images = NDArray[np.uint8]
+
+
+def flat(colour: tuple[int, int, int], sigma: float = 0) -> Images:
+    noise = np.random.default_rng(1).normal(0, sigma, (SIZE, SIZE, 3))
+    return np.clip(np.array(colour) + noise, 0, 255).round().astype(np.uint8)
+
+
+def scene(brightest: int) -> Images:
+    """A gradient with an object in it, as bright as that."""
+    image = np.linspace(0, 0.7 * brightest, SIZE)[np.newaxis, :, np.newaxis].repeat(SIZE, axis=0).repeat(3, axis=2)
+    image[80:140, 80:140] = brightest
+    return image.astype(np.uint8)
+
+
+def text_on_black() -> Images:
+    image = np.zeros((SIZE, SIZE, 3), np.uint8)
+    for left in range(40, 180, 10):  # fourteen letters, 4 by 12
+        image[104:116, left : left + 4] = 235
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "shows"),
+    [
+        (flat((0, 0, 0)), False),
+        (flat((16, 16, 16)), False),
+        (flat((255, 255, 255)), False),
+        (flat((0, 0, 200)), False),
+        (flat((4, 4, 4), sigma=2), False),
+        (flat((120, 30, 200), sigma=2), False),
+        (scene(255), True),
+        (scene(40), True),
+        (255 - scene(255), True),
+        (text_on_black(), True),
+    ],
+    ids="black video-black white blue noisy-black noisy-purple scene dim-scene bright-scene text".split(),  # noqa: SIM905
+)
+def test_a_frame_is_informative_when_it_shows_something(image: Images, shows: bool) -> None:
+    assert informative(image[np.newaxis]).tolist() == [shows]
+
+
+def test_each_frame_is_judged_by_itself_and_none_is_changed() -> None:
+    images = np.stack([flat((0, 0, 0)), scene(200), flat((9, 9, 9))])
+    before = images.copy()
+    assert informative(images).tolist() == [False, True, False]
+    np.testing.assert_array_equal(images, before)
+
+
+def test_no_frames_are_no_answer() -> None:
+    assert informative(np.empty((0, 8, 8, 3), np.uint8)).shape == (0,)
