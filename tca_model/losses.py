@@ -57,18 +57,18 @@ def triplet(positive: Tensor, negatives: Tensor, margin: float = 0.2, counted: T
     return relu(hardest - positive + margin).mean()
 
 
-def koleo(descriptors: Tensor) -> Tensor:
-    """Kozachenko-Leonenko estimate of differential entropy, negated, of unit rows (B, D):
+def koleo(descriptors: Tensor, works: Tensor) -> Tensor:
+    """Kozachenko-Leonenko estimate of differential entropy, negated, of unit rows (B, D) that show the works (B,):
 
-        -1/B sum_i log( min_{j != i} |x_i - x_j| )
+        -1/B sum_i log( min_{j shows another work than i} |x_i - x_j| )
 
     Sablayrolles et al. (ICLR 2019, arXiv 1806.03198). SSCD (CVPR 2022, arXiv 2202.10261) adds it to InfoNCE, so that
-    distances mean the same all over the sphere; there x_j are the rows of all processes that are no other view of x_i's
-    picture, so that it never drives a copy from its original: give it one view of each work. B is at least 2.
+    distances mean the same all over the sphere, and leaves the other views of x_i's picture out, as it must never drive
+    a copy from its original. At least two works.
     """
     with torch.no_grad():
         similarity = descriptors @ descriptors.T
-        nearest = similarity.fill_diagonal_(-2).argmax(dim=1)
+        nearest = similarity.masked_fill(works.unsqueeze(1) == works, -2).argmax(dim=1)
     distance = (descriptors - descriptors[nearest]).norm(dim=1)
     return -torch.log(distance + CLOSEST).mean()
 

@@ -53,6 +53,30 @@ def symmetric_chamfer(similarity: FloatArray) -> float:
     return (chamfer(similarity) + chamfer(similarity.T)) / 2
 
 
+def noise_similarity(frames: FloatArray, noise: FloatArray, nearest: int = 10) -> FloatArray:
+    """How like any other video each of the frames (T, D) is, (T,): the mean cosine to its nearest rows of noise (M, D).
+
+    Score normalisation of VSC2022 (facebookresearch/vsc2022) subtracts it from the similarities of a frame.
+    """
+    similarity = similarity_matrix(frames, noise)
+    nearest = min(nearest, len(noise))
+    mean: FloatArray = np.partition(similarity, -nearest, axis=1)[:, -nearest:].mean(axis=1)
+    return mean
+
+
+def normalised(similarity: FloatArray, query_noise: FloatArray, reference_noise: FloatArray) -> FloatArray:
+    """Similarity matrix (Tq, Tr) less what its frames have in common with noise, half of it from each side:
+
+        S[i, j] - (n_i + m_j) / 2
+
+    for noise similarities n (Tq,), m (Tr,). Both sides, since a reference that is like everything misleads as well.
+    """
+    if similarity.shape != (len(query_noise), len(reference_noise)):
+        raise ValueError(f"{similarity.shape} does not fit {len(query_noise)} and {len(reference_noise)} frames")
+    less: FloatArray = similarity - (query_noise[:, np.newaxis] + reference_noise) / 2
+    return less
+
+
 def chamfer_ragged(
     query: FloatArray, references: FloatArray, lengths: Sequence[int] | NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray]:

@@ -63,7 +63,9 @@ class Whitening(nn.Module):
         if not 1 <= dimension <= len(statistics.mean):
             raise ValueError(f"cannot whiten {len(statistics.mean)} dimensions to {dimension}")
         if statistics.count <= dimension:
-            raise ValueError(f"{statistics.count} vectors cannot span {dimension} dimensions: give more images")
+            raise ValueError(
+                f"{statistics.count} images cannot span {dimension} dimensions: give more, or keep fewer dimensions"
+            )
         eigenvalues, eigenvectors = torch.linalg.eigh(statistics.covariance())  # ascending
         leading = eigenvalues[-dimension:].flip(0).clamp(min=EIGENVALUE_FLOOR)
         projection = eigenvectors[:, -dimension:].flip(1) / leading.sqrt()

@@ -42,6 +42,9 @@ def ablate(
     distractors: Annotated[int, typer.Option(help="A pair, drawn anew every step")] = 16,
     learning_rate: Annotated[float, typer.Option(help="Of Adam, at the start")] = 1e-5,
     dropout: Annotated[float, typer.Option(help="While training")] = 0.5,
+    momentum: Annotated[
+        float | None, typer.Option(help="Of the slow encoder of keys, wherever it is not what varies; none without")
+    ] = None,
     comparator_steps: Annotated[int, typer.Option(help="Steps of the video comparator's training")] = 400,
     seed: Annotated[int, typer.Option(help="Of edits, order, crops and dropout")] = 0,
 ) -> None:
@@ -62,9 +65,17 @@ def ablate(
     if not output.resolve().parent.is_dir():
         raise UsageError(f"cannot write {output}: no folder {output.resolve().parent}")
     try:
-        values = {"epochs": epochs, "batch": batch, "distractors": distractors, "learning_rate": learning_rate}
         recipe = EncoderRecipe.model_validate(
-            {**values, "encoder": {"dropout": dropout}, "shortest_piece": 0.5, "seed": seed}
+            {
+                "encoder": {"dropout": dropout},
+                "epochs": epochs,
+                "batch": batch,
+                "distractors": distractors,
+                "momentum": momentum,
+                "learning_rate": learning_rate,
+                "shortest_piece": 0.5,
+                "seed": seed,
+            }
         )
         planned = plan(clips, benchmark)
         with progress_bar() as progress:
@@ -123,7 +134,8 @@ def _about(bundle: Bundle, ablation: "Ablation") -> list[str]:
         f"{len(benchmark.references)} references. Frame descriptors of bundle {bundle.manifest.name} "
         f"({bundle.model_version}). Every encoder is trained on the same {len(pairs.positives)} pairs ({counts}), "
         f"{recipe.epochs:g} epochs, {recipe.batch} pairs and {recipe.distractors * recipe.batch} distractors a step, "
-        f"learning rate {recipe.learning_rate:g}, dropout {recipe.encoder.dropout:g}, seed {recipe.seed}; "
+        f"momentum {recipe.momentum}, learning rate {recipe.learning_rate:g}, dropout {recipe.encoder.dropout:g}, "
+        f"seed {recipe.seed}; "
         "one run a variant, so that differences of a few thousandths say nothing.",
     ]
 

@@ -74,7 +74,7 @@ def train_backbone(
                 folders, work, processes, lambda done, total: progress.update(reading, completed=done, total=total)
             )
             training = progress.add_task("training", rate="", total=None)
-            model, trained = train_backbone(
+            trained = train_backbone(
                 start,
                 recipe,
                 pictures,
@@ -93,7 +93,7 @@ def train_backbone(
                     encoder=EncoderConfig(aggregator="mean"),
                     compares="frame",
                 ),
-                model,
+                trained.descriptor,
                 Calibration(alert_threshold=threshold, basis=basis),
                 {
                     "command": " ".join(["copydetect", *sys.argv[1:]]),
@@ -103,9 +103,10 @@ def train_backbone(
                     "folders": [folder.name for folder in folders],
                     "started_from": start.weights.model_dump(mode="json"),
                     "recipe": recipe.model_dump(mode="json"),
-                    "steps": trained.done,
-                    "loss": sum(trained.losses[-50:]) / len(trained.losses[-50:]),
-                    "seconds": trained.seconds,
+                    "bfloat16": trained.bfloat16,
+                    "steps": trained.run.done,
+                    "loss": sum(trained.run.losses[-50:]) / len(trained.run.losses[-50:]),
+                    "seconds": trained.run.seconds,
                     **hardware(processes.device),
                 },
             )

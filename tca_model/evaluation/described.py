@@ -6,6 +6,7 @@ in use are those of `python -m bench.quality`.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,10 +18,11 @@ from tca_model.evaluation.quality import Quality, ScoredPair, judge
 from tca_model.evaluation.scoring import Similarity, score_table
 from tca_model.evidence import join, observe
 from tca_model.extractor import DescriptorExtractor
-from tca_model.similarity import similarity_matrix
+from tca_model.similarity import chamfer, cosine, noise_similarity, normalised, similarity_matrix
 from tca_model.types import FloatArray, VideoDescriptor
 from tca_model.video import sample_frames
 
+PairScore: TypeAlias = Callable[[VideoDescriptor, VideoDescriptor], float]
 LONGEST_FRAMES = 64  # that an encoder is given at once; more are cut into equal pieces
 
 
@@ -90,9 +92,7 @@ def judge_similarity(benchmark: Benchmark, stored: DescriptorFolder, similarity:
     )
 
 
-def judge_pairs(
-    benchmark: Benchmark, stored: DescriptorFolder, score: Callable[[VideoDescriptor, VideoDescriptor], float]
-) -> Quality:
+def judge_pairs(benchmark: Benchmark, stored: DescriptorFolder, score: PairScore) -> Quality:
     """The figures of a function of two videos, query and reference."""
     read = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
     return judge_scores(
@@ -114,6 +114,30 @@ def judge_scores(benchmark: Benchmark, scores: Mapping[tuple[str, str], float]) 
             for pair in benchmark.pairs()
         ]
     )
+
+
+def normalised_chamfer(noise: FloatArray) -> PairScore:
+    """Chamfer similarity, the larger direction, normalised by noise frames (M, D)."""
+
+    def score(query: VideoDescriptor, reference: VideoDescriptor) -> float:
+        matrix = similarity_matrix(query.frames, reference.frames)
+        matrix = normalised(matrix, *(noise_similarity(video.frames, noise) for video in (query, reference)))
+        return max(chamfer(matrix), chamfer(matrix.T))
+
+    return score
+
+
+def weighted_cosine(noise: FloatArray) -> PairScore:
+    """Cosine of means in which a frame weighs more the less it is like noise frames (M, D).
+
+    Weights before pooling are VVS's idea (Jo et al., AAAI 2024, arXiv 2312.13832), which learns them.
+    """
+
+    def pooled(video: VideoDescriptor) -> FloatArray:
+        mean: FloatArray = (1 - noise_similarity(video.frames, noise)) @ video.frames
+        return mean
+
+    return lambda query, reference: cosine(pooled(query), pooled(reference))
 
 
 def joined_score(query: VideoDescriptor, reference: VideoDescriptor) -> float:

@@ -25,17 +25,19 @@ from tca_model.evaluation.described import (
     judge_pairs,
     judge_scores,
     judge_similarity,
+    normalised_chamfer,
     videos_of,
+    weighted_cosine,
 )
 from tca_model.evaluation.quality import Quality
 from tca_model.training.comparator import ComparatorRecipe, compared, train_comparator
-from tca_model.training.distributed import Processes
+from tca_model.training.distributed import ALONE
 from tca_model.training.encoder import EncoderRecipe, train_encoder
 from tca_model.training.pairs import Pairs, Reader
-from tca_model.types import VideoDescriptor
+from tca_model.types import FloatArray, VideoDescriptor
 
 SEGMENT, FRAMES = "segment descriptors, cosine", "frame descriptors, chamfer"  # the larger direction of it
-ALONE = Processes(0, 1, torch.device("cpu"))
+NOISE_FRAMES = 1000
 COMPARED_AT_ONCE = 64  # pairs: 64 frames each, 32 maps of a matrix are 512 KB a pair
 
 Started = Callable[[str], Callable[[int, int, float], None]]  # what is trained next -> how far it is
@@ -96,8 +98,7 @@ class Ablation:
         yield self._trained("losses", "Losses, with TCA", losses)
         sizes = {f"{size:,} keys": {"bank": size} for size in (256, 1024, 4096, 16384)}
         yield self._trained("bank", "Size of the memory bank, with TCA and InfoNCE", sizes)
-        momenta: dict[str, dict[str, Any]] = {"none": {"momentum": None}}
-        momenta |= {str(momentum): {"momentum": momentum} for momentum in (0.9, 0.99, 0.999)}
+        momenta = {str(momentum): {"momentum": momentum} for momentum in (None, 0.9, 0.99, 0.999)}
         yield self._trained("momentum", "Momentum of the encoder of keys, with TCA and InfoNCE", momenta)
         yield self._similarities()
 
@@ -150,6 +151,7 @@ class Ablation:
             comparator = train_comparator(
                 self.comparator, pairs, Reader(pairs, self.model_version), self.work / name, self.started(name)
             )
+            noise = _noise(pairs)
             return {
                 "cosine of segment descriptors (TCA_c)": judge_similarity(self.benchmark, whole, "cosine"),
                 "chamfer, query to reference (TCA_f)": judge_similarity(self.benchmark, refined, "chamfer"),
@@ -158,8 +160,18 @@ class Ablation:
                     self.benchmark, comparator_scores(self.benchmark, refined, comparator)
                 ),
                 "chamfer, larger direction": judge_similarity(self.benchmark, refined, "larger-chamfer"),
+                "the same, normalised by noise": judge_pairs(self.benchmark, refined, normalised_chamfer(noise)),
+                "cosine of means, frames weighted by noise": judge_pairs(
+                    self.benchmark, refined, weighted_cosine(noise)
+                ),
                 "the matcher's joined score": judge_pairs(self.benchmark, refined, joined_score),
             }
+
+
+def _noise(pairs: Pairs) -> FloatArray:
+    """Frames of the videos trained on, drawn at random, (NOISE_FRAMES, D) or all there are."""
+    frames = np.concatenate([pairs.folder.read(video)[0].frames for video in pairs.videos])
+    return frames[np.random.default_rng(0).permutation(len(frames))[:NOISE_FRAMES]]
 
 
 @torch.inference_mode()

@@ -8,6 +8,7 @@ projection (ARCHITECTURE.md). Batch norm keeps the statistics that it came with.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +45,12 @@ class BackboneRecipe(Config):
     seed: int = 0
 
 
+class TrainedBackbone(NamedTuple):
+    descriptor: FrameDescriptor
+    run: Run
+    bfloat16: bool  # whether the network ran under autocast
+
+
 def train_backbone(
     frame: FrameConfig,
     recipe: BackboneRecipe,
@@ -51,7 +58,7 @@ def train_backbone(
     folder: Path,
     processes: Processes,
     advance: Advance,
-) -> tuple[FrameDescriptor, Run]:
+) -> TrainedBackbone:
     """The trained frame descriptor of that configuration, and the run that made it, resumed where it had stopped.
 
     Raises TrainingError with fewer pictures than a batch, on a loss that is no number, on another run's checkpoint.
@@ -64,14 +71,14 @@ def train_backbone(
         "frame": frame.model_dump(mode="json"),
         "pictures": len(pictures),
     }
-    run = Run(folder, configuration, model, optimizer, writes=processes.first)
+    run = Run(folder, configuration, model, optimizer, processes)
     network = processes.wrap(model)
     augment = Augment(recipe.input_px, device)
     order = _Order(len(pictures), recipe.batch, recipe.seed)
     schedule = Schedule(max(1, round(recipe.epochs * order.steps_per_epoch)), recipe.learning_rate, recipe.warmup)
 
     trial = _pixels(augment.plain(torch.from_numpy(pictures.pixels[:SHARD].copy()).to(device)))
-    low_precision = bfloat16_is_faster(lambda: model(trial).sum().backward(), device)
+    low_precision = processes.agree(bfloat16_is_faster(lambda: model(trial).sum().backward(), device))
 
     def loss_of(step: int) -> Tensor:
         chosen = order(step).reshape(-1, SHARD)
@@ -90,7 +97,7 @@ def train_backbone(
 
     run.loop(schedule, loss_of, advance)
     model.whitening = whitened(model, pictures, frame.input_px, device)
-    return model, run
+    return TrainedBackbone(model, run, low_precision)
 
 
 def contrast(
@@ -102,7 +109,7 @@ def contrast(
     positive = (weak * strong).sum(dim=1).repeat(2)
     counted = ours.repeat(2).unsqueeze(1) != theirs.repeat(2)
     loss = info_nce(positive, anchors @ every.T, recipe.temperature, counted)
-    return loss + recipe.koleo * koleo(every[len(every) // 2 :])
+    return loss + recipe.koleo * koleo(every[len(theirs) :], theirs)
 
 
 def _pixels(views: Tensor) -> Tensor:

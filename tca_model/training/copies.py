@@ -6,7 +6,7 @@ lie inside another video. The benchmark's edits (tca_model.edits) are other code
 
 import hashlib
 from collections.abc import Callable, Sequence
-from itertools import combinations, takewhile
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ class Copies:
             advance(start + len(group), len(order))
 
     def pairs(self) -> Pairs:
-        """Every two versions of one video are a pair; all versions of all videos are distractors."""
+        """A video with each of its copies is a pair; all versions of all videos are distractors."""
         videos: list[str] = []
         works: list[int] = []
         positives: list[tuple[int, int]] = []
@@ -64,7 +64,8 @@ class Copies:
         for original in self._originals:
             versions = self._versions(original)
             there = [version for version in versions if version in self._folder]
-            positives += combinations(range(len(videos), len(videos) + len(there)), 2)
+            if versions[0] in there:
+                positives += [(len(videos), len(videos) + copy) for copy in range(1, len(there))]
             videos += there
             works += [self._family[original]] * len(there)
             wanted += len(versions)

@@ -37,10 +37,27 @@ class Processes:
         """The rows of all processes, in order of rank; gradients flow back to where each row came from."""
         return torch.cat(list(all_gather(local))) if self.count > 1 else local  # type: ignore[no-untyped-call]
 
+    def mean(self, value: Tensor) -> float:
+        """The mean of a number over all processes, the same in each: a NaN in one ends all of them."""
+        value = value.detach().clone()
+        if self.count > 1:
+            dist.all_reduce(value)
+        return float(value) / self.count
+
+    def agree(self, decision: bool) -> bool:
+        """What the first process decided."""
+        decisions: list[object] = [decision]
+        if self.count > 1:
+            dist.broadcast_object_list(decisions, device=self.device)
+        return bool(decisions[0])
+
     def wait(self) -> None:
         """Until every process is here."""
         if self.count > 1:
             dist.barrier()
+
+
+ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 @contextmanager
@@ -50,10 +67,11 @@ def join_processes() -> Iterator[Processes]:
     if not dist.is_torchelastic_launched():
         yield Processes(0, 1, torch.device("cuda" if on_gpu else "cpu"))
         return
+    device = torch.device("cuda", dist.get_node_local_rank()) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(device)  # else NCCL talks over the first GPU from every process
     dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        rank = dist.get_rank()
-        device = torch.device("cuda", rank % torch.cuda.device_count()) if on_gpu else torch.device("cpu")
-        yield Processes(rank, dist.get_world_size(), device)
+        yield Processes(dist.get_rank(), dist.get_world_size(), device)
     finally:
         dist.destroy_process_group()

@@ -87,7 +87,7 @@ def train_encoder(
         "model_version": reader.model_version,
     }
     optimizer = torch.optim.Adam(trained.encoder.parameters(), recipe.learning_rate)
-    run = Run(folder, configuration, trained, optimizer, writes=processes.first)
+    run = Run(folder, configuration, trained, optimizer, processes)
     network = processes.wrap(trained.encoder)
     draw = _Chooser(pairs, recipe, processes.count)
 

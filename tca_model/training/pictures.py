@@ -6,6 +6,7 @@ A picture has the number of the work it shows: frames of one video are not each 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,13 @@ def gather(folders: Sequence[Path], run: Path, processes: Processes, advance: Ca
     Raises TrainingError when a folder is missing, when there is no picture, or when the run's folder holds others.
     """
     images, videos, held_out = _find(folders)
-    stated = {"folders": [str(folder) for folder in folders], "images": len(images), "videos": len(videos)}
+    listed = "\n".join(f"{path} {path.stat().st_size}" for path in [*images, *videos])
+    stated = {"images": len(images), "videos": len(videos), "files": sha256(listed.encode()).hexdigest()}
     if processes.first and not (run / WORKS).exists():
         shown, unreadable = _keep(images, videos, run, advance)
-        (run / WORKS).write_text(json.dumps({**stated, "works": shown, "unreadable": unreadable}))
+        beside = run / f".{WORKS}"
+        beside.write_text(json.dumps({**stated, "works": shown, "unreadable": unreadable}))
+        beside.replace(run / WORKS)
     processes.wait()
     kept = json.loads((run / WORKS).read_text())
     if {key: kept.get(key) for key in stated} != stated:

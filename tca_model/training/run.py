@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from tca_model.errors import TrainingError
+from tca_model.training.distributed import ALONE, Processes
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.csv"
@@ -42,8 +43,8 @@ class Schedule:
 class Run:
     """What a training needs to go on where it stopped: steps done, weights, the optimizer's moments.
 
-    `writes` false (all processes but the first): nothing is written, everything is read. Raises TrainingError when the
-    folder holds a checkpoint of another configuration, or one that cannot be read.
+    The first of several processes writes, all read. Raises TrainingError when the folder holds a checkpoint of another
+    configuration, or one that cannot be read.
     """
 
     def __init__(
@@ -52,15 +53,14 @@ class Run:
         configuration: Mapping[str, JsonValue],
         module: nn.Module,
         optimizer: torch.optim.Optimizer,
-        *,
-        writes: bool = True,
+        processes: Processes = ALONE,
     ) -> None:
         self.folder = folder
         self.done = 0
         self._configuration = json.dumps(configuration, sort_keys=True)
         self._module = module
         self._optimizer = optimizer
-        self._writes = writes
+        self._processes = processes
         self._rows: list[tuple[int, float, float, float]] = []
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / CHECKPOINT).exists():
@@ -79,7 +79,7 @@ class Run:
                 group["lr"] = rate
             self._optimizer.zero_grad(set_to_none=True)
             loss = loss_of(step)
-            value = float(loss.detach())
+            value = self._processes.mean(loss)
             self._check("loss", value, step, schedule)
             loss.backward()  # type: ignore[no-untyped-call]
             gradients = [
@@ -117,7 +117,7 @@ class Run:
         for tensor in tensors.values():
             self._check("largest weight", float(tensor.abs().max()) if tensor.numel() else 0.0, step, schedule)
         self.done = step
-        if not self._writes:
+        if not self._processes.first:
             return
         for index, state in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor.contiguous() for name, tensor in state.items()}

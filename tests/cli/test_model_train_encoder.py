@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 ROOT = Path(__file__).parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SMALL = (
-    "--heads 2 --feed-forward 24 --copies 2 --batch 4 --bank 16 --distractors 2 --epochs 4 --dropout 0 "
+    "--heads 2 --feed-forward 24 --copies 3 --batch 4 --bank 16 --distractors 2 --epochs 4 --dropout 0 "
     "--learning-rate 3e-3"
 )
 
@@ -91,7 +91,7 @@ def test_the_bundle_encodes_and_says_where_it_comes_from(place: Path, alone: Bun
     assert all(np.array_equal(alone.tensors[name], tensor) for name, tensor in frames.tensors.items())
 
     told: dict[str, Any] = alone.manifest.provenance
-    assert (told["pairs"], told["distractors"], told["videos"], told["missing"]) == (9, 9, 3, 0)
+    assert (told["pairs"], told["distractors"], told["videos"], told["missing"]) == (9, 12, 3, 0)
     assert told["frame_part"] == {"model_version": frames.model_version, "from": "a test"}
     assert told["steps"] == 8
     assert told["recipe"]["shortest_piece"] == 0.5

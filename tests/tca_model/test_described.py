@@ -12,13 +12,17 @@ from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.evaluation.described import (
     LONGEST_FRAMES,
+    PairScore,
     describe_benchmark,
     encode_videos,
     joined_score,
     judge_pairs,
     judge_similarity,
+    normalised_chamfer,
+    weighted_cosine,
 )
 from tca_model.extractor import DescriptorExtractor
+from tca_model.similarity import chamfer, similarity_matrix
 from tca_model.synthetic import write_clip
 from tca_model.types import FloatArray, VideoDescriptor
 
@@ -84,6 +88,21 @@ def test_a_video_that_is_not_stored_counts_as_not_found(benchmark: Benchmark, st
 def test_any_function_of_two_videos_is_judged(benchmark: Benchmark, stored: DescriptorFolder) -> None:
     assert judge_pairs(benchmark, stored, joined_score).micro_ap == 1
     assert judge_pairs(benchmark, stored, lambda query, _reference: float(len(query))).micro_ap < 1
+
+
+def test_what_is_like_noise_counts_less() -> None:
+    own, common = frames(1, 4), frames(2, 4)
+    query, reference = (video(np.concatenate([own, common])) for _ in range(2))
+    other = video(np.concatenate([frames(3, 4), common]))
+
+    def margin(score: PairScore) -> float:
+        return score(query, reference) - score(query, other)
+
+    plain = margin(weighted_cosine(frames(9, 20)))
+    assert margin(weighted_cosine(common)) > plain + 0.1
+    assert weighted_cosine(common)(query, reference) == pytest.approx(1, abs=1e-5)
+    matrix = similarity_matrix(query.frames, other.frames)
+    assert normalised_chamfer(common)(query, other) < chamfer(matrix) - 0.1
 
 
 def test_the_mean_leaves_frames_as_they_are_and_gives_one_row_a_video(tmp_path: Path, stored: DescriptorFolder) -> None:

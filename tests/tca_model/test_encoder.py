@@ -110,7 +110,7 @@ def slow_unit(x: Array) -> Array:
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_encoder_is_the_slow_loop(layers: int) -> None:
     module, frames = encoder(layers=layers), segment(1, 5)
-    expected = frames.double().numpy()
+    expected = frames.double().numpy() * math.sqrt(DIMENSION)
     for layer in module.layers.layers:
         weights = {name: tensor.double().numpy() for name, tensor in layer.state_dict().items()}
         expected = slow_layer(expected, weights)
@@ -122,13 +122,23 @@ def test_the_encoder_is_the_slow_loop(layers: int) -> None:
     np.testing.assert_allclose(encoded.segment[0], slow_unit(sum(expected) / 5), atol=1e-5)
 
 
+def test_an_untrained_encoder_is_nearly_the_mean() -> None:
+    frames = normalize(torch.randn(1, 9, 256, generator=torch.Generator().manual_seed(3)), dim=2)
+    present = whole(9)
+    mean = MeanAggregator()(frames, present)
+    with torch.inference_mode():
+        encoded = TCAEncoder(256, EncoderConfig(layers=2)).eval()(frames, present)
+    assert float((encoded.refined * mean.refined).sum(dim=2).min()) > 0.95
+    assert float((encoded.segment * mean.segment).sum(dim=1)) > 0.99
+
+
 def test_attention_weights_are_those_of_the_slow_loop() -> None:
     module, segments = encoder(layers=2), [segment(1, 5), segment(2, 3)]
     with torch.inference_mode():
         weights = module.attention(*padded(segments, filler=float("nan")))
     assert weights.shape == (2, 2, HEADS, 5, 5)
     for row, frames in enumerate(segments):
-        x = frames.double().numpy()
+        x = frames.double().numpy() * math.sqrt(DIMENSION)
         for number, layer in enumerate(module.layers.layers):
             of_layer = {name: tensor.double().numpy() for name, tensor in layer.state_dict().items()}
             real = weights[number, row, :, : len(frames)]

@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tca_model.similarity import chamfer, chamfer_ragged, cosine, similarity_matrix, symmetric_chamfer
+from tca_model.similarity import (
+    chamfer,
+    chamfer_ragged,
+    cosine,
+    noise_similarity,
+    normalised,
+    similarity_matrix,
+    symmetric_chamfer,
+)
 from tca_model.types import FloatArray
 
 
@@ -89,3 +97,19 @@ def test_empty_input_and_wrong_shapes_are_refused() -> None:
     for lengths in ([], [3, 0], [2], [4]):
         with pytest.raises(ValueError, match="lengths"):
             chamfer_ragged(frames, frames, lengths)
+
+
+def test_noise_similarity_is_the_mean_of_the_nearest() -> None:
+    frames = np.eye(3, dtype=np.float32)
+    noise = np.array([[1, 0, 0], [0.6, 0.8, 0], [0, 0.6, 0.8]], np.float32)
+    np.testing.assert_allclose(noise_similarity(frames, noise, nearest=2), [0.8, 0.7, 0.4], atol=1e-6)
+    np.testing.assert_allclose(noise_similarity(frames, noise, nearest=9), (frames @ noise.T).mean(axis=1), atol=1e-6)
+
+
+def test_normalising_takes_half_from_each_side() -> None:
+    matrix = np.array([[0.9, 0.5], [0.4, 0.8]], np.float32)
+    query, reference = np.array([0.2, 0.0], np.float32), np.array([0.1, 0.3], np.float32)
+    expected = [[0.9 - 0.15, 0.5 - 0.25], [0.4 - 0.05, 0.8 - 0.15]]
+    np.testing.assert_allclose(normalised(matrix, query, reference), expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"\(2, 2\) does not fit 1 and 2 frames"):
+        normalised(matrix, query[:1], reference)

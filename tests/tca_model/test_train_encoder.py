@@ -11,7 +11,7 @@ from torch import nn
 from tca_model.config import EncoderConfig
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.errors import TrainingError
-from tca_model.training.distributed import Processes
+from tca_model.training.distributed import ALONE
 from tca_model.training.encoder import EncoderRecipe, train_encoder
 from tca_model.training.pairs import Pairs, Reader
 from tca_model.training.run import Run
@@ -19,7 +19,6 @@ from tca_model.types import VideoDescriptor
 
 pytestmark = pytest.mark.integration  # seconds of processor
 
-ALONE = Processes(0, 1, torch.device("cpu"))
 DIMENSION, WORKS, VERSION = 16, 12, "abc"
 RECIPE = EncoderRecipe(
     encoder=EncoderConfig(heads=2, feed_forward=32, dropout=0.1, clusters=4),

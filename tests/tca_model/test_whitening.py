@@ -112,7 +112,7 @@ def test_more_dimensions_than_there_are_or_none_are_refused(dimension: int) -> N
 
 def test_more_dimensions_than_the_vectors_span_are_refused() -> None:
     # five vectors span four directions around their mean
-    with pytest.raises(ValueError, match="5 vectors cannot span 5 dimensions: give more images"):
+    with pytest.raises(ValueError, match="5 images cannot span 5 dimensions: give more"):
         Whitening.fit(accumulate(correlated(5, 5, 8)), 5)
     assert Whitening.fit(accumulate(correlated(5, 5, 8)), 4).projection.shape == (8, 4)
 

@@ -83,7 +83,7 @@ def test_a_fitted_bundle_comes_back_from_disk_with_its_version(bundle: Bundle, t
 
 
 def test_too_few_images_are_refused(folders: list[Path]) -> None:
-    with pytest.raises(ValueError, match="20 vectors cannot span 20 dimensions: give more images"):
+    with pytest.raises(ValueError, match="20 images cannot span 20 dimensions: give more"):
         fit(folders[:1], dimension=20)
 
 
@@ -103,7 +103,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 def test_only_broken_images_are_too_few(tmp_path: Path) -> None:
     for index in range(3):
         (tmp_path / f"{index}.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="0 vectors cannot span"):
+    with pytest.raises(ValueError, match="0 images cannot span"):
         fit([tmp_path])
 
 

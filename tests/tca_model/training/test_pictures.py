@@ -5,16 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from tca_model.data.held_out import MANIFEST, ORIGINALS
 from tca_model.errors import TrainingError
 from tca_model.synthetic import write_clip
-from tca_model.training.distributed import Processes
+from tca_model.training.distributed import ALONE
 from tca_model.training.pictures import SIDE_PX, gather
-
-ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

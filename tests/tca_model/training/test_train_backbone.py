@@ -11,15 +11,13 @@ from PIL import Image
 
 from tca_model.config import FrameConfig, RandomWeights
 from tca_model.errors import TrainingError
-from tca_model.frame_descriptor import FrameDescriptor
-from tca_model.training.backbone import BackboneRecipe, train_backbone
-from tca_model.training.distributed import Processes
+from tca_model.training.backbone import BackboneRecipe, TrainedBackbone, train_backbone
+from tca_model.training.distributed import ALONE
 from tca_model.training.pictures import Pictures, gather
-from tca_model.training.run import CHECKPOINT, LOG, PLOT, Run
+from tca_model.training.run import CHECKPOINT, LOG, PLOT
 
 pytestmark = pytest.mark.integration  # seconds of processor each
 
-ALONE = Processes(0, 1, torch.device("cpu"))
 FRAME = FrameConfig(backbone="test_efficientnet", weights=RandomWeights(seed=0), input_px=64, dimension=12)
 RECIPE = BackboneRecipe(input_px=64, epochs=8, batch=16, learning_rate=2e-3, warmup=2, koleo=0.1)
 
@@ -45,22 +43,22 @@ def pictures(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pictures
     return gather([folder], tmp_path_factory.mktemp("run"), ALONE, quiet)
 
 
-def train(pictures: Pictures, run: Path, advance: Any = quiet, **recipe: Any) -> tuple[FrameDescriptor, Run]:
+def train(pictures: Pictures, run: Path, advance: Any = quiet, **recipe: Any) -> TrainedBackbone:
     return train_backbone(FRAME, RECIPE.model_copy(update=recipe), pictures, run, ALONE, advance)
 
 
 @pytest.fixture(scope="module")
-def whole(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> tuple[FrameDescriptor, Run]:
+def whole(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> TrainedBackbone:
     return train(pictures, tmp_path_factory.mktemp("whole"))
 
 
-def test_the_loss_falls(whole: tuple[FrameDescriptor, Run]) -> None:
+def test_the_loss_falls(whole: TrainedBackbone) -> None:
     losses = whole[1].losses
     assert len(losses) == 16
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
 
 
-def test_a_run_leaves_a_checkpoint_a_log_and_a_plot(whole: tuple[FrameDescriptor, Run]) -> None:
+def test_a_run_leaves_a_checkpoint_a_log_and_a_plot(whole: TrainedBackbone) -> None:
     lines = (whole[1].folder / LOG).read_text().splitlines()
     assert lines[0] == "step,loss,learning_rate,seconds"
     assert [int(line.split(",")[0]) for line in lines[1:]] == list(range(1, 17))
@@ -70,7 +68,7 @@ def test_a_run_leaves_a_checkpoint_a_log_and_a_plot(whole: tuple[FrameDescriptor
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(
-    pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Pictures, whole: TrainedBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
     monkeypatch.setattr("tca_model.training.run.plot_losses", quiet)
@@ -81,14 +79,14 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 
     with pytest.raises(KeyboardInterrupt):
         train(pictures, tmp_path, interrupt)
-    resumed, run = train(pictures, tmp_path)
+    resumed, run, _ = train(pictures, tmp_path)
     assert run.losses == whole[1].losses
     for name, tensor in whole[0].state_dict().items():
         assert torch.equal(resumed.state_dict()[name], tensor), name
 
 
 def test_training_changes_backbone_and_projection_and_no_statistics(
-    pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path
+    pictures: Pictures, whole: TrainedBackbone, tmp_path: Path
 ) -> None:
     after_one_step = train(pictures, tmp_path, epochs=0.5)[0].state_dict()
     moved = {name for name, tensor in whole[0].state_dict().items() if not torch.equal(tensor, after_one_step[name])}
@@ -97,9 +95,7 @@ def test_training_changes_backbone_and_projection_and_no_statistics(
     assert not any("running" in name for name in moved)
 
 
-def test_another_recipe_does_not_go_on_with_the_checkpoint(
-    pictures: Pictures, whole: tuple[FrameDescriptor, Run]
-) -> None:
+def test_another_recipe_does_not_go_on_with_the_checkpoint(pictures: Pictures, whole: TrainedBackbone) -> None:
     with pytest.raises(TrainingError, match=r"another configuration \(seed 0 there, 1 here\): use another folder"):
         train(pictures, whole[1].folder, seed=1)
 
@@ -116,7 +112,7 @@ def test_a_loss_that_is_no_number_ends_the_run(pictures: Pictures, tmp_path: Pat
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(
-    pictures: Pictures, whole: tuple[FrameDescriptor, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Pictures, whole: TrainedBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
     monkeypatch.setattr("tca_model.training.run.plot_losses", quiet)
