@@ -73,8 +73,8 @@ def normalised(similarity: FloatArray, query_noise: FloatArray, reference_noise:
     """
     if similarity.shape != (len(query_noise), len(reference_noise)):
         raise ValueError(f"{similarity.shape} does not fit {len(query_noise)} and {len(reference_noise)} frames")
-    less: FloatArray = similarity - (query_noise[:, np.newaxis] + reference_noise) / 2
-    return less
+    shared = (query_noise[:, np.newaxis] + reference_noise) / 2  # (Tq, Tr)
+    return (similarity - shared).astype(np.float32, copy=False)
 
 
 def chamfer_ragged(
