@@ -27,7 +27,7 @@ from tca_model.bundle import DEFAULT, load_bundle
 from tca_model.edits import EDITS
 from tca_model.errors import BundleError
 from tca_model.evaluation.benchmark import Benchmark, Pair, make_copies, plan
-from tca_model.evaluation.quality import PRECISION, Quality, ScoredPair, judge, pair_iou
+from tca_model.evaluation.quality import PRECISION, Quality, ScoredPair, judge
 from tca_model.types import Match
 
 DEV = Path(__file__).parents[2] / "shared/data/videos/dev"
@@ -98,14 +98,13 @@ def scored(pair: Pair, found: Mapping[tuple[str, str], PairRow]) -> ScoredPair:
     """The pair with what a scan found of it."""
     row = found.get((str(pair.query), str(pair.reference)))
     edit = pair.copy.edit if pair.copy else ""
+    true = pair.copy.truth().matches if pair.is_copy and pair.copy else ()
     if row is None:
-        return ScoredPair(pair.is_copy, None, edit)
-    if not pair.is_copy or pair.copy is None:
-        return ScoredPair(False, row.score, edit)
+        return ScoredPair(pair.is_copy, None, edit, true=true)
     intervals = [
         Match(i.query_start_s, i.query_end_s, i.reference_start_s, i.reference_end_s, i.score) for i in row.intervals
     ]
-    return ScoredPair(True, row.score, edit, pair_iou(intervals, pair.copy.truth().matches))
+    return ScoredPair(pair.is_copy, row.score, edit, intervals, true)
 
 
 def judge_vpdq(benchmark: Benchmark, workers: int) -> list[Judged]:
@@ -142,6 +141,10 @@ def table(judged: Sequence[Judged]) -> Table:
         "alert threshold": [quality.threshold for quality in qualities],
         "  recall there": [quality.recall_at_threshold for quality in qualities],
         "  false alerts there": [quality.false_alerts for quality in qualities],
+        "  precision of their intervals (VCSL)": [
+            one.intervals.precision if one.intervals else None for one in qualities
+        ],
+        "  recall of intervals (VCSL)": [one.intervals.recall if one.intervals else None for one in qualities],
         "pairs without a score": [quality.missing for quality in qualities],
         "  of them copies": [quality.missing_copies for quality in qualities],
     }

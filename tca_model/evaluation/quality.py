@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tca_model.evaluation.intervals import interval_iou
+from tca_model.evaluation.intervals import IntervalScores, PairScore, interval_iou, micro_scores, pair_score
 from tca_model.evaluation.ranking import micro_ap, recall_at_precision, recall_before_false_positive
 from tca_model.types import Match
 
@@ -19,7 +19,19 @@ class ScoredPair:
     is_copy: bool
     score: float | None  # None: one of the two could not be compared
     edit: str = ""
-    iou: float | None = None  # of a true pair; None: whoever scored finds no intervals
+    found: Sequence[Match] | None = None  # copied intervals; None: whoever scored finds none
+    true: Sequence[Match] = ()
+
+    @property
+    def iou(self) -> float:
+        """Mean over the true intervals of the IoU (product of both sides) of the found one that fits best."""
+        best = [max((interval_iou(one, interval) for one in self.found or ()), default=0.0) for interval in self.true]
+        return sum(best) / len(best) if best else 0.0
+
+    def alerted(self, threshold: float) -> PairScore:
+        """Precision and recall of the intervals that an alert from that threshold on would tell."""
+        is_alert = self.score is not None and self.score >= threshold
+        return pair_score(self.found or () if is_alert else (), self.true)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,7 @@ class Quality:
     threshold: float | None  # of the alert, and what it gives
     recall_at_threshold: float | None
     false_alerts: int | None
+    intervals: IntervalScores | None  # of the alerts
     edits: dict[str, EditQuality]
 
 
@@ -77,21 +90,16 @@ def judge(pairs: Sequence[ScoredPair], threshold: float | None = None) -> Qualit
         threshold=threshold,
         recall_at_threshold=None if threshold is None else _share(copies, _reaches(threshold)),
         false_alerts=None if threshold is None else int((scores[~is_copy] >= threshold).sum()),
+        intervals=None if threshold is None else micro_scores(pair.alerted(threshold) for pair in pairs),
         edits={
             edit: EditQuality(len(own), _share(own, _reaches(cut)), _mean_iou(own)) for edit, own in by_edit.items()
         },
     )
 
 
-def pair_iou(found: Sequence[Match], true: Sequence[Match]) -> float:
-    """Mean over the true intervals of the IoU (product of both sides) of the found interval that fits best; 0 without
-    any."""
-    return sum(max((interval_iou(one, interval) for one in found), default=0.0) for interval in true) / len(true)
-
-
 def _mean_iou(copies: Sequence[ScoredPair]) -> float | None:
-    known = [pair.iou for pair in copies if pair.iou is not None]
-    return sum(known) / len(copies) if known else None
+    located = any(pair.found is not None for pair in copies)
+    return sum(pair.iou for pair in copies) / len(copies) if located else None
 
 
 def _reaches(score: float) -> Callable[[ScoredPair], bool]:

@@ -10,6 +10,7 @@ from services.cli.results import PairRow
 from services.contracts.events import CopiedInterval
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.evaluation.quality import EditQuality, ScoredPair, judge
+from tca_model.types import Match
 
 ORIGINAL, STRANGER = Clip(Path("/original.mp4"), "a"), Clip(Path("/stranger.mp4"), "b")
 
@@ -37,16 +38,22 @@ def test_a_scan_is_read_pair_by_pair(copied: Copy) -> None:
     ]
     found = {(one.query, one.reference): one for one in rows}
 
-    assert [quality.scored(pair, found) for pair in benchmark.pairs()] == [
-        ScoredPair(True, 0.8, "trim", iou=0.5),
-        ScoredPair(False, 0.2),
-        ScoredPair(False, 0.1, "trim"),
-        ScoredPair(False, None),
+    scored = [quality.scored(pair, found) for pair in benchmark.pairs()]
+    assert [(pair.is_copy, pair.score, pair.edit) for pair in scored] == [
+        (True, 0.8, "trim"),
+        (False, 0.2, ""),
+        (False, 0.1, "trim"),
+        (False, None, ""),
     ]
+    assert [pair.iou for pair in scored] == [0.5, 0, 0, 0]
+    assert scored[2].found == [Match(0, 3, 0, 3, 0.9)]
+    assert not scored[2].true
 
 
 def judged(name: str, crop: float, flip: float) -> quality.Judged:
-    pairs = [ScoredPair(True, crop, "crop", 0.5), ScoredPair(True, flip, "flip", 0.5), ScoredPair(False, 0.3)]
+    true, half = [Match(0, 10, 0, 10, 1)], [Match(0, 5, 0, 10, 1)]
+    copies = [ScoredPair(True, crop, "crop", half, true), ScoredPair(True, flip, "flip", half, true)]
+    pairs = [*copies, ScoredPair(False, 0.3)]
     return quality.Judged(name, "v", judge(pairs, 0.5))
 
 
@@ -64,6 +71,8 @@ def test_bundles_stand_side_by_side() -> None:
     assert table["micro-AP"] == ["1.000", f"{(1 + 2 / 3) / 2:.3f}"]
     assert table["recall at 99% precision"] == ["1.000", "0.500"]
     assert table["false alerts there"] == ["0", "0"]
+    assert table["precision of their intervals (VCSL)"] == ["1.000", "1.000"]
+    assert table["recall of intervals (VCSL)"] == ["0.500", "0.250"]
     assert table["crop"] == ["1.00  0.50", "1.00  0.50"]
     assert table["flip"] == ["1.00  0.50", "0.00  0.50"]
 

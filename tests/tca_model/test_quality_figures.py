@@ -2,24 +2,28 @@
 
 import pytest
 
-from tca_model.evaluation.quality import ScoredPair, judge, pair_iou
+from tca_model.evaluation.quality import ScoredPair, judge
 from tca_model.types import Match
 
+TRUE = Match(0, 8, 20, 28, 1)
 
-def copy(score: float | None, edit: str = "crop", iou: float | None = None) -> ScoredPair:
-    return ScoredPair(True, score, edit, iou)
+
+def copy(score: float | None, edit: str = "crop", found_s: float | None = None) -> ScoredPair:
+    """A copy of 8 s of which so many were found."""
+    found = None if found_s is None else [Match(0, found_s, 20, 28, 1)]
+    return ScoredPair(True, score, edit, found, [TRUE])
 
 
 def other(score: float | None) -> ScoredPair:
-    return ScoredPair(False, score)
+    return ScoredPair(False, score, found=[TRUE])
 
 
 # Ranked: C .9, C .8, other .7, C .6, other .2; one copy without a score.
 TABLE = [
-    copy(0.9, "crop", iou=1.0),
-    copy(0.8, "flip", iou=0.5),
+    copy(0.9, "crop", found_s=8),
+    copy(0.8, "flip", found_s=4),
     other(0.7),
-    copy(0.6, "flip", iou=0.25),
+    copy(0.6, "flip", found_s=2),
     other(0.2),
     copy(None, "crop"),
     other(None),
@@ -60,6 +64,11 @@ def test_whoever_finds_no_intervals_has_no_figure_for_them() -> None:
 def test_the_alert_threshold_takes_what_reaches_it() -> None:
     quality = judge(TABLE, 0.6)
     assert (quality.threshold, quality.recall_at_threshold, quality.false_alerts) == (0.6, 3 / 4, 1)
+    assert quality.intervals is not None
+    # What was found of copies is theirs, and covers the reference's side; the alert of another pair covers nothing.
+    assert quality.intervals.precision == pytest.approx((1 + 1 + 1 + 0) / 4)
+    assert quality.intervals.recall == pytest.approx((1 + 1 / 2 + 1 / 4 + 0) / 4)
+    assert quality.intervals.false_alarm_rate == 1 / 3
 
     quality = judge(TABLE)
     assert (quality.threshold, quality.recall_at_threshold, quality.false_alerts) == (None, None, None)
@@ -83,7 +92,10 @@ def test_each_true_interval_counts_with_the_found_one_that_fits_best() -> None:
     first, second = Match(0, 10, 20, 30, 1), Match(10, 20, 0, 10, 1)
     half = Match(0, 5, 20, 30, 0.9)  # half of the query's side, all of the reference's
 
-    assert pair_iou([first, second], [first, second]) == 1
-    assert pair_iou([half, first], [first]) == 1
-    assert pair_iou([half], [first, second]) == pytest.approx(0.25)
-    assert pair_iou([], [first]) == 0
+    def iou(found: list[Match], true: list[Match]) -> float:
+        return ScoredPair(True, 1.0, found=found, true=true).iou
+
+    assert iou([first, second], [first, second]) == 1
+    assert iou([half, first], [first]) == 1
+    assert iou([half], [first, second]) == pytest.approx(0.25)
+    assert iou([], [first]) == 0
