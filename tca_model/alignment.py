@@ -1,62 +1,44 @@
 """Temporal alignment: similarity matrix -> copied intervals, and joining them across segment borders.
 
-A copy shows as a bright line r = speed * q + offset in the matrix of similarities at query time q and reference
-time r. `align` is a temporal Hough transform whose votes keep their place on the line: it reads the similarity
-along every line of a small set of speeds and all offsets, and takes the run of frames with the largest sum of
-(similarity - floor), again and again until none is long enough. A run rather than a vote count gives the ends of
-the interval, and lets two copies that lie on one line stay apart.
+`align` is dynamic programming (Viterbi): every query frame is shown by one reference frame or copied from nowhere, and
+the best sequence of these is the one whose similarities, less what moving costs, sum up to the most. Going on along the
+reference is nearly free at half to double speed; a cut to another place costs a little, so that pieces in another
+order, repeated or left out come apart; copying from nowhere costs only when it begins and ends.
 """
 
 from dataclasses import dataclass
-from math import log2
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tca_model.types import FloatArray, Match, Times
 
-# A similarity that no frame reaches, for places on a line where the reference has no frame.
-_NOTHING = np.float32(-1.0)
-# What a query frame costs that an interval has explained: no other may cross it.
-_EXPLAINED = np.float32(-1e6)
-# Lines that are searched for runs, most promising first: bounds the time that a static video takes.
-_MAX_LINES = 128
-
-
+MIN_FRAMES = 3  # shorter runs are chance; one that a segment border may have cut off can be one frame shorter
 SHORTEST_STEP_S = 0.1  # ten frames a second; nobody samples more densely to find copies
+FASTEST = 2.0  # reference seconds per query second
 
 
 @dataclass(frozen=True, slots=True)
 class AlignmentConfig:
-    """What counts as a copied interval.
+    """What a sequence of places costs, in sums of similarity over query frames.
 
-    `floor`: frames more similar than this lengthen a run, others cost it. Unrelated whitened frames reach 0.15 to
-    the nearest ten of a thousand; from 0.25 on, runs of vertical crops and stacked pictures are missed. `gap_cost`:
-    most that one frame can cost, so that a flash does not cut a copy in two; after `max_gap_frames` it is another
-    interval. `min_frames`: shorter runs are chance, except that a run which a segment border cuts off may be one
-    frame shorter.
-    `slack`: what a match one reference frame beside the line costs; 1 frame/s leaves that much doubt.
-    `speeds`: reference seconds per query second; neighbours differ by 12 %, half of which moves the ends of a 32 s
-    segment by one frame from its middle. `speed_cost`, per doubling or halving: what is static goes at speed 1.
-    `max_matches` bounds the work for one matrix.
+    `floor`: what a frame that shows nothing of the reference is worth; unrelated whitened frames reach 0.15 to the
+    nearest ten of a thousand. `gap_cost`: most that one frame can cost, so that a flash does not cut a copy in two.
+    `cut_cost`: going on elsewhere. `edge_cost`: a begin or an end of what is copied. `drift_cost`: each reference
+    frame more or less than at speed 1; what is static goes at speed 1.
+    `longest_gap_s`: frames that lie further apart, since those between were left out, are not on one run.
     """
 
-    floor: float = 0.2
+    floor: float = 0.15
     gap_cost: float = 0.2
-    max_gap_frames: int = 4
-    min_frames: int = 3
-    slack: float = 0.05
-    speeds: tuple[float, ...] = tuple(float(2 ** (k / 6)) for k in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6))
-    speed_cost: float = 0.02
-    max_matches: int = 8
+    cut_cost: float = 0.4
+    edge_cost: float = 0.2
+    drift_cost: float = 0.08
+    longest_gap_s: float = 4.0
 
     def __post_init__(self) -> None:
-        if not self.speeds or min(self.speeds) <= 0:
-            raise ValueError("speeds must be positive")
-        if self.min_frames < 2 or self.max_matches < 1 or self.max_gap_frames < 0:
-            raise ValueError("an interval has two frames or more, a result one match, a gap no negative length")
-        if self.gap_cost <= 0 or self.slack < 0 or self.speed_cost < 0:
-            raise ValueError("costs must not be negative, and a gap must cost something")
+        if min(self.gap_cost, self.cut_cost, self.edge_cost, self.drift_cost, self.longest_gap_s) <= 0:
+            raise ValueError("gaps, cuts, edges and drift must cost something, and a gap have a length")
 
 
 DEFAULT_ALIGNMENT = AlignmentConfig()
@@ -70,37 +52,32 @@ def align(
 ) -> list[Match]:
     """Copied intervals in a similarity matrix (Tq, Tr), by query time; none when nothing aligns.
 
-    Times (Tq,), (Tr,) are seconds, ascending. A frame stands for the time until the next is due, so that
-    intervals are half-open. A query frame is explained by one interval at most (of a static video, too);
-    a reference frame may serve several.
+    Times (Tq,), (Tr,) are seconds, ascending. A frame stands for the time until the next is due, so that intervals are
+    half-open. A query frame is explained by one interval at most (of a static video, too); a reference frame may serve
+    several.
     """
     if similarity.shape != (len(query_times), len(reference_times)) or not similarity.size:
         raise ValueError(f"expected {(len(query_times), len(reference_times))} with entries, got {similarity.shape}")
-    if np.sum(similarity.max(axis=1) > config.floor) < config.min_frames - 1:
+    if np.sum(similarity.max(axis=1) > config.floor) < MIN_FRAMES - 1:
         return []  # most candidates are chance and end here
-    query_step_s, reference_step_s = _step(query_times), _step(reference_times)
-    near = _near(similarity, config.slack)
-    speeds, offsets = _promising_lines(near, query_times, reference_times, reference_step_s, config)
-    along = _along_lines(near, query_times, reference_times, speeds, offsets, reference_step_s)
-    handicap = (config.speed_cost * np.abs(np.log2(speeds))).astype(np.float32)
-    gain = np.maximum(along - (np.float32(config.floor) + handicap), np.float32(-config.gap_cost))
-    matches: list[Match] = []
-    while len(matches) < config.max_matches:
-        line, first, last = _best_run(gain, config)
-        if line < 0:
-            break
-        gain[first : last + 1] = _EXPLAINED
-        values = along[first : last + 1, line]
-        query_start, query_end = query_times[first], query_times[last] + query_step_s
-        reference_start = max(speeds[line] * query_start + offsets[line], reference_times[0])
-        reference_end = min(speeds[line] * query_end + offsets[line], reference_times[-1] + reference_step_s)
+    query_step_s, reference_step_s = frame_step(query_times), frame_step(reference_times)
+    places, goes_on = _best_places(similarity, np.diff(query_times) / reference_step_s, reference_step_s, config)
+    matches = []
+    for first, last in _runs(places, goes_on):
+        values = similarity[np.arange(first, last + 1), places[first : last + 1]]
+        counted = np.flatnonzero(values > config.floor)
+        at_border = first == 0 or last == len(places) - 1
+        if len(counted) < MIN_FRAMES - at_border:
+            continue
+        values = values[counted[0] : counted[-1] + 1]
+        first, last = first + counted[0], first + counted[-1]
+        reference_start, reference_end = reference_times[places[first]], reference_times[places[last]]
         # Many query frames that are like one reference frame are a still picture, and no copied interval.
-        if reference_end - reference_start > reference_step_s:
-            score = float(values[values > _NOTHING].mean())
-            matches.append(
-                Match(float(query_start), float(query_end), float(reference_start), float(reference_end), score)
-            )
-    return sorted(matches, key=_by_query)
+        if reference_end > reference_start:
+            query_end, reference_end = query_times[last] + query_step_s, reference_end + reference_step_s
+            times = (query_times[first], query_end, reference_start, reference_end, values.mean())
+            matches.append(Match(*map(float, times)))
+    return matches
 
 
 def merge(matches: list[Match], max_gap_s: float = 4.0, tolerance_s: float = 2.0) -> list[Match]:
@@ -111,91 +88,76 @@ def merge(matches: list[Match], max_gap_s: float = 4.0, tolerance_s: float = 2.0
     is the mean by query time. Whatever the order of `matches`, the result is the same.
     """
     chains: list[Match] = []
-    for match in sorted(set(matches), key=_by_query):
+    for match in sorted(set(matches), key=time_order):
         errors = [(_discontinuity(chain, match, max_gap_s), index) for index, chain in enumerate(chains)]
         error, index = min(errors, default=(np.inf, -1))
         if error <= tolerance_s:
             chains[index] = _joined(chains[index], match)
         else:
             chains.append(match)
-    return sorted(chains, key=_by_query)
+    return sorted(chains, key=time_order)
 
 
-def _step(times: Times) -> float:
+def frame_step(times: Times) -> float:
+    """Seconds from one frame to the next: the median, as frames may have been left out."""
     # A single frame has no spacing; the service samples 1 frame/s. Damaged times may come in close pairs, and a step
     # of a millisecond would make a line of every one of them.
     return max(float(np.median(np.diff(times))), SHORTEST_STEP_S) if len(times) > 1 else 1.0
 
 
-def _near(similarity: FloatArray, slack: float) -> FloatArray:
-    """Similarity (Tq, Tr) to a reference frame or, less `slack`, to one of its two neighbours."""
-    padded = np.pad(similarity, ((0, 0), (1, 1)), constant_values=_NOTHING)
-    return np.maximum(similarity, np.maximum(padded[:, :-2], padded[:, 2:]) - np.float32(slack))
+def _best_places(
+    similarity: FloatArray, steps: NDArray[np.float64], reference_step_s: float, config: AlignmentConfig
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The reference frame of each query frame, (Tq,), -1 for nowhere, and whether it goes on with the one before.
 
-
-def _promising_lines(
-    near: FloatArray, query_times: Times, reference_times: Times, step_s: float, config: AlignmentConfig
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Speeds (L,) and offsets (L,) of the lines with most similarity above the floor on them, best first.
-
-    The Hough vote: each pair of frames above the floor votes, for each speed, for the one line through it; lines
-    of a speed lie one reference frame apart. No run on a line can have a larger sum than its votes.
+    `steps` (Tq - 1,): by how many reference frames each query frame is later than the one before. Viterbi, forward:
+    `sums` (Tr + 1,) of the best sequence that ends at each place, the last of them being nowhere.
     """
-    rows, columns = np.nonzero(near > config.floor)
-    weights = near[rows, columns] - np.float32(config.floor)
-    speeds, offsets, votes = [], [], []
-    for speed in config.speeds:
-        lowest = reference_times[0] - speed * query_times[-1]
-        count = int((reference_times[-1] - speed * query_times[0] - lowest) / step_s) + 2
-        # Halves go up, not to even: of a row, each line then gets one reference frame.
-        line = np.floor((reference_times[columns] - speed * query_times[rows] - lowest) / step_s + 0.5).astype(np.intp)
-        votes.append(np.bincount(line, np.maximum(weights - config.speed_cost * abs(log2(speed)), 0), count))
-        offsets.append(lowest + step_s * np.arange(count))
-        speeds.append(np.full(count, speed))
-    best = np.argsort(-np.concatenate(votes), kind="stable")[:_MAX_LINES]
-    return np.concatenate(speeds)[best], np.concatenate(offsets)[best]
+    rows, columns = similarity.shape
+    gain = np.zeros((rows, columns + 1), dtype=np.float32)
+    gain[:, :columns] = np.maximum(similarity - np.float32(config.floor), -np.float32(config.gap_cost))
+    before = np.zeros((rows, columns + 1), dtype=np.intp)
+    goes_on = np.zeros((rows, columns + 1), dtype=np.bool_)
+    sums = gain[0].copy()
+    sums[:columns] -= config.edge_cost
+    for row in range(1, rows):
+        # From nowhere to a place, or by a cut from the best one; from there to nowhere; or going on.
+        best, nowhere = int(sums[:columns].argmax()), float(sums[columns])
+        begun, cut, ended = nowhere - config.edge_cost, sums[best] - config.cut_cost, sums[best] - config.edge_cost
+        reached = np.full(columns + 1, max(begun, cut), dtype=np.float32)
+        before[row] = columns if begun >= cut else best
+        reached[columns], before[row, columns] = (nowhere, columns) if nowhere >= ended else (ended, best)
+        step = steps[row - 1]
+        if step * reference_step_s <= config.longest_gap_s:
+            for advance in range(int(FASTEST * step + 0.5) + 1):
+                going = sums[: columns - advance] - config.drift_cost * abs(advance - step)
+                better = going > reached[advance:columns]
+                reached[advance:columns][better] = going[better]
+                before[row, advance:columns][better] = np.flatnonzero(better)
+                goes_on[row, advance:columns] |= better
+        sums = reached + gain[row]
+    places = np.empty(rows, dtype=np.intp)
+    joined = np.zeros(rows, dtype=np.bool_)
+    sums[:columns] -= config.edge_cost
+    place = int(sums.argmax())
+    for row in range(rows - 1, -1, -1):
+        places[row], joined[row] = place, goes_on[row, place]
+        place = before[row, place]
+    places[places == columns] = -1
+    return places, joined
 
 
-def _along_lines(
-    near: FloatArray,
-    query_times: Times,
-    reference_times: Times,
-    speeds: NDArray[np.float64],
-    offsets: NDArray[np.float64],
-    step_s: float,
-) -> FloatArray:
-    """Similarity (Tq, L) along each line, at the nearest reference frame; -1 where none is within one step."""
-    targets = speeds * query_times[:, None] + offsets  # (Tq, L) seconds of the reference
-    right = np.minimum(np.searchsorted(reference_times, targets), len(reference_times) - 1)
-    left = np.maximum(right - 1, 0)
-    nearest = np.where(targets - reference_times[left] <= reference_times[right] - targets, left, right)
-    missing = np.abs(reference_times[nearest] - targets) > step_s
-    return np.where(missing, _NOTHING, np.take_along_axis(near, nearest, axis=1))
-
-
-def _best_run(gain: FloatArray, config: AlignmentConfig) -> tuple[int, int, int]:
-    """Line, first and last row of the run with the largest sum of gain (Tq, L); line -1 when there is none.
-
-    Kadane's maximum subarray on all lines at once. `min_frames` rows of a run gain, one less when it touches the
-    first or last row; it ends where more than `max_gap_frames` rows one after the other cost it.
-    """
-    rows, lines = gain.shape
-    running = np.zeros(lines, dtype=np.float32)
-    start, gaining, missed = (np.zeros(lines, dtype=np.intp) for _ in range(3))
-    best, found = 0.0, (-1, 0, 0)
-    for row in range(rows):
-        gains = gain[row] > 0
-        missed = np.where(gains, 0, missed + 1)
-        fresh = (running <= 0) | (missed > config.max_gap_frames)
-        start[fresh] = row
-        gaining = np.where(fresh, 0, gaining) + gains
-        running = np.where(fresh, 0, running) + gain[row]
-        at_border = (start == 0) | (row == rows - 1)
-        eligible = np.where(gaining >= config.min_frames - at_border, running, 0)
-        line = int(eligible.argmax())
-        if eligible[line] > best:
-            best, found = float(eligible[line]), (line, int(start[line]), row)
-    return found
+def _runs(places: NDArray[np.intp], goes_on: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last query frame of each run of places that go on."""
+    runs: list[tuple[int, int]] = []
+    for row, place in enumerate(places.tolist()):
+        if place < 0:
+            continue
+        if goes_on[row]:
+            runs[-1] = (runs[-1][0], row)
+        else:
+            runs.append((row, row))
+    return runs
 
 
 def _discontinuity(first: Match, second: Match, max_gap_s: float) -> float:
@@ -223,5 +185,6 @@ def _speed(match: Match) -> float:
     return (match.reference_end_s - match.reference_start_s) / (match.query_end_s - match.query_start_s)
 
 
-def _by_query(match: Match) -> tuple[float, float, float, float, float]:
+def time_order(match: Match) -> tuple[float, float, float, float, float]:
+    """Sorts matches by query time, then by reference time."""
     return match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s, match.score

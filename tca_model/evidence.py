@@ -4,13 +4,14 @@ A query segment is compared once with all that is stored of a reference asset. W
 `SegmentEvidence`: no matrix, no descriptors. `join` may be called again whenever one segment more is known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tca_model.alignment import DEFAULT_ALIGNMENT, AlignmentConfig, align, merge
+from tca_model.alignment import MIN_FRAMES, align, merge
 from tca_model.types import FloatArray, Match, Times
 
 # A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
@@ -26,6 +27,8 @@ SHORTEST_COPY_S = 2.5
 NEARLY_IDENTICAL = 0.9
 # Intervals are reported down to this share of the best one's score; chance alignments beside a copy lie below.
 REPORTED_SHARE = 0.5
+
+Aligner: TypeAlias = Callable[[FloatArray, Times, Times], list[Match]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,17 @@ def observe(
     query_times: Times,
     reference_times: Times,
     reference_segments: NDArray[np.int64],
-    config: AlignmentConfig = DEFAULT_ALIGNMENT,
+    aligner: Aligner = align,
 ) -> SegmentEvidence:
     """Evidence of one query segment, from its similarity matrix (Tq, Tr) with the stored frames of a reference asset.
 
     Times (Tq,), (Tr,) are seconds of the assets, ascending; `reference_segments` (Tr,) is the segment index of each
     reference frame.
     """
-    matches = _aligned(similarity, query_times, reference_times, config)
+    if min(similarity.shape) < MIN_FRAMES:
+        matches = _identical(similarity, query_times, reference_times)
+    else:
+        matches = aligner(similarity, query_times, reference_times)
     if reference_segments.shape != (similarity.shape[1],):
         raise ValueError(f"expected a segment index for each of {similarity.shape[1]} reference frames")
     indices, which, counts = np.unique(reference_segments, return_inverse=True, return_counts=True)
@@ -98,19 +104,6 @@ def observe(
     )
     similarity_sum = float(similarity.max(axis=1).sum(dtype=np.float64))
     return SegmentEvidence(segment_index, len(similarity), similarity_sum, references, tuple(matches))
-
-
-def _aligned(
-    similarity: FloatArray, query_times: Times, reference_times: Times, config: AlignmentConfig
-) -> list[Match]:
-    """Copied intervals, found from the shorter side: each frame of it has one place in the longer one, while many
-    frames of the longer one may look like one of the shorter."""
-    query_count, reference_count = similarity.shape
-    if min(query_count, reference_count) < config.min_frames:
-        return _identical(similarity, query_times, reference_times)
-    if reference_count < query_count:
-        return sorted((_turned(one) for one in align(similarity.T, reference_times, query_times, config)), key=_starts)
-    return align(similarity, query_times, reference_times, config)
 
 
 def _identical(similarity: FloatArray, query_times: Times, reference_times: Times) -> list[Match]:
@@ -127,10 +120,6 @@ def _identical(similarity: FloatArray, query_times: Times, reference_times: Time
 
 def _turned(match: Match) -> Match:
     return Match(match.reference_start_s, match.reference_end_s, match.query_start_s, match.query_end_s, match.score)
-
-
-def _starts(match: Match) -> tuple[float, float]:
-    return match.query_start_s, match.reference_start_s
 
 
 def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, reference_frames: int = 0) -> PairEvidence:
@@ -163,7 +152,7 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
                 shown[reference.segment_index] = reference
     reference_frames = max(reference_frames, sum(one.frame_count for one in shown.values()))
     backward = sum(shown[index].similarity_sum for index in sorted(shown)) / reference_frames
-    are_short = min(query_frames, reference_frames) < DEFAULT_ALIGNMENT.min_frames  # then a copy can be no longer
+    are_short = min(query_frames, reference_frames) < MIN_FRAMES  # then a copy can be no longer
     intervals = [
         match
         for match in merge([match for one in segments for match in one.matches])

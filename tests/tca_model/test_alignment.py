@@ -1,3 +1,5 @@
+"""Copied intervals in similarity matrices: what both methods find, what dynamic programming alone finds, merging."""
+
 from itertools import permutations
 
 import numpy as np
@@ -5,6 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tca_model.alignment import AlignmentConfig, align, merge
+from tca_model.evidence import Aligner
+from tca_model.hough import HoughConfig, align_by_hough
 from tca_model.types import FloatArray, Match
 
 
@@ -32,123 +36,172 @@ def assert_near(match: Match, expected: tuple[float, float, float, float], withi
     assert np.abs(np.subtract(found, expected)).max() <= within_s, f"{found} is not {expected}"
 
 
+@pytest.fixture(params=[align, align_by_hough], ids=["dynamic programming", "hough"])
+def aligner(request: pytest.FixtureRequest) -> Aligner:
+    method: Aligner = request.param
+    return method
+
+
 @pytest.mark.parametrize("speed", [0.5, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_copy_at_another_speed_is_found_on_both_sides(speed: float, seed: int) -> None:
+def test_a_copy_at_another_speed_is_found_on_both_sides(aligner: Aligner, speed: float, seed: int) -> None:
     similarity = background(32, 120, seed)
     plant(similarity, 6, 20, 31, speed)
-    (match,) = align(similarity, seconds(32), seconds(120))
+    (match,) = aligner(similarity, seconds(32), seconds(120))
     assert_near(match, (6, 26, 31, 31 + 20 * speed), within_s=2)
     assert match.score == pytest.approx(0.8, abs=0.06)
 
 
-def test_times_are_those_of_the_assets_and_intervals_half_open() -> None:
+def test_times_are_those_of_the_assets_and_intervals_half_open(aligner: Aligner) -> None:
     similarity = background(32, 40)
     plant(similarity, 0, 32, 4, 1.0)
-    (match,) = align(similarity, seconds(32, start=64), seconds(40, start=320))
+    (match,) = aligner(similarity, seconds(32, start=64), seconds(40, start=320))
     assert_near(match, (64, 96, 324, 356), within_s=0.01)
 
 
-def test_two_intervals_in_another_order_are_two_matches() -> None:
+def test_two_intervals_in_another_order_are_two_matches(aligner: Aligner) -> None:
     similarity = background(32, 60)
     plant(similarity, 2, 8, 40, 1.0)
     plant(similarity, 15, 12, 5, 1.0)
-    first, second = align(similarity, seconds(32), seconds(60))
+    first, second = aligner(similarity, seconds(32), seconds(60))
     assert_near(first, (2, 10, 40, 48), within_s=1)
     assert_near(second, (15, 27, 5, 17), within_s=1)
 
 
-def test_two_intervals_of_one_line_with_other_material_between_stay_apart() -> None:
+def test_two_intervals_of_one_line_with_other_material_between_stay_apart(aligner: Aligner) -> None:
     similarity = background(32, 60)
     plant(similarity, 0, 8, 10, 1.0)
     plant(similarity, 22, 8, 32, 1.0)
-    first, second = align(similarity, seconds(32), seconds(60))
+    first, second = aligner(similarity, seconds(32), seconds(60))
     assert_near(first, (0, 8, 10, 18), within_s=1)
     assert_near(second, (22, 30, 32, 40), within_s=1)
 
 
-def test_a_flash_of_one_frame_does_not_cut_an_interval() -> None:
+def test_a_flash_of_one_frame_does_not_cut_an_interval(aligner: Aligner) -> None:
     similarity = background(20, 20)
     plant(similarity, 0, 20, 0, 1.0)
     similarity[9] = -0.1
-    (match,) = align(similarity, seconds(20), seconds(20))
+    (match,) = aligner(similarity, seconds(20), seconds(20))
     assert_near(match, (0, 20, 0, 20), within_s=0.01)
 
 
-def test_frames_that_were_dropped_before_describing_leave_no_hole() -> None:
+def test_frames_that_were_dropped_before_describing_leave_no_hole(aligner: Aligner) -> None:
     similarity = background(20, 30)
     plant(similarity, 0, 20, 5, 1.0)
     kept, stored = np.delete(np.arange(20), [7, 8]), np.delete(np.arange(30), [20])
-    (match,) = align(similarity[np.ix_(kept, stored)], seconds(20)[kept], seconds(30)[stored])
+    (match,) = aligner(similarity[np.ix_(kept, stored)], seconds(20)[kept], seconds(30)[stored])
     assert_near(match, (0, 20, 5, 25), within_s=1)
 
 
-def test_a_sampling_phase_half_a_frame_off_is_no_hindrance() -> None:
+def test_a_sampling_phase_half_a_frame_off_is_no_hindrance(aligner: Aligner) -> None:
     similarity = background(20, 30)
     for row in range(20):
         similarity[row, [row + 5, row + 6]] = 0.6
-    (match,) = align(similarity, seconds(20), seconds(30))
+    (match,) = aligner(similarity, seconds(20), seconds(30))
     assert_near(match, (0, 20, 5.5, 25.5), within_s=1)
 
 
-def test_a_static_video_gives_one_match_at_its_own_speed() -> None:
+def test_a_static_video_gives_one_match_at_its_own_speed(aligner: Aligner) -> None:
     similarity = np.full((32, 300), 0.95, np.float32)
-    (match,) = align(similarity, seconds(32), seconds(300))
+    (match,) = aligner(similarity, seconds(32), seconds(300))
     assert_near(match, (0, 32, 0, 32), within_s=0.01)
     assert match.score == pytest.approx(0.95)
 
 
-def test_a_still_picture_is_no_interval() -> None:
-    assert align(np.full((20, 1), 0.95, np.float32), seconds(20), seconds(1)) == []
-    assert align(np.full((1, 20), 0.95, np.float32), seconds(1), seconds(20)) == []
+def test_a_still_picture_is_no_interval(aligner: Aligner) -> None:
+    assert aligner(np.full((20, 1), 0.95, np.float32), seconds(20), seconds(1)) == []
+    assert aligner(np.full((1, 20), 0.95, np.float32), seconds(1), seconds(20)) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (2, 2), (2, 40), (32, 1), (32, 300)])
-def test_nothing_is_found_where_nothing_is(shape: tuple[int, int]) -> None:
+def test_nothing_is_found_where_nothing_is(aligner: Aligner, shape: tuple[int, int]) -> None:
     for seed in range(5):
-        assert align(background(*shape, seed=seed), seconds(shape[0]), seconds(shape[1])) == []
+        assert aligner(background(*shape, seed=seed), seconds(shape[0]), seconds(shape[1])) == []
 
 
-def test_shorter_than_three_frames_is_chance() -> None:
+def test_shorter_than_three_frames_is_chance(aligner: Aligner) -> None:
     similarity = background(32, 60)
     plant(similarity, 10, 2, 20, 1.0, 0.95)
-    assert align(similarity, seconds(32), seconds(60)) == []
+    assert aligner(similarity, seconds(32), seconds(60)) == []
     plant(similarity, 10, 3, 20, 1.0, 0.95)
-    assert len(align(similarity, seconds(32), seconds(60))) == 1
+    assert len(aligner(similarity, seconds(32), seconds(60))) == 1
 
 
 @pytest.mark.parametrize("start", [0, 30])
-def test_two_frames_count_where_a_segment_border_may_have_cut_them_off(start: int) -> None:
+def test_two_frames_count_where_a_segment_border_may_have_cut_them_off(aligner: Aligner, start: int) -> None:
     similarity = background(32, 60)
     plant(similarity, start, 2, 20, 1.0, 0.95)
-    (match,) = align(similarity, seconds(32), seconds(60))
+    (match,) = aligner(similarity, seconds(32), seconds(60))
     assert_near(match, (start, start + 2, 20, 22), within_s=1)
 
 
-def test_a_query_frame_is_explained_once() -> None:
+def test_a_query_frame_is_explained_once(aligner: Aligner) -> None:
     similarity = background(10, 60)
     plant(similarity, 0, 10, 5, 1.0, 0.8)
     plant(similarity, 0, 10, 40, 1.0, 0.9)
-    (match,) = align(similarity, seconds(10), seconds(60))
+    (match,) = aligner(similarity, seconds(10), seconds(60))
     assert_near(match, (0, 10, 40, 50), within_s=0.01)
 
 
-def test_the_matrix_stays_as_it_was() -> None:
+def test_the_matrix_stays_as_it_was(aligner: Aligner) -> None:
     similarity = background(32, 60)
     plant(similarity, 3, 9, 20, 1.0)
     before = similarity.copy()
     similarity.flags.writeable = False
-    align(similarity, seconds(32), seconds(60))
+    aligner(similarity, seconds(32), seconds(60))
     assert np.array_equal(similarity, before)
 
 
-def test_wrong_shapes_are_refused() -> None:
+def test_wrong_shapes_are_refused(aligner: Aligner) -> None:
     with pytest.raises(ValueError, match="expected"):
-        align(background(4, 5), seconds(5), seconds(4))
+        aligner(background(4, 5), seconds(5), seconds(4))
     with pytest.raises(ValueError, match="expected"):
-        align(background(0, 5), seconds(0), seconds(5))
+        aligner(background(0, 5), seconds(0), seconds(5))
+
+
+def slow_scene(frames: int, seed: int = 0) -> FloatArray:
+    """Unit frames of a scene that changes slowly: neighbours 5 s apart are 0.6 alike."""
+    steps = np.random.default_rng(seed).normal(size=(frames, 64)).cumsum(axis=0)
+    rows = steps + 3 * np.random.default_rng(seed + 1).normal(size=64)
+    unit: FloatArray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def shown(order: list[slice]) -> list[Match]:
+    """The alignment of pieces of a slow scene with the whole."""
+    scene = slow_scene(30)
+    copy = np.concatenate([scene[piece] for piece in order])
+    return align(copy @ scene.T, seconds(len(copy)), seconds(len(scene)))
+
+
+def test_pieces_of_a_slow_scene_in_another_order_come_apart() -> None:
+    first, second = shown([slice(15, 30), slice(0, 15)])
+    assert_near(first, (0, 15, 15, 30), within_s=1)
+    assert_near(second, (15, 30, 0, 15), within_s=1)
+
+
+def test_a_loop_shows_the_same_piece_again() -> None:
+    matches = shown([slice(0, 12)] * 3)
+    assert len(matches) == 3
+    for number, match in enumerate(matches):
+        assert_near(match, (12 * number, 12 * number + 12, 0, 12), within_s=1)
+
+
+def test_frames_far_apart_are_not_on_one_run() -> None:
+    similarity = background(12, 60)
+    plant(similarity, 0, 6, 10, 1.0)
+    plant(similarity, 6, 6, 36, 1.0)
+    times = np.concatenate([seconds(6), seconds(6, start=26)])  # what lies between was left out
+    first, second = align(similarity, times, seconds(60))
+    assert_near(first, (0, 6, 10, 16), within_s=1)
+    assert_near(second, (26, 32, 36, 42), within_s=1)
+
+
+def test_costs_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="must cost something"):
+        AlignmentConfig(cut_cost=0)
     with pytest.raises(ValueError, match="speeds"):
-        AlignmentConfig(speeds=(0.0,))
+        HoughConfig(speeds=(0.0,))
 
 
 def test_pieces_of_one_copy_are_joined_across_a_segment_border() -> None:
