@@ -2,8 +2,8 @@
 
 `align` is dynamic programming (Viterbi): every query frame is shown by one reference frame or copied from nowhere, and
 the best sequence of these is the one whose similarities, less what moving costs, sum up to the most. Going on along the
-reference is nearly free at half to double speed; a cut to another place costs a little, so that pieces in another
-order, repeated or left out come apart; copying from nowhere costs only when it begins and ends.
+reference costs little, and nothing at its own speed; a cut to another place costs more, so that pieces in another
+order, repeated or left out come apart; what is copied costs when it begins and when it ends.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from tca_model.types import FloatArray, Match, Times
 
 MIN_FRAMES = 3  # shorter runs are chance; one that a segment border may have cut off can be one frame shorter
 SHORTEST_STEP_S = 0.1  # ten frames a second; nobody samples more densely to find copies
-FASTEST = 2.0  # reference seconds per query second
+ROUNDING_S = 1e-6  # of times
+FASTEST, SLOWEST = 2.0, 0.25  # reference seconds per query second; what is slower is a still picture, or nearly
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class AlignmentConfig:
     nearest ten of a thousand. `gap_cost`: most that one frame can cost, so that a flash does not cut a copy in two.
     `cut_cost`: going on elsewhere. `edge_cost`: a begin or an end of what is copied. `drift_cost`: each reference
     frame more or less than at speed 1; what is static goes at speed 1.
-    `longest_gap_s`: frames that lie further apart, since those between were left out, are not on one run.
+    `longest_gap_s`: frames that lie further apart, since those between were left out, are not on one run, unless all
+    of the query's are as sparse as that.
     """
 
     floor: float = 0.15
@@ -61,7 +63,8 @@ def align(
     if np.sum(similarity.max(axis=1) > config.floor) < MIN_FRAMES - 1:
         return []  # most candidates are chance and end here
     query_step_s, reference_step_s = frame_step(query_times), frame_step(reference_times)
-    places, goes_on = _best_places(similarity, np.diff(query_times) / reference_step_s, reference_step_s, config)
+    places, goes_on = _best_places(similarity, query_times, reference_times, config)
+    query_ends = np.append(np.minimum(query_times[:-1] + query_step_s, query_times[1:]), query_times[-1] + query_step_s)
     matches = []
     for first, last in _runs(places, goes_on):
         values = similarity[np.arange(first, last + 1), places[first : last + 1]]
@@ -73,10 +76,10 @@ def align(
         first, last = first + counted[0], first + counted[-1]
         reference_start, reference_end = reference_times[places[first]], reference_times[places[last]]
         # Many query frames that are like one reference frame are a still picture, and no copied interval.
-        if reference_end > reference_start:
-            query_end, reference_end = query_times[last] + query_step_s, reference_end + reference_step_s
-            times = (query_times[first], query_end, reference_start, reference_end, values.mean())
-            matches.append(Match(*map(float, times)))
+        if reference_end > reference_start + SLOWEST * (query_times[last] - query_times[first] - query_step_s):
+            reference_end = reference_end + reference_step_s
+            spans = (query_times[first], query_ends[last], reference_start, reference_end, values.mean())
+            matches.append(Match(*map(float, spans)))
     return matches
 
 
@@ -106,17 +109,17 @@ def frame_step(times: Times) -> float:
 
 
 def _best_places(
-    similarity: FloatArray, steps: NDArray[np.float64], reference_step_s: float, config: AlignmentConfig
+    similarity: FloatArray, query_times: Times, reference_times: Times, config: AlignmentConfig
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """The reference frame of each query frame, (Tq,), -1 for nowhere, and whether it goes on with the one before.
 
-    `steps` (Tq - 1,): by how many reference frames each query frame is later than the one before. Viterbi, forward:
-    `sums` (Tr + 1,) of the best sequence that ends at each place, the last of them being nowhere.
+    Viterbi, forward: `sums` (Tr + 1,) of the best sequence that ends at each place, the last of them being nowhere.
     """
     rows, columns = similarity.shape
+    query_step_s, reference_step_s = frame_step(query_times), frame_step(reference_times)
     gain = np.zeros((rows, columns + 1), dtype=np.float32)
     gain[:, :columns] = np.maximum(similarity - np.float32(config.floor), -np.float32(config.gap_cost))
-    before = np.zeros((rows, columns + 1), dtype=np.intp)
+    before = np.zeros((rows, columns + 1), dtype=np.int32)
     goes_on = np.zeros((rows, columns + 1), dtype=np.bool_)
     sums = gain[0].copy()
     sums[:columns] -= config.edge_cost
@@ -127,11 +130,13 @@ def _best_places(
         reached = np.full(columns + 1, max(begun, cut), dtype=np.float32)
         before[row] = columns if begun >= cut else best
         reached[columns], before[row, columns] = (nowhere, columns) if nowhere >= ended else (ended, best)
-        step = steps[row - 1]
-        if step * reference_step_s <= config.longest_gap_s:
-            for advance in range(int(FASTEST * step + 0.5) + 1):
-                going = sums[: columns - advance] - config.drift_cost * abs(advance - step)
-                better = going > reached[advance:columns]
+        step_s = query_times[row] - query_times[row - 1]
+        furthest_s = FASTEST * step_s + reference_step_s + ROUNDING_S
+        if step_s <= max(config.longest_gap_s, 2 * query_step_s):
+            for advance in range(min(int(furthest_s / reference_step_s), columns - 1) + 1):
+                moved_s = reference_times[advance:] - reference_times[: columns - advance]
+                going = sums[: columns - advance] - config.drift_cost * np.abs(moved_s - step_s) / reference_step_s
+                better = (going > reached[advance:columns]) & (moved_s <= furthest_s)
                 reached[advance:columns][better] = going[better]
                 before[row, advance:columns][better] = np.flatnonzero(better)
                 goes_on[row, advance:columns] |= better
