@@ -100,7 +100,7 @@ def scored(pair: Pair, found: Mapping[tuple[str, str], PairRow]) -> ScoredPair:
     edit = pair.copy.edit if pair.copy else ""
     true = pair.copy.truth().matches if pair.is_copy and pair.copy else ()
     if row is None:
-        return ScoredPair(pair.is_copy, None, edit, true=true)
+        return ScoredPair(pair.is_copy, None, edit, (), true)
     intervals = [
         Match(i.query_start_s, i.query_end_s, i.reference_start_s, i.reference_end_s, i.score) for i in row.intervals
     ]

@@ -64,8 +64,10 @@ def koleo(descriptors: Tensor, works: Tensor) -> Tensor:
 
     Sablayrolles et al. (ICLR 2019, arXiv 1806.03198). SSCD (CVPR 2022, arXiv 2202.10261) adds it to InfoNCE, so that
     distances mean the same all over the sphere, and leaves the other views of x_i's picture out, as it must never drive
-    a copy from its original. At least two works.
+    a copy from its original. Raises ValueError for a single work.
     """
+    if bool((works == works[0]).all()):
+        raise ValueError("there is no nearest other work among rows of a single work")
     with torch.no_grad():
         similarity = descriptors @ descriptors.T
         nearest = similarity.masked_fill(works.unsqueeze(1) == works, -2).argmax(dim=1)

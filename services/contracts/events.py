@@ -26,7 +26,7 @@ Moment: TypeAlias = Annotated[
 ]
 
 MAX_UPLOADED_SEGMENT_S = 120.0  # an event that names one segment file of a longer upload
-# Alignment takes memory for every second between the frames of an asset: a clock time as start would take all.
+# A start beyond a week is a clock time, and no place in a video.
 MAX_START_S = 7 * 24 * 3600.0
 
 

@@ -19,7 +19,7 @@ class ScoredPair:
     is_copy: bool
     score: float | None  # None: one of the two could not be compared
     edit: str = ""
-    found: Sequence[Match] | None = None  # copied intervals; None: whoever scored finds none
+    found: Sequence[Match] | None = None  # copied intervals; None: whoever scored looks for none
     true: Sequence[Match] = ()
 
     @property

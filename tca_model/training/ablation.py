@@ -98,7 +98,7 @@ class Ablation:
         yield self._trained("losses", "Losses, with TCA", losses)
         sizes = {f"{size:,} keys": {"bank": size} for size in (256, 1024, 4096, 16384)}
         yield self._trained("bank", "Size of the memory bank, with TCA and InfoNCE", sizes)
-        momenta = {str(momentum): {"momentum": momentum} for momentum in (None, 0.9, 0.99, 0.999)}
+        momenta = {str(momentum or "none"): {"momentum": momentum} for momentum in (None, 0.9, 0.99, 0.999)}
         yield self._trained("momentum", "Momentum of the encoder of keys, with TCA and InfoNCE", momenta)
         yield self._similarities()
 

@@ -1,7 +1,7 @@
 """Pairs for the encoder made of a folder of videos: copies edited frame by frame, described once and kept.
 
-The edits are those of `augment`, one draw a copy, between two changes in time: some are made faster or slower, and some
-lie inside another video. The benchmark's edits (tca_model.edits) are other code, on files.
+The edits are those of `augment`, one draw a copy, and some are made faster or slower. The benchmark's edits
+(tca_model.edits) are other code, on files.
 """
 
 import hashlib
@@ -26,10 +26,10 @@ from tca_model.training.pictures import SIDE_PX, VIDEO_SUFFIXES
 from tca_model.types import VideoDescriptor
 from tca_model.video import sample_frames
 
-CLIP_S = 120.0  # of a longer video only the first are used
+CLIP_S = 64.0  # of a longer video only the first are used: an encoder is given no more at once
 TOGETHER = 4  # videos that are edited at a time: they are stacked and framed with each other
 SPEEDS = (0.6, 1.6)
-RETIMED, INSERTED = 0.4, 0.15  # how many copies are faster or slower, how many lie inside another video
+RETIMED = 0.4  # how many copies are faster or slower
 
 Frames = NDArray[np.uint8]  # (T, SIDE_PX, SIDE_PX, 3)
 
@@ -92,8 +92,8 @@ class Copies:
         frame = extractor.config.frame
         read = {video: _frames(video, frame.sample_every_s, remove_bars=frame.remove_bars) for video in group}
         shown = {video: frames for video, frames in read.items() if len(frames)}
-        if not shown:
-            return
+        if all(version in self._folder for video in shown for version in self._versions(video)):
+            return  # besides what cannot be read
         augment = Augment(frame.input_px, extractor.device)
         plain = [_pixels(augment.plain(torch.from_numpy(frames))) for frames in shown.values()]
         edited = [_edited([*shown.values()], augment, (self._seed, seed, number)) for number in range(self._each)]
@@ -114,22 +114,13 @@ def _edited(shown: Sequence[Frames], augment: Augment, seeds: tuple[int, ...]) -
     together = np.concatenate([frames[np.arange(longest) % len(frames)] for frames in retimed])
     draw = Draw.seeded(augment.device, *seeds, frames=longest)
     edited = np.split(_pixels(augment.strong(torch.from_numpy(together).to(augment.device), draw)), len(shown))
-    copies = [frames[: len(own)] for frames, own in zip(edited, retimed, strict=True)]
-    return [_inside(own, copies[place - 1], rng) for place, own in enumerate(copies)]
+    return [frames[: len(own)] for frames, own in zip(edited, retimed, strict=True)]
 
 
 def _retimed(frames: Frames, rng: np.random.Generator) -> Frames:
     """Some are faster or slower: frames are left out, or shown again."""
     speed = rng.uniform(*SPEEDS) if rng.random() < RETIMED else 1.0
     return frames[np.arange(0, len(frames), speed).astype(np.int64)]
-
-
-def _inside(frames: Frames, other: Frames, rng: np.random.Generator) -> Frames:
-    """Some lie between the start and the end of another video."""
-    if rng.random() >= INSERTED or other is frames:
-        return frames
-    cut = rng.integers(len(other) + 1)
-    return np.concatenate([other[:cut], frames, other[cut:]])
 
 
 def _pixels(views: Tensor) -> Frames:
@@ -152,7 +143,7 @@ def _frames(video: Path, every_s: float, *, remove_bars: bool) -> Frames:
 def _videos_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise TrainingError(f"no folder {folder}")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
     if not found:
         raise TrainingError(f"no videos ({', '.join(sorted(VIDEO_SUFFIXES))}) below {folder}")
     return found

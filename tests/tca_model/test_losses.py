@@ -139,6 +139,11 @@ def test_koleo_by_hand_and_its_pull() -> None:
     assert float(close.grad[0] @ (close[0] - close[1]).detach()) < 0  # descending, each moves away from the other
 
 
+def test_koleo_of_a_single_work_is_refused() -> None:
+    with pytest.raises(ValueError, match="a single work"):
+        koleo(torch.eye(3), torch.zeros(3, dtype=torch.int64))
+
+
 def test_koleo_of_equal_rows_is_finite() -> None:
     rows = torch.tensor([[1.0, 0], [1, 0]], requires_grad=True)
     loss = koleo(rows, torch.arange(2))

@@ -85,7 +85,7 @@ def test_every_variant_of_the_paper_is_trained_and_judged(
     assert names["poolings"] == ["one"]
     assert names["losses"] == ["InfoNCE", "Circle", "triplet"]
     assert names["bank"] == ["256 keys", "1,024 keys", "4,096 keys", "16,384 keys"]
-    assert names["momentum"] == ["None", "0.9", "0.99", "0.999"]
+    assert names["momentum"] == ["none", "0.9", "0.99", "0.999"]
     assert len(names["similarities"]) == 8
     mean = tables["aggregators"].rows[0].judged
     assert mean[FRAMES].micro_ap == 1

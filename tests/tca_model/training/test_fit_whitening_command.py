@@ -78,7 +78,7 @@ def test_the_command_writes_a_bundle_and_info_prints_it(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--dimension", "60"), "give more images"),
+        (("--dimension", "60"), "give more, or keep fewer"),
         (("--dimension", "0"), "greater than or equal to 1"),
         (("--backbone", "resnet19"), "unknown backbone 'resnet19'"),
         (("--weights", "package"), f"no package holds weights of {NAME}"),
