@@ -134,8 +134,8 @@ def _about(bundle: Bundle, ablation: "Ablation") -> list[str]:
         f"{len(benchmark.references)} references. Frame descriptors of bundle {bundle.manifest.name} "
         f"({bundle.model_version}). Every encoder is trained on the same {len(pairs.positives)} pairs ({counts}), "
         f"{recipe.epochs:g} epochs, {recipe.batch} pairs and {recipe.distractors * recipe.batch} distractors a step, "
-        f"momentum {recipe.momentum or 'none'}, learning rate {recipe.learning_rate:g}, dropout {recipe.encoder.dropout:g}, "
-        f"seed {recipe.seed}; "
+        f"momentum {recipe.momentum or 'none'}, learning rate {recipe.learning_rate:g}, "
+        f"dropout {recipe.encoder.dropout:g}, seed {recipe.seed}; "
         "one run a variant, so that differences of a few thousandths say nothing.",
     ]
 
