@@ -78,6 +78,8 @@ def test_arguments_stay_as_they_were() -> None:
         array.flags.writeable = False
     chamfer_ragged(query, references, np.array([2, 4]))
     symmetric_chamfer(similarity_matrix(query, references))
+    np.testing.assert_array_equal(query, unit_rows(1, 4))
+    np.testing.assert_array_equal(references, unit_rows(2, 6))
 
 
 def test_empty_input_and_wrong_shapes_are_refused() -> None:
