@@ -58,8 +58,9 @@ def align(
     half-open. A query frame is explained by one interval at most (of a static video, too); a reference frame may serve
     several.
     """
-    if similarity.shape != (len(query_times), len(reference_times)) or not similarity.size:
-        raise ValueError(f"expected {(len(query_times), len(reference_times))} with entries, got {similarity.shape}")
+    rows, columns = len(query_times), len(reference_times)
+    if similarity.shape != (rows, columns) or not similarity.size:
+        raise ValueError(f"expected {(rows, columns)} with entries, got {similarity.shape}")
     if np.sum(similarity.max(axis=1) > config.floor) < MIN_FRAMES - 1:
         return []  # most candidates are chance and end here
     query_step_s, reference_step_s = frame_step(query_times), frame_step(reference_times)
@@ -69,7 +70,7 @@ def align(
     for first, last in _runs(places, goes_on):
         values = similarity[np.arange(first, last + 1), places[first : last + 1]]
         counted = np.flatnonzero(values > config.floor)
-        at_border = first == 0 or last == len(places) - 1
+        at_border = first == 0 or last == rows - 1 or places[first] == 0 or places[last] == columns - 1
         if len(counted) < MIN_FRAMES - at_border:
             continue
         values = values[counted[0] : counted[-1] + 1]

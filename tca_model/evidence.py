@@ -84,14 +84,19 @@ def observe(
     reference_times: Times,
     reference_segments: NDArray[np.int64],
     aligner: Aligner = align,
+    *,
+    is_original: bool = False,
 ) -> SegmentEvidence:
     """Evidence of one query segment, from its similarity matrix (Tq, Tr) with the stored frames of a reference asset.
 
     Times (Tq,), (Tr,) are seconds of the assets, ascending; `reference_segments` (Tr,) is the segment index of each
-    reference frame.
+    reference frame. `is_original`: the query is the older of the two. Alignment explains frames of the copy by those
+    of the original, so that intervals do not depend on which of them is compared with the other.
     """
     if min(similarity.shape) < MIN_FRAMES:
         matches = _identical(similarity, query_times, reference_times)
+    elif is_original:
+        matches = [_turned(match) for match in aligner(similarity.T, reference_times, query_times)]
     else:
         matches = aligner(similarity, query_times, reference_times)
     if reference_segments.shape != (similarity.shape[1],):

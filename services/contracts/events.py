@@ -36,6 +36,14 @@ class Role(StrEnum):
     PROBE = "probe"  # searched only
 
 
+def side_order(role: Role, uploaded_at: float, asset_id: str) -> tuple[bool, float, str]:
+    """Sorts two assets, the reference side of their alert first: a reference, else the earlier upload, ties by id.
+
+    `uploaded_at` is in seconds since the epoch.
+    """
+    return role is not Role.REFERENCE, uploaded_at, asset_id
+
+
 class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -10,9 +10,9 @@ from services.contracts.events import (
     CopiedInterval,
     DuplicateAlert,
     PairSimilarity,
-    Role,
     SegmentStatus,
     Side,
+    side_order,
 )
 from services.matcher.state import AssetState, Pair
 from tca_model.evidence import PairEvidence
@@ -47,7 +47,9 @@ def alert_of(
     other = other or Extent(pair.other_uploaded_at, 0.0, 0)
     mine = Side(asset_id=state.asset_id, uploaded_at=state.uploaded_at)
     theirs = Side(asset_id=pair.other_id, uploaded_at=datetime.fromtimestamp(other.uploaded_at, UTC))
-    flipped = _is_reference_side(state, pair, mine, theirs)
+    flipped = side_order(state.role, mine.uploaded_at.timestamp(), mine.asset_id) < side_order(
+        pair.other_role, theirs.uploaded_at.timestamp(), theirs.asset_id
+    )
     query, reference = (theirs, mine) if flipped else (mine, theirs)
     forward, backward = joined.chamfer_query_to_reference, joined.chamfer_reference_to_query
     mine_covered = _share(joined.query_coverage_s, state.known_s)
@@ -117,13 +119,6 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
         segments_failed=len(failures),
         decided_at=now,
     )
-
-
-def _is_reference_side(state: AssetState, pair: Pair, mine: Side, theirs: Side) -> bool:
-    """A reference is always the reference side; else the earlier upload is, ties by id."""
-    if (state.role == Role.REFERENCE) != (pair.other_role == Role.REFERENCE):
-        return state.role == Role.REFERENCE
-    return (mine.uploaded_at, mine.asset_id) < (theirs.uploaded_at, theirs.asset_id)
 
 
 def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from services.contracts.events import side_order
 from services.contracts.ports import DescribedSegment, DescriptorCache, DescriptorIndex, SegmentKey, SegmentRow
 from tca_model.evidence import SegmentEvidence, observe
 from tca_model.similarity import similarity_matrix
@@ -84,6 +85,11 @@ def _compare_asset(query: DescribedSegment, segments: Sequence[DescribedSegment]
         query.descriptor.timestamps_s,
         times_s[order],
         indices[order],
+        is_original=_side_order(query) < _side_order(segments[0]),
     )
     cosine = max(float(query.vector @ segment.vector) for segment in segments)
     return Comparison(segments[0].row, evidence, cosine)
+
+
+def _side_order(segment: DescribedSegment) -> tuple[bool, float, str]:
+    return side_order(segment.row.role, segment.row.uploaded_at, segment.row.asset_id)

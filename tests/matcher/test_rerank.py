@@ -73,6 +73,17 @@ def test_segments_whose_uploader_told_overlapping_starts_are_compared_in_time() 
     assert len(backwards.evidence.references) == 9
 
 
+def test_intervals_do_not_depend_on_which_side_is_compared_with_the_other() -> None:
+    # A scene that stands still for 6 s before the copied part looks like the copy's first second.
+    old = described("old", 0, np.concatenate([np.repeat(work(1, 0, 1), 6, axis=0), work(1, 1, 14)]), uploaded_at=1.0)
+    new = described("new", 0, noisy(work(1, 0, 12), 0), uploaded_at=2.0)
+    [one], [other] = compare(new, [old]), compare(old, [new])
+    [match], [turned] = one.evidence.matches, other.evidence.matches
+    assert (match.query_start_s, match.query_end_s) == (turned.reference_start_s, turned.reference_end_s) == (0, 12)
+    assert (match.reference_start_s, match.reference_end_s) == (turned.query_start_s, turned.query_end_s)
+    assert match.score == pytest.approx(turned.score)
+
+
 def test_nothing_is_compared_with_nothing() -> None:
     assert compare(described("copy", 0, work(1)), []) == []
 

@@ -137,6 +137,14 @@ def test_two_frames_count_where_a_segment_border_may_have_cut_them_off(aligner: 
     assert_near(match, (start, start + 2, 20, 22), within_s=1)
 
 
+@pytest.mark.parametrize("start", [0, 58])
+def test_two_frames_count_at_the_ends_of_the_reference(start: int) -> None:
+    similarity = background(32, 60)
+    plant(similarity, 12, 2, start, 1.0, 0.95)
+    (match,) = align(similarity, seconds(32), seconds(60))
+    assert_near(match, (12, 14, start, start + 2), within_s=1)
+
+
 def test_a_query_frame_is_explained_once(aligner: Aligner) -> None:
     similarity = background(10, 60)
     plant(similarity, 0, 10, 5, 1.0, 0.8)
