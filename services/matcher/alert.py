@@ -1,7 +1,6 @@
 """From an asset's state to what is published: alerts that grow by revision, and the verdict that ends it."""
 
 import hashlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -19,8 +18,10 @@ from tca_model.evidence import PairEvidence
 from tca_model.types import Match
 
 ID_DIGITS = 32  # 128 bits
-# Of similarities and of seconds. The same descriptors give others by 1e-4 when they come from a cache, in float16.
-NOISE = 1e-3
+# Less than this is no news of an alert, before a new status brings all figures as they are: an interval moves by
+# whole frames, of 1 s, and a score is read with two digits.
+MOVED_S = 0.5
+CHANGED_SCORE = 0.005
 
 
 class Extent(NamedTuple):
@@ -122,21 +123,24 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
 
 
 def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
-    """Whether nothing is new; coverages and chamfers do not count, which fall as long as an upload goes on."""
+    """Whether nothing is new; coverages and similarities do not count, some of which fall as an upload goes on."""
     stated = {"status", "query", "reference", "model_version"}
     if before.model_dump(include=stated) != after.model_dump(include=stated):
         return False
     if len(before.intervals) != len(after.intervals):
         return False
-    pairs = zip(_measured(before), _measured(after), strict=True)
-    return all(abs(one - other) <= NOISE for one, other in pairs)
+    if abs(before.score - after.score) >= CHANGED_SCORE:
+        return False
+    return all(map(_is_as_before, before.intervals, after.intervals))
 
 
-def _measured(alert: DuplicateAlert) -> Iterator[float]:
-    yield alert.score
-    yield alert.similarity.segment_cosine
-    for interval in alert.intervals:
-        yield from interval.model_dump().values()
+def _is_as_before(before: CopiedInterval, after: CopiedInterval) -> bool:
+    moved = (abs(one - other) for one, other in zip(_bounds(before), _bounds(after), strict=True))
+    return max(moved) < MOVED_S and abs(before.score - after.score) < CHANGED_SCORE
+
+
+def _bounds(interval: CopiedInterval) -> tuple[float, float, float, float]:
+    return interval.query_start_s, interval.query_end_s, interval.reference_start_s, interval.reference_end_s
 
 
 def _interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> CopiedInterval:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentEncoded, SegmentStatus
 from services.matcher.rerank import Comparison
-from tca_model.evidence import PairEvidence, SegmentEvidence, join
+from tca_model.evidence import PairEvidence, SegmentEvidence, discount, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,8 @@ class AssetState:
 
         Where there was other content, or a decision on a segment that had failed, the asset is decided on anew, at its
         next end: every segment of a file is replaced or mended before that, and none gives a verdict of its own.
-        Comparisons below the floor are forgotten: they cannot lift a pair over the alert threshold.
+        Comparisons below the floor are forgotten: they cannot lift a pair over the alert threshold. A piece of a copy
+        that would be too short on its own may go on in the next segment.
         """
         replaced = self._replaced_by(event)
         before = self.segments.get(event.segment_index)
@@ -151,7 +152,7 @@ class AssetState:
         pairs = {other: pair for other, pair in pairs.items() if pair.evidence or pair.alert}
         for comparison in comparisons:
             evidence, row = comparison.evidence, comparison.row
-            if join([evidence]).score < evidence_floor:
+            if max(join([evidence]).score, _strongest_piece(evidence)) < evidence_floor:
                 continue
             pair = pairs.get(row.asset_id)
             pairs[row.asset_id] = Pair(
@@ -196,6 +197,17 @@ class AssetState:
         """The state after these alerts, by other asset, were published."""
         published = {other: replace(self.pairs[other], alert=alert) for other, alert in alerts.items()}
         return replace(self, pairs={**self.pairs, **published})
+
+
+def _strongest_piece(evidence: SegmentEvidence) -> float:
+    """What the best of its intervals counts for, however short it is; -1 without any."""
+    return max(
+        (
+            discount(one.score, min(one.query_end_s - one.query_start_s, one.reference_end_s - one.reference_start_s))
+            for one in evidence.matches
+        ),
+        default=-1.0,
+    )
 
 
 def _rank(ended: AssetEnded) -> tuple[bool, int, float]:

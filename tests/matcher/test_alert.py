@@ -155,9 +155,12 @@ def test_nothing_new_is_not_said_again() -> None:
     assert again() is None
 
 
-def test_rounding_is_nothing_new() -> None:
-    nearly = replace(JOINED, score=JOINED.score + 2e-4, intervals=(replace(COPY, score=0.9002, query_end_s=30.0002),))
+def test_what_no_reader_sees_is_nothing_new() -> None:
+    nearly = replace(JOINED, score=JOINED.score + 0.004, intervals=(replace(COPY, score=0.904, query_end_s=30.4),))
     assert again(joined=nearly) is None
+    published = again(joined=nearly, state=asset(ended=True))
+    assert published is not None, "a new status"
+    assert (published.score, published.intervals[0].reference_end_s) == (round(nearly.score, 4), 30.4)
 
 
 def test_that_the_uploads_go_on_is_nothing_new() -> None:

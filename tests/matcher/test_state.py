@@ -201,7 +201,7 @@ def test_the_known_length_is_the_latest_end() -> None:
 
 
 def test_comparisons_below_the_floor_are_forgotten(steps: list[Step]) -> None:
-    event, comparisons = segment_step(steps, 0)
+    event, comparisons = segment_step(steps, 1)
     weak, strong = sorted(comparisons, key=only)
     floor = (only(weak) + only(strong)) / 2
     assert after((event, comparisons), floor=floor).pairs.keys() == {strong.row.asset_id}
