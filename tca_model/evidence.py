@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tca_model.alignment import MIN_FRAMES, align, merge
+from tca_model.similarity import best_views, first_views
 from tca_model.types import FloatArray, Match, Times
 
 # A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
@@ -89,18 +90,23 @@ def observe(
 ) -> SegmentEvidence:
     """Evidence of one query segment, from its similarity matrix (Tq, Tr) with the stored frames of a reference asset.
 
-    Times (Tq,), (Tr,) are seconds of the assets, ascending; `reference_segments` (Tr,) is the segment index of each
+    Times (Tq,), (Tr,) are seconds of the assets, ascending; rows or columns with one time are views of one frame, of
+    which the most similar counts. `reference_segments` (Tr,) is the segment index of each
     reference frame. `is_original`: the query is the older of the two. Alignment explains frames of the copy by those
     of the original, so that intervals do not depend on which of them is compared with the other.
     """
+    if reference_segments.shape != (similarity.shape[1],):
+        raise ValueError(f"expected a segment index for each of {similarity.shape[1]} reference frames")
+    rows, columns = first_views(query_times), first_views(reference_times, reference_segments)
+    similarity = best_views(similarity, rows, columns)
+    query_times, reference_times = query_times[rows], reference_times[columns]
+    reference_segments = reference_segments[columns]
     if min(similarity.shape) < MIN_FRAMES:
         matches = _identical(similarity, query_times, reference_times)
     elif is_original:
         matches = [_turned(match) for match in aligner(similarity.T, reference_times, query_times)]
     else:
         matches = aligner(similarity, query_times, reference_times)
-    if reference_segments.shape != (similarity.shape[1],):
-        raise ValueError(f"expected a segment index for each of {similarity.shape[1]} reference frames")
     indices, which, counts = np.unique(reference_segments, return_inverse=True, return_counts=True)
     sums = np.bincount(which, similarity.max(axis=0))
     references = tuple(

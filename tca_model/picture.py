@@ -11,6 +11,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from tca_model.borders import inside_bars
 from tca_model.errors import DecodeError
+from tca_model.panels import Panel
 from tca_model.types import Image
 
 # Bicubic in swscale widens its kernel when it shrinks, so it anti-aliases (measured on a one-pixel checkerboard,
@@ -20,7 +21,7 @@ SHRINK = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL
 # The matrices that swscale knows. It refuses the others (YCgCo, reserved), where colours a little off would do.
 COLORSPACES = {0, 1, 2, 4, 5, 6, 7, 9}
 UNSPECIFIED = 2
-# Bars are looked for in a picture of this width: fine enough for half a pixel of what is described, quick to scan.
+# Bars and panels are looked for in a picture of this width: fine enough for half a pixel of what is described.
 LOOK_PX = 320
 
 
@@ -32,8 +33,8 @@ class PictureConverter:
         self._remove_bars = remove_bars
         self._rescale = VideoReformatter()
 
-    def convert(self, frame: VideoFrame) -> Image:
-        """(H, W, 3), without bars, turned and mirrored as the display matrix says.
+    def convert(self, frame: VideoFrame, panel: Panel | None = None) -> Image:
+        """The frame or a panel of it, (H, W, 3), without bars, turned and mirrored as the display matrix says.
 
         It is scaled before it is turned, because turning a small one is cheap. Raises DecodeError.
         """
@@ -42,12 +43,24 @@ class PictureConverter:
         a, b, _, c, d = _display_matrix(frame)
         turned = abs(b) + abs(c) > abs(a) + abs(d)  # browsers, too, know quarter turns only
         size = self._size and (self._size[::-1] if turned else self._size)
-        image = self._rgb(self._inside(frame) if self._remove_bars else frame, size)
+        shown = frame if panel is None else self._part(frame, panel)
+        image = self._rgb(self._inside(shown) if self._remove_bars else shown, size)
         # The matrix sends a stored point (x, y) to (a x + c y, b x + d y), y downwards.
         if turned:
             image, a, d = image.swapaxes(0, 1), c, b
         image = image[:: 1 if d > 0 else -1, :: 1 if a > 0 else -1]
         return np.ascontiguousarray(image)
+
+    def look(self, frame: VideoFrame) -> Image:
+        """The frame as it is stored, (H, W, 3), small enough to be looked through quickly. Raises DecodeError."""
+        scale = min(1.0, LOOK_PX / frame.width)
+        return self._rgb(frame, (round(frame.width * scale), max(1, round(frame.height * scale))))
+
+    def _part(self, frame: VideoFrame, panel: Panel) -> VideoFrame:
+        height, width = frame.height, frame.width
+        rows = slice(round(panel.top * height), round(panel.bottom * height))
+        columns = slice(round(panel.left * width), round(panel.right * width))
+        return VideoFrame.from_ndarray(np.ascontiguousarray(self._rgb(frame)[rows, columns]), format="rgb24")
 
     def _rgb(self, frame: VideoFrame, size: tuple[int, int] | None = None) -> Image:
         width, height = size or (frame.width, frame.height)
@@ -59,8 +72,8 @@ class PictureConverter:
 
     def _inside(self, frame: VideoFrame) -> VideoFrame:
         """The frame without its bars; the frame itself where it has none."""
-        scale = min(1.0, LOOK_PX / frame.width)
-        look = self._rgb(frame, (round(frame.width * scale), max(1, round(frame.height * scale))))
+        look = self.look(frame)
+        scale = look.shape[1] / frame.width
         rows, columns = inside_bars(look)
         if (rows.stop - rows.start, columns.stop - columns.start) == look.shape[:2]:
             return frame

@@ -33,6 +33,26 @@ def similarity_matrix(query: FloatArray, reference: FloatArray) -> FloatArray:
     return similarity
 
 
+def best_views(
+    similarity: FloatArray, query_starts: NDArray[np.intp], reference_starts: NDArray[np.intp]
+) -> FloatArray:
+    """The matrix with one row and one column a frame, where frames have several views: the most similar pair counts.
+
+    `query_starts`, `reference_starts`: where the views of each frame begin (`first_views`).
+    """
+    if len(query_starts) < similarity.shape[0]:
+        similarity = np.maximum.reduceat(similarity, query_starts, axis=0)
+    if len(reference_starts) < similarity.shape[1]:
+        similarity = np.maximum.reduceat(similarity, reference_starts, axis=1)
+    return similarity
+
+
+def first_views(*keys: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.intp]:
+    """Where one of the keys (N,), such as the times, changes: the first of the views of each frame."""
+    changes = np.any([np.diff(key) != 0 for key in keys], axis=0)
+    return np.concatenate([[0], np.flatnonzero(changes) + 1])
+
+
 def chamfer(similarity: FloatArray) -> float:
     """Chamfer similarity of the rows to the columns of a matrix (Tq, Tr), directed.
 

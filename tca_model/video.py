@@ -20,8 +20,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tca_model.errors import DecodeError
-from tca_model.picture import PictureConverter
 from tca_model.types import Frame
+from tca_model.views import Views
 
 # Demuxer names of libavformat 62; a demuxer passes when any of its own names is here ("matroska,webm", "mov,mp4,...").
 DEMUXERS = "mov,matroska,webm,avi,flv,ogg,mpegts,gif"
@@ -99,6 +99,7 @@ def sample_frames(
     every_s: float = 1.0,
     size: tuple[int, int] | None = None,
     remove_bars: bool = False,
+    panels: bool = False,
     limits: DecodeLimits = DecodeLimits(),
 ) -> Generator[Frame, None, float]:
     """Frames about every `every_s` seconds, upright, RGB; the generator's return value is the duration in seconds.
@@ -106,9 +107,9 @@ def sample_frames(
     The first frame is at 0.0; after it, for each grid point k * every_s, the first decoded frame at or after it, with
     its own time (pts * time_base from the first frame), so a pause longer than `every_s` gives one frame, not several.
     `size` is (width, height), to which the picture is squashed whatever its shape; None keeps the stored size, in which
-    pixels need not be square. `remove_bars` takes black bars off first. Damaged packets are passed over. Raises
-    DecodeError when there is no frame at all, or when a limit is met, then possibly after some frames; OSError of the
-    file itself passes through.
+    pixels need not be square. `remove_bars` takes black bars off first. With `panels`, pictures in the picture follow
+    their frame, with its time. Damaged packets are passed over. Raises DecodeError when there is no frame at all, or
+    when a limit is met, then possibly after some frames; OSError of the file itself passes through.
     """
     if not (math.isfinite(every_s) and every_s > 0 and min(size or (1, 1)) > 0):
         raise ValueError(f"every_s and size must be positive, got {every_s} and {size}")
@@ -119,7 +120,7 @@ def sample_frames(
         rate = stream.average_rate
         frame_s = 1 / rate if rate and 1 <= rate <= 240 else FALLBACK_FRAME_S
         clock = FrameClock(stream.time_base or frame_s, frame_s)
-        to_picture = PictureConverter(size, remove_bars=remove_bars)
+        views = Views(size, remove_bars=remove_bars, panels=panels)
         sampled = 0
         for frame in _decode(container, stream, clock):
             now_s = clock.tick(frame.pts if _stores_pts(container) else frame.dts, frame.duration)
@@ -132,7 +133,8 @@ def sample_frames(
             _check_pixels(frame.width, frame.height, limits)
             sampled += 1
             clock.due_s = (now_s // grid_s + 1) * grid_s
-            yield Frame(float(now_s), to_picture.convert(frame))
+            yield from views.take(float(now_s), frame)
+        yield from views.rest()
         return float(clock.end_s)
 
 

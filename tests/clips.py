@@ -91,3 +91,22 @@ def write_sound(path: Path) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def drifting(seed: int, frames: int, size: tuple[int, int] = (320, 180)) -> list[NDArray[np.uint8]]:
+    """A soft texture (H, W, 3) that drifts, as what a camera sees."""
+    (width, height), blob_px, drift_px = size, 20, 40
+    rows, columns = height // blob_px + 3, (width + drift_px * frames) // blob_px + 3
+    blobs = np.random.default_rng(seed).integers(0, 256, size=(rows, columns))
+    luma = np.kron(blobs, np.ones((blob_px, blob_px)))
+    for axis in (0, 1):
+        luma = np.apply_along_axis(np.convolve, axis, luma, np.ones(blob_px) / blob_px, "same")
+    luma = np.clip(128 + 1.5 * (luma - luma.mean()), 0, 255).astype(np.uint8)[:, :, np.newaxis].repeat(3, axis=2)
+    return [luma[:height, drift_px * n : drift_px * n + width] for n in range(frames)]
+
+
+def write_parted_clip(path: Path, seconds: int = 8) -> Path:
+    """Two drifting pictures side by side, one frame a second."""
+    halves = zip(drifting(1, seconds, (160, 180)), drifting(2, seconds, (160, 180)), strict=True)
+    images = [np.concatenate(pair, axis=1) for pair in halves]
+    return write_clip(path, steady(seconds, 1), images=images, size=(320, 180))

@@ -52,6 +52,7 @@ def ingest_pipeline(
         size=(frame.input_px, frame.input_px),
         every_s=frame.sample_every_s,
         remove_bars=frame.remove_bars,
+        panels=settings.describe_panels,
         limits=limits,
         deadline_s=settings.decode_deadline_s,
     )

@@ -5,7 +5,8 @@ Run as `python -m services.ingest.decode_child FD`; the parent holds a DecoderPr
 Files come from strangers and FFmpeg is a million lines of C, so this process is expendable and, should a file take it
 over, poor: no environment, no writable files, little memory, and JSON with raw bytes as its only way to speak.
 
-    parent -> child   one JSON object with the file's descriptor attached: every_s, size, remove_bars, limits
+    parent -> child   one JSON object with the file's descriptor attached: every_s, size, remove_bars, panels,
+                      limits
     child -> parent   {"type": "ready"}, once; then for each job
                       {"type": "frames", "timestamps_s": [...], "shape": [n, H, W, 3]} and the pixels, any number, then
                       {"type": "done", "duration_s": ...} or {"type": "failed", "reason": ...}
@@ -68,6 +69,7 @@ def _serve(channel: socket.socket, job: dict[str, Any], descriptor: int) -> None
                 every_s=job["every_s"],
                 size=tuple(job["size"]),
                 remove_bars=job["remove_bars"],
+                panels=job["panels"],
                 limits=limits,
             )
             duration_s = _send_frames(channel, frames)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.decode_child import CHUNK_FRAMES, DecoderProcess
+from tca_model.panels import MOST_VIEWS
 from tca_model.types import Times
 from tca_model.video import DecodeLimits
 
@@ -31,7 +32,7 @@ EXIT_GRACE_S = 2.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramesDecoded:
-    """The next frames (n, H, W, 3) of a job, with their times (n,) in seconds."""
+    """The next frames (n, H, W, 3) of a job, with their times (n,) in seconds; several of one time are its views."""
 
     job: str
     timestamps_s: Times
@@ -77,6 +78,7 @@ class DecodePool:
         limits: DecodeLimits,
         deadline_s: float,
         remove_bars: bool = False,
+        panels: bool = False,
     ) -> None:
         if workers < 1 or deadline_s <= 0:
             raise ValueError(f"workers and deadline_s must be positive, got {workers} and {deadline_s}")
@@ -84,7 +86,7 @@ class DecodePool:
         self._limits = limits
         self._deadline_s = deadline_s
         self._picture = (size[1], size[0], 3)
-        self._task = {"every_s": every_s, "size": size, "remove_bars": remove_bars}
+        self._task = {"every_s": every_s, "size": size, "remove_bars": remove_bars, "panels": panels}
         self._idle: list[DecoderProcess] = []
         self._busy: list[DecoderProcess] = []
         self._selector = selectors.DefaultSelector()
@@ -186,7 +188,8 @@ class DecodePool:
                 times_s = np.array(header["timestamps_s"], dtype=np.float64)
                 images = np.frombuffer(payload, dtype=np.uint8).reshape(-1, *self._picture)
                 child.frames += len(images)
-                if child.frames > self._limits.max_sampled_frames or not _ascends_from(child.latest_s, times_s):
+                most = self._limits.max_sampled_frames * MOST_VIEWS
+                if child.frames > most or not _ascends_from(child.latest_s, times_s):
                     raise ValueError("too many frames, or times that go back")
                 child.latest_s = float(times_s[-1])
                 if child.latest_s > self._limits.max_duration_s:
@@ -239,4 +242,6 @@ class DecodePool:
 
 
 def _ascends_from(latest_s: float, times_s: Times) -> bool:
-    return bool(len(times_s) and np.isfinite(times_s).all() and times_s[0] >= latest_s and (np.diff(times_s) > 0).all())
+    return bool(
+        len(times_s) and np.isfinite(times_s).all() and times_s[0] >= latest_s and (np.diff(times_s) >= 0).all()
+    )

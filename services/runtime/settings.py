@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     # The work
     bundle: Annotated[str, Field(description="Model bundle: a shipped name or a folder")] = DEFAULT
     segment_s: Annotated[float, Field(ge=4, le=120, description="Length of the segments that files are cut into")] = 32
+    describe_panels: Annotated[
+        bool, Field(description="Pictures in the picture, and beside each other, are described on their own, too")
+    ] = True
     alert_threshold: Annotated[
         float | None, Field(ge=-1, le=1, description="Score from which a pair alerts; the bundle's own when not set")
     ] = None

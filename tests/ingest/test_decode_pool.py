@@ -13,6 +13,7 @@ import pytest
 from services.ingest import decode_child, decode_pool
 from services.ingest.decode_pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
 from tca_model.video import DecodeLimits, sample_frames
+from tests.clips import write_parted_clip
 from tests.ingest.decoding import PATIENCE_S, SIZE, child_of, drain, is_running, wait_until
 
 
@@ -31,6 +32,18 @@ def test_frames_equal_those_of_the_reader(make_pool: Callable[..., DecodePool], 
     assert np.array_equal(np.concatenate([chunk.images for chunk in chunks]), np.stack([f.image for f in expected]))
     assert end == DecodeFinished("job", pytest.approx(40, abs=0.2))
     assert pool.free == 1
+
+
+def test_panels_follow_their_frame(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
+    clip = write_parted_clip(tmp_path / "parted.mp4")
+    pool = make_pool(panels=True)
+    pool.submit("job", clip.open("rb"))
+    *chunks, _ = drain(pool)
+    with clip.open("rb") as again:
+        expected = list(sample_frames(again, size=SIZE, panels=True))
+    times_s = np.concatenate([chunk.timestamps_s for chunk in chunks])
+    assert times_s.tolist() == [frame.timestamp_s for frame in expected]
+    assert np.unique(times_s, return_counts=True)[1].tolist() == [3] * 8
 
 
 def test_files_share_the_children(make_pool: Callable[..., DecodePool], clip: Path, tmp_path: Path) -> None:

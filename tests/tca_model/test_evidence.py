@@ -55,6 +55,27 @@ def segment_evidence(draw: st.DrawFn, index: int) -> SegmentEvidence:
     )
 
 
+def test_of_several_views_of_a_frame_the_most_similar_counts() -> None:
+    whole, panel = noise(10, 12), noise(10, 12, seed=1)
+    panel[np.arange(10), np.arange(10) + 1] = 0.8  # the copy is in the panel
+    query_times, reference_times = np.arange(10.0), np.arange(12.0)
+    one_segment = np.zeros(12, np.int64)
+    views = np.stack([whole, panel], axis=1).reshape(20, 12)
+    found = observe(0, views, query_times.repeat(2), reference_times, one_segment)
+    assert found == observe(0, np.maximum(whole, panel), query_times, reference_times, one_segment)
+    assert found.frame_count == 10
+    [match] = found.matches
+    assert (match.query_start_s, match.query_end_s, match.reference_start_s) == (0, 10, 1)
+    turned = observe(0, views.T, reference_times, query_times.repeat(2), np.zeros(20, np.int64))
+    assert turned.references == (ReferenceEvidence(0, 10, turned.references[0].similarity_sum),)
+    assert turned.similarity_sum == pytest.approx(np.maximum(whole, panel).max(axis=0).sum())
+
+
+def test_frames_of_two_segments_at_one_time_are_no_views_of_one() -> None:
+    found = observe(0, noise(4, 6), np.arange(4.0), np.arange(3.0).repeat(2), np.array([0, 1] * 3))
+    assert [(one.segment_index, one.frame_count) for one in found.references] == [(0, 3), (1, 3)]
+
+
 def test_what_is_remembered_of_a_comparison_by_hand() -> None:
     similarity = np.array([[0.1, 0.2, 0.0], [0.0, 0.1, 0.2]], np.float32)
     times = np.arange(3, dtype=np.float64)

@@ -22,10 +22,12 @@ def scene(brightest: int) -> Images:
     return image.astype(np.uint8)
 
 
-def text_on_black() -> Images:
-    image = np.zeros((SIZE, SIZE, 3), np.uint8)
-    for left in range(40, 180, 10):  # fourteen letters, 4 by 12
-        image[104:116, left : left + 4] = 235
+def text(lines: int, ground: int = 0) -> Images:
+    """Lines of fourteen letters, 4 by 12, on a plain ground."""
+    image = np.full((SIZE, SIZE, 3), ground, np.uint8)
+    for line in range(lines):
+        for left in range(40, 180, 10):
+            image[20 + 20 * line : 32 + 20 * line, left : left + 4] = 255 - ground
     return image
 
 
@@ -41,9 +43,14 @@ def text_on_black() -> Images:
         (scene(255), True),
         (scene(40), True),
         (255 - scene(255), True),
-        (text_on_black(), True),
+        (text(lines=1), False),
+        (text(lines=2, ground=255), False),
+        (text(lines=9), True),
     ],
-    ids="black video-black white blue noisy-black noisy-purple scene dim-scene bright-scene text".split(),  # noqa: SIM905
+    ids=[
+        *("black", "video-black", "white", "blue", "noisy-black", "noisy-purple"),
+        *("scene", "dim-scene", "bright-scene", "title-card", "light-card", "page"),
+    ],
 )
 def test_a_frame_is_informative_when_it_shows_something(image: Images, shows: bool) -> None:
     assert informative(image[np.newaxis]).tolist() == [shows]

@@ -17,7 +17,7 @@ import pytest
 from tca_model.errors import DecodeError
 from tca_model.types import Frame
 from tca_model.video import DecodeLimits, FrameClock, sample_frames
-from tests.clips import steady, write_clip
+from tests.clips import four_corners, steady, write_clip, write_parted_clip
 from tests.tca_model.video_cases import assert_pictures_belong, sample, times
 
 
@@ -26,6 +26,31 @@ def test_times_are_true_at_any_rate(tmp_path: Path, every_s: float, expected: li
     frames = sample(write_clip(tmp_path / "a.mp4", steady(4, 20)), every_s=every_s)
     assert times(frames) == expected
     assert_pictures_belong(frames)
+
+
+def test_panels_follow_their_frame_from_the_first_on(tmp_path: Path) -> None:
+    clip = write_parted_clip(tmp_path / "a.mp4", seconds=6)
+    views = sample(clip, panels=True)
+    assert times(views) == [float(n) for n in range(6) for _ in range(3)]
+    assert [view.image.shape[1] for view in views[:3]] == pytest.approx([320, 160, 160], abs=2)
+    whole = sample(clip)
+    for frame, view, (left, right) in zip(whole, views[::3], zip(views[1::3], views[2::3], strict=True), strict=True):
+        assert np.array_equal(frame.image, view.image)
+        cut = left.image.shape[1]
+        assert np.array_equal(np.concatenate([left.image, right.image], axis=1), frame.image)
+        assert cut == pytest.approx(160, abs=2)
+
+
+def test_a_video_too_short_to_know_its_panels_is_given_whole(tmp_path: Path) -> None:
+    assert times(sample(write_parted_clip(tmp_path / "a.mp4", seconds=3), panels=True)) == [0, 1, 2]
+
+
+def test_a_still_is_not_held_back_for_its_panels(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", steady(9, 5), images=[four_corners()] * 45)
+    with clip.open("rb") as file:
+        frames = sample_frames(file, panels=True)
+        assert next(frames).timestamp_s == 0
+        assert [frame.timestamp_s for frame in frames] == [float(n) for n in range(1, 9)]
 
 
 def test_a_third_and_a_tenth_of_a_second_lie_on_the_grid(tmp_path: Path) -> None:
