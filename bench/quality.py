@@ -35,12 +35,22 @@ WORK = Path(__file__).parents[1] / ".bench"
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """What `copydetect model calibrate` fits on: a pair's score before calibration, and the family of its query."""
+
+    family: str
+    is_copy: bool
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """Whoever scored, and how well."""
 
     name: str
     version: str
     quality: Quality
+    scored: tuple[Scored, ...] = ()
 
 
 def main() -> None:
@@ -90,8 +100,21 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
     if problems:
         print_problems(problems)
     found = {(row.query, row.reference): row for row in rows}
-    pairs = [scored(pair, found) for pair in benchmark.pairs()]
-    return Judged(bundle.manifest.name, bundle.model_version, judge(pairs, alert_threshold(bundle, settings)))
+    pairs = list(benchmark.pairs())
+    judged = [scored(pair, found) for pair in pairs]
+    families = {clip.path: clip.family for clip in benchmark.distractors}
+    families |= {copy.path: copy.original.family for copy in benchmark.copies}
+    raw = bundle.manifest.calibration.score
+    return Judged(
+        bundle.manifest.name,
+        bundle.model_version,
+        judge(judged, alert_threshold(bundle, settings)),
+        tuple(
+            Scored(families[pair.query], one.is_copy, raw(one.score))
+            for pair, one in zip(pairs, judged, strict=True)
+            if one.score is not None
+        ),
+    )
 
 
 def scored(pair: Pair, found: Mapping[tuple[str, str], PairRow]) -> ScoredPair:

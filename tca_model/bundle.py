@@ -9,14 +9,15 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from tca_model.calibration import Calibration
 from tca_model.config import Config, DescriptorConfig
 from tca_model.errors import BundleError
 
@@ -34,14 +35,6 @@ WITHOUT_EFFECT: Any = {
 }
 
 Tensors = dict[str, NDArray[Any]]
-
-
-class Calibration(Config):
-    """How a pair's score becomes a decision."""
-
-    version: Annotated[int, Field(ge=1)] = 1
-    alert_threshold: Annotated[float, Field(ge=-1, le=1)]
-    basis: str  # how the threshold was found, with the command
 
 
 class Manifest(Config):

@@ -19,7 +19,8 @@ from services.cli import (
 )
 from services.cli.console import console, error_console, progress_bar
 from services.contracts.errors import UsageError
-from tca_model.bundle import DEFAULT, Calibration, check_place, load_bundle, save_bundle
+from tca_model.bundle import DEFAULT, check_place, load_bundle, save_bundle
+from tca_model.calibration import Calibration
 
 app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True)
 app.command("train-backbone")(model_train.train_backbone)

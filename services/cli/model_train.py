@@ -8,7 +8,8 @@ import typer
 
 from services.cli.console import INTERRUPTED, error_console, progress_bar
 from services.contracts.errors import UsageError
-from tca_model.bundle import Calibration, check_place, save_bundle
+from tca_model.bundle import check_place, save_bundle
+from tca_model.calibration import Calibration
 from tca_model.config import BundleWeights, DescriptorConfig, EncoderConfig, FrameConfig
 from tca_model.errors import TrainingError
 

@@ -8,7 +8,8 @@ import typer
 
 from services.cli.console import INTERRUPTED, error_console, progress_bar
 from services.contracts.errors import UsageError
-from tca_model.bundle import DEFAULT, Calibration, check_place, load_bundle, save_bundle
+from tca_model.bundle import DEFAULT, check_place, load_bundle, save_bundle
+from tca_model.calibration import Calibration
 from tca_model.config import DescriptorConfig, EncoderConfig
 from tca_model.errors import TrainingError
 

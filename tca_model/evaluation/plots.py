@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tca_model.similarity import similarity_matrix
+from tca_model.calibration import Bin
+from tca_model.similarity import best_views, first_views, similarity_matrix
 from tca_model.types import FloatArray, Frame, VideoDescriptor
 
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ def plot_similarity(
     """The similarity matrix of two videos over their seconds, with the copied intervals as lines."""
     figure = _figure(8, 6)
     axes = figure.add_subplot()
+    rows, columns = first_views(query.timestamps_s), first_views(reference.timestamps_s)
     mesh = axes.pcolormesh(
-        reference.timestamps_s,
-        query.timestamps_s,
-        similarity_matrix(query.frames, reference.frames),
+        reference.timestamps_s[columns],
+        query.timestamps_s[rows],
+        best_views(similarity_matrix(query.frames, reference.frames), rows, columns),
         shading="nearest",
         cmap="viridis",
         vmin=0,
@@ -154,6 +156,22 @@ def _thumbnails(axes: "Axes", clip: Sequence[Frame], aspect: float) -> None:
         inset.imshow(frame.image, aspect=width / height / aspect)
         inset.set_title(f"{frame.timestamp_s:.0f} s", fontsize="small")
         inset.set_axis_off()
+
+
+def plot_reliability(bins: Sequence[Bin], path: Path, *, title: str) -> None:
+    """The reliability diagram: the share of copies among pairs against the probability that they were given."""
+    figure = _figure(5, 5)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="as probable as told")
+    told, copies = [one.probability for one in bins], [one.copies for one in bins]
+    axes.plot(told, copies, marker="o", label="pairs, by tenths")
+    for one in bins:
+        axes.annotate(f"{one.pairs:,}", (one.probability, one.copies), (6, -12), textcoords="offset points", fontsize=8)
+    axes.set(
+        title=title, xlabel="probability of a copy", ylabel="share of copies", xlim=(-0.05, 1.05), ylim=(-0.05, 1.05)
+    )
+    axes.legend(loc="upper left")
+    figure.savefig(path, format="png", dpi=DPI)
 
 
 def _figure(width: float, height: float) -> "Figure":

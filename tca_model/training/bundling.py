@@ -3,7 +3,8 @@
 import torch
 from pydantic import JsonValue
 
-from tca_model.bundle import Bundle, Calibration, Manifest
+from tca_model.bundle import Bundle, Manifest
+from tca_model.calibration import Calibration
 from tca_model.config import BundleWeights, DescriptorConfig
 from tca_model.frame_descriptor import FrameDescriptor
 

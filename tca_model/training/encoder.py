@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pydantic import Field, JsonValue
 from torch import Tensor, nn
 
-from tca_model.bundle import Bundle, Calibration, Manifest
+from tca_model.bundle import Bundle, Manifest
+from tca_model.calibration import Calibration
 from tca_model.config import Config, DescriptorConfig, EncoderConfig
 from tca_model.encoder import build_encoder
 from tca_model.errors import TrainingError

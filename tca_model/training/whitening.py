@@ -11,7 +11,8 @@ import torch
 from pydantic import JsonValue
 
 from tca_model.backbone import load_backbone
-from tca_model.bundle import Bundle, Calibration
+from tca_model.bundle import Bundle
+from tca_model.calibration import Calibration
 from tca_model.config import BundleWeights, DescriptorConfig
 from tca_model.frame_descriptor import FrameDescriptor
 from tca_model.training.bundling import hardware, make_bundle

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from services.cli.model import app
 from services.contracts.errors import UsageError
 from tca_model.backbone import load_backbone
-from tca_model.bundle import Bundle, Calibration, Manifest, load_bundle, save_bundle
+from tca_model.bundle import Bundle, Manifest, load_bundle, save_bundle
+from tca_model.calibration import Calibration
 from tca_model.config import DescriptorConfig, EncoderConfig, FrameConfig, RandomWeights
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.extractor import DescriptorExtractor

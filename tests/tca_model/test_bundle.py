@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tca_model import bundle as module
-from tca_model.bundle import MANIFEST, WEIGHTS, Bundle, Calibration, Manifest, find_bundle, load_bundle, save_bundle
+from tca_model.bundle import MANIFEST, WEIGHTS, Bundle, Manifest, find_bundle, load_bundle, save_bundle
+from tca_model.calibration import Calibration
 from tca_model.config import DescriptorConfig, EncoderConfig, FrameConfig, RandomWeights
 from tca_model.errors import BundleError
 

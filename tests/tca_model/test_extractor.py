@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from tca_model.backbone import load_backbone
-from tca_model.bundle import DEFAULT, SHIPPED, WEIGHTS, Bundle, Calibration, Manifest, load_bundle
+from tca_model.bundle import DEFAULT, SHIPPED, WEIGHTS, Bundle, Manifest, load_bundle
+from tca_model.calibration import Calibration
 from tca_model.config import (
     BundleWeights,
     DescriptorConfig,

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tca_model.bundle import Bundle, Calibration, load_bundle, save_bundle
+from tca_model.bundle import Bundle, load_bundle, save_bundle
+from tca_model.calibration import Calibration
 from tca_model.config import BundleWeights, DescriptorConfig, EncoderConfig, FrameConfig, RandomWeights
 from tca_model.extractor import DescriptorExtractor
 from tca_model.training.images import find_images, read_images

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from services.cli.model import app
 from services.contracts.errors import UsageError
-from tca_model.bundle import Calibration, load_bundle
+from tca_model.bundle import load_bundle
+from tca_model.calibration import Calibration
 from tca_model.config import FileWeights, PackageWeights, RandomWeights, TorchvisionWeights
 from tca_model.errors import BundleError, WeightsError
 from tca_model.training.weights import weight_source

@@ -1,0 +1,147 @@
+"""From the score of a pair to the probability that it is a copy, and how far such probabilities can be believed."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tca_model.config import Config
+
+BINS = 10
+FOLDS = 5
+# Scores are between 0 and 1, and at most a little below 0; their log odds have an end there.
+LOWEST, HIGHEST = 1e-3, 1 - 1e-3
+STEPS, ENOUGH = 100, 1e-9  # of Newton's method; 10 are usual
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+class Curve(Config):
+    """Platt scaling: probability = sigmoid(slope * log odds of the score + intercept), rising with the score."""
+
+    slope: Annotated[float, Field(gt=0)]
+    intercept: float
+
+    def probability(self, score: float) -> float:
+        """Of a pair with this score to be a copy."""
+        return float(_sigmoid(self.slope * _log_odds(score) + self.intercept))
+
+    def score(self, probability: float) -> float:
+        """The score that has this probability; 0 and 1 have those from which on nothing changes."""
+        odds = np.log(max(probability, 1e-300)) - np.log(max(1 - probability, 1e-300))
+        return float(np.clip(_sigmoid((odds - self.intercept) / self.slope), LOWEST, HIGHEST))
+
+
+class Calibration(Config):
+    """How a pair's score becomes a decision; `alert_threshold` is a probability where there is a curve."""
+
+    version: Annotated[int, Field(ge=1)] = 1
+    alert_threshold: Annotated[float, Field(ge=-1, le=1)]
+    curve: Curve | None = None
+    basis: str  # how both were found, with the command
+
+    def told(self, score: float) -> float:
+        """What an alert tells of a pair with this score: the probability of a copy, where that is known."""
+        return self.curve.probability(score) if self.curve else score
+
+    def score(self, told: float) -> float:
+        """The score of which an alert tells that; below 0, which nothing is, every score."""
+        return self.curve.score(told) if self.curve and told >= 0 else told
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Pairs whose probabilities lie in one tenth: their mean, and the share of copies among them."""
+
+    pairs: int
+    probability: float
+    copies: float
+
+
+def fit(scores: Sequence[float] | Floats, is_copy: Sequence[bool] | Bools) -> Curve:
+    """The curve of greatest likelihood (Platt, 1999), its targets drawn in a little, as by one more pair of each kind.
+
+    By Newton's method (Lin, Lin and Weng, Machine Learning 68, 2007). Raises ValueError where one kind is missing, or
+    copies do not score higher than others.
+    """
+    x, copied = _log_odds(scores), np.asarray(is_copy, dtype=bool)
+    copies, others = int(copied.sum()), int((~copied).sum())
+    if not copies or not others:
+        raise ValueError(f"a curve needs copies and others, got {copies} and {others}")
+    target = np.where(copied, (copies + 1) / (copies + 2), 1 / (others + 2))
+    columns = np.stack([x, np.ones_like(x)], axis=1)  # (N, 2)
+    weights = np.array([0.0, np.log((copies + 1) / (others + 1))])
+    loss = _loss(columns @ weights, target)
+    for _ in range(STEPS):
+        p = _sigmoid(columns @ weights)
+        gradient = columns.T @ (p - target)
+        curvature = (columns * (p * (1 - p))[:, np.newaxis]).T @ columns + 1e-12 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        while (less := _loss(columns @ (weights - step), target)) > loss and np.abs(step).max() > ENOUGH:
+            step /= 2
+        if np.abs(step).max() <= ENOUGH:
+            break
+        weights, loss = weights - step, less
+    if weights[0] <= 0:
+        raise ValueError("copies do not score higher than others")
+    return Curve(slope=float(weights[0]), intercept=float(weights[1]))
+
+
+def cross_fitted(scores: Floats, is_copy: Bools, groups: Sequence[Hashable]) -> Floats:
+    """The probability of each pair (N,) by a curve that saw no pair of its group; groups are dealt out to FOLDS."""
+    dealt = {group: number % FOLDS for number, group in enumerate(sorted(set(groups), key=str))}
+    fold = np.array([dealt[group] for group in groups])
+    told = np.empty(len(scores))
+    for number in range(FOLDS):
+        unseen = fold == number
+        if unseen.any():
+            curve = fit(scores[~unseen], is_copy[~unseen])
+            told[unseen] = [curve.probability(score) for score in scores[unseen]]
+    return told
+
+
+def reliability(probabilities: Floats, is_copy: Bools) -> list[Bin]:
+    """The pairs by tenths of their probability; tenths without any are left out."""
+    tenth = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    return [
+        Bin(int(within.sum()), float(probabilities[within].mean()), float(is_copy[within].mean()))
+        for within in (tenth == number for number in range(BINS))
+        if within.any()
+    ]
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Expected calibration error (Guo et al., ICML 2017, equation 3): sum over bins of n_b / N |copies_b - p_b|."""
+    pairs = sum(one.pairs for one in bins)
+    return sum(one.pairs * abs(one.copies - one.probability) for one in bins) / pairs
+
+
+def threshold_for(precision: float, probabilities: Floats, is_copy: Bools) -> float:
+    """The least probability from which on at least that share of the pairs are copies. Raises ValueError for none."""
+    order = np.argsort(-probabilities, kind="stable")
+    ranked, copied = probabilities[order], is_copy[order]
+    share = np.cumsum(copied) / np.arange(1, len(copied) + 1)
+    last_of_equals = np.append(np.diff(ranked) != 0, True)
+    enough = np.flatnonzero((share >= precision) & last_of_equals)
+    if not len(enough):
+        raise ValueError(f"from no probability on {precision:.0%} of the pairs are copies")
+    return float(ranked[enough[-1]])
+
+
+def _log_odds(score: float | Sequence[float] | Floats) -> Floats:
+    clipped = np.clip(np.asarray(score, dtype=np.float64), LOWEST, HIGHEST)
+    odds: Floats = np.log(clipped) - np.log1p(-clipped)
+    return odds
+
+
+def _sigmoid(x: Floats) -> Floats:
+    probability: Floats = 0.5 * (1 + np.tanh(x / 2))
+    return probability
+
+
+def _loss(x: Floats, target: Floats) -> float:
+    return float((np.logaddexp(0, x) - target * x).sum())
