@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,19 @@ class PairRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundPair:
+    """An alert to be shown, and the paths of its two sides as the user wrote them."""
+
+    query: str
+    reference: str
+    alert: DuplicateAlert
+
+    @property
+    def row(self) -> PairRow:
+        return PairRow(self.query, self.reference, self.alert.score, self.alert.intervals)
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A path that was not compared; `failed` when something is wrong with it, else it only shows nothing."""
 
@@ -72,8 +85,8 @@ class Results:
         """The last revision of every alert."""
         return list(self._alerts.values())
 
-    def rows(self, index: DescriptorIndex, tenant: str) -> list[PairRow]:
-        """One row an unordered pair, best first; of two alerts about it, the one with the higher score."""
+    def pairs(self, index: DescriptorIndex, tenant: str) -> list[FoundPair]:
+        """One an unordered pair, best first; of two alerts about it, the one with the higher score."""
         best: dict[str, DuplicateAlert] = {}
         for alert in self._alerts.values():
             before = best.get(alert.pair_id)
@@ -86,7 +99,7 @@ class Results:
         there = {asset_id: uri for asset_id, uri in stored.items() if Path(uri).exists()}
         paths = there | self._given
         return [
-            PairRow(paths[alert.query.asset_id], paths[alert.reference.asset_id], alert.score, alert.intervals)
+            FoundPair(paths[alert.query.asset_id], paths[alert.reference.asset_id], alert)
             for alert in alerts
             if {alert.query.asset_id, alert.reference.asset_id} <= paths.keys()
         ]
@@ -98,16 +111,17 @@ class Results:
 
 
 @contextmanager
-def open_output(path: Path | None) -> Iterator[Callable[[Sequence[PairRow]], object]]:
-    """A function that writes rows to `path`, which is proved writable first and replaced only when all is written.
+def open_output(path: Path | None, option: str) -> Iterator[Callable[[Iterable[str]], object]]:
+    """A function that writes pieces of text to `path`, proved writable first and replaced only when all is written.
 
-    Raises UsageError when it cannot be written.
+    `path` None: to nowhere; `-`: to standard output. Raises UsageError, which names the option, when it cannot be
+    written.
     """
     if path is None:
         yield lambda _: None
         return
     if str(path) == "-":
-        yield lambda rows: sys.stdout.write("".join(row.to_json() + "\n" for row in rows))
+        yield sys.stdout.writelines
         return
     path = path.resolve()  # what a link points to is replaced, not the link
     try:
@@ -121,13 +135,17 @@ def open_output(path: Path | None) -> Iterator[Callable[[Sequence[PairRow]], obj
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
     except OSError as error:
-        raise UsageError(f"cannot write --output {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write {option} {path}: {error.strerror}") from error
     new = Path(beside)
 
-    def write(rows: Sequence[PairRow]) -> None:
-        new.write_text("".join(row.to_json() + "\n" for row in rows))
-        new.chmod(mode)
-        new.replace(path)
+    def write(pieces: Iterable[str]) -> None:
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                file.writelines(pieces)
+            new.chmod(mode)
+            new.replace(path)
+        except OSError as error:
+            raise UsageError(f"cannot write {option} {path}: {error.strerror}") from error
 
     try:
         yield write
@@ -167,6 +185,11 @@ def intervals_text(intervals: Sequence[CopiedInterval | Match]) -> str:
         f"{clock(i.query_start_s)}-{clock(i.query_end_s)} = {clock(i.reference_start_s)}-{clock(i.reference_end_s)}"
         for i in intervals
     )
+
+
+def readable(path: str) -> str:
+    """The path as text that any terminal or page takes: bytes of a name that are no UTF-8 as \\xff."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def clock(seconds: float) -> str:

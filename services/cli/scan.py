@@ -1,8 +1,9 @@
 """`copydetect scan`: finds copies among video files, with no server; the services' own pipelines do the work."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from rich.progress import Progress
 
 from services.cli.console import INTERRUPTED, console, error_console, progress_bar
 from services.cli.files import VideoFile, find_videos
-from services.cli.results import PairRow, Problem, Results, open_output, print_results
+from services.cli.results import PairRow, Problem, Results, open_output, print_results, readable
 from services.cli.settled import Settled
 from services.contracts.events import (
     AssetEnded,
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
     from services.embedded import Embedded
 
 TENANT = "default"
+NO_UTF8 = "its path is not UTF-8: rename it"
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What to compare with what, and how; `references` None: everything with everything."""
+    """What to compare with what, and how; `references` None: everything with everything.
+
+    `problems`: what is known not to be compared. `write_report` gets a page of HTML that shows what was found.
+    """
 
     queries: Sequence[VideoFile]
     references: Sequence[VideoFile] | None
@@ -43,6 +48,8 @@ class Scan:
     db: Path | None = None
     every_pair: bool = False
     exhaustive: bool = False
+    problems: Sequence[Problem] = ()
+    write_report: Callable[[Iterable[str]], object] | None = None
 
     def run(self) -> tuple[list[PairRow], list[Problem]]:
         """Describe all files, then match the queries: pairs best first, and the files that were not compared."""
@@ -66,7 +73,23 @@ class Scan:
             )
             _match(events, len(uploads) - len(settled.asset_ids & {one.asset_id for one in uploads}), progress, results)
             settled.save({one.asset_id for one in uploads}, results.alerts)
-            return results.rows(embedded.index, TENANT), results.problems
+            pairs = results.pairs(embedded.index, TENANT)
+            problems = [*self.problems, *results.problems]
+            if self.write_report is not None:
+                from services.cli.report import report  # brings av along
+                from services.cli.report_page import Scanned
+
+                scanned = Scanned(
+                    pairs=pairs,
+                    problems=problems,
+                    files=len(uploads),
+                    references=None if self.references is None else len(self.references),
+                    threshold=None if self.every_pair else threshold,
+                    bundle=bundle.manifest,
+                    model_version=bundle.model_version,
+                )
+                self.write_report(report(scanned, partial(embedded.described, TENANT), self.settings, progress))
+            return [pair.row for pair in pairs], problems
 
     def _settled(self, index: DescriptorIndex, model_version: str, threshold: float) -> Settled:
         """What need not be searched again: only where everything searches for everything, and the index lasts."""
@@ -129,6 +152,14 @@ def _match(events: Iterable[Event], files: int, progress: Progress, results: Res
             progress.update(task, completed=done, rate=f"{rate:.0f} files/s")
 
 
+def _usable(paths: Sequence[Path]) -> tuple[list[VideoFile], list[Problem]]:
+    """The video files there, and what is wrong with the others: an event's text is UTF-8, a file's name need not be."""
+    files, barren = find_videos(paths)
+    problems = [Problem(readable(folder), "no videos in this folder") for folder in barren]
+    problems += [Problem(readable(one.given), NO_UTF8) for one in files if readable(one.uri) != one.uri]
+    return [one for one in files if readable(one.uri) == one.uri], problems
+
+
 def scan(
     queries: Annotated[list[Path], typer.Argument(help="Video files, and folders that are searched for them")],
     references: Annotated[
@@ -137,6 +168,9 @@ def scan(
     ] = None,
     db: Annotated[Path | None, typer.Option(help="Keep the index here; a later run describes only what is new")] = None,
     output: Annotated[Path | None, typer.Option(help="Write one JSON object a pair to this file")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page of HTML to this file that shows the evidence for each pair")
+    ] = None,
     all_scores: Annotated[
         bool, typer.Option("--all-scores", help="Report every pair that was compared, best first, threshold off")
     ] = False,
@@ -156,18 +190,26 @@ def scan(
     settings = load_settings()
     chosen = {"bundle": bundle, "alert_threshold": threshold}
     settings = settings.model_copy(update={name: value for name, value in chosen.items() if value is not None})
-    query_files, barren = find_videos(queries)
-    reference_files, barren_references = find_videos(references or [])
-    task = Scan(query_files, reference_files if references else None, settings, db, all_scores, exhaustive)
-    with open_output(output) as write:
+    query_files, problems = _usable(queries)
+    reference_files, reference_problems = _usable(references or [])
+    with open_output(output, "--output") as write, open_output(report, "--report") as write_report:
+        task = Scan(
+            queries=query_files,
+            references=reference_files if references else None,
+            settings=settings,
+            db=db,
+            every_pair=all_scores,
+            exhaustive=exhaustive,
+            problems=problems + reference_problems,
+            write_report=write_report if report else None,
+        )
         try:
             rows, problems = task.run()
         except KeyboardInterrupt:
             kept = f"what was described is kept in {db}: run the same command to go on" if db else "nothing was kept"
             error_console.print(f"interrupted; {kept}")
             raise typer.Exit(INTERRUPTED) from None
-        write(rows)
-    problems = [Problem(folder, "no videos in this folder") for folder in barren + barren_references] + problems
+        write(row.to_json() + "\n" for row in rows)
     print_results(rows, problems)
     files = len({file.asset_id for file in query_files + reference_files})
     console.print(

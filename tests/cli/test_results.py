@@ -69,7 +69,7 @@ def verdict(file: VideoFile, kind: str, reason: str | None = None) -> AssetVerdi
 
 
 def pairs(results: Results) -> list[tuple[str, str, float]]:
-    return [(row.query, row.reference, row.score) for row in results.rows(EMPTY, "default")]
+    return [(pair.query, pair.reference, pair.alert.score) for pair in results.pairs(EMPTY, "default")]
 
 
 def test_the_last_revision_counts_and_pairs_come_best_first() -> None:
@@ -104,8 +104,11 @@ def test_files_that_failed_or_show_nothing_are_told_apart() -> None:
 
 def test_the_output_has_one_object_a_line_with_paths_as_given(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    with open_output(path) as write:
-        write([PairRow("q.mp4", "é.mp4", 0.5, (INTERVAL,)), PairRow("q.mp4", "b.mp4", 0.4, ())])
+    with open_output(path, "--output") as write:
+        write(
+            row.to_json() + "\n"
+            for row in (PairRow("q.mp4", "é.mp4", 0.5, (INTERVAL,)), PairRow("q.mp4", "b.mp4", 0.4, ()))
+        )
     first, second = (json.loads(line) for line in path.read_text().splitlines())
     assert first == {"query": "q.mp4", "reference": "é.mp4", "score": 0.5, "intervals": [INTERVAL.model_dump()]}
     assert set(first["intervals"][0]) == {
@@ -121,16 +124,19 @@ def test_the_output_has_one_object_a_line_with_paths_as_given(tmp_path: Path) ->
 def test_an_output_survives_a_run_that_fails(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("earlier results\n")
-    with pytest.raises(RuntimeError, match="boom"), open_output(path):
+    with pytest.raises(RuntimeError, match="boom"), open_output(path, "--output"):
         raise RuntimeError("boom")
     assert path.read_text() == "earlier results\n"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot write --output"), open_output(tmp_path / "none" / "out.jsonl"):
+    with (
+        pytest.raises(UsageError, match="cannot write --output"),
+        open_output(tmp_path / "none" / "out.jsonl", "--output"),
+    ):
         pytest.fail("the work must not begin")
-    with pytest.raises(UsageError, match="Is a directory"), open_output(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot write --report .*Is a directory"), open_output(tmp_path, "--report"):
         pytest.fail("the work must not begin")
 
 
@@ -146,7 +152,7 @@ def test_intervals_for_people() -> None:
 def test_pairs_of_which_neither_was_asked_about_are_no_rows() -> None:
     results = Results([A], None)
     results.add(alert(C, B, 0.9))
-    assert results.rows(EMPTY, "default") == []
+    assert results.pairs(EMPTY, "default") == []
 
 
 def test_a_file_of_an_earlier_run_is_named_while_it_is_there(tmp_path: Path) -> None:
@@ -159,7 +165,7 @@ def test_a_file_of_an_earlier_run_is_named_while_it_is_there(tmp_path: Path) -> 
     results = Results([A], None)
     results.add(alert(A, there, 0.9))
     results.add(alert(A, gone, 0.8))
-    assert [(row.query, row.reference) for row in results.rows(index, "default")] == [(A.given, there.given)]
+    assert [(pair.query, pair.reference) for pair in results.pairs(index, "default")] == [(A.given, there.given)]
 
 
 def test_an_output_goes_where_a_link_points_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -167,18 +173,18 @@ def test_an_output_goes_where_a_link_points_and_keeps_its_mode(tmp_path: Path) -
     real.write_text("old\n")
     real.chmod(0o640)
     link.symlink_to(real)
-    with open_output(link) as write:
-        write([PairRow("q.mp4", "r.mp4", 0.5, ())])
+    with open_output(link, "--output") as write:
+        write(["one", "two\n"])
     assert link.is_symlink()
-    assert json.loads(real.read_text())["query"] == "q.mp4"
+    assert real.read_text() == "onetwo\n"
     assert real.stat().st_mode & 0o777 == 0o640
     assert sorted(tmp_path.iterdir()) == [link, real]
 
 
 def test_a_dash_is_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    with open_output(Path("-")) as write:
-        write([PairRow("q.mp4", "r.mp4", 0.5, ())])
-    assert json.loads(capsys.readouterr().out)["reference"] == "r.mp4"
+    with open_output(Path("-"), "--output") as write:
+        write(["one", "two\n"])
+    assert capsys.readouterr().out == "onetwo\n"
 
 
 def test_brackets_in_names_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
