@@ -1,0 +1,208 @@
+"""Ten minutes that are re-published with cuts, segment by segment: one alert that grows while they arrive."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from services.contracts import topics
+from services.contracts.events import DuplicateAlert, SegmentUploaded, now
+from services.embedded import Embedded
+from services.runtime.settings import Settings
+from tca_model.bundle import load_bundle
+from tca_model.synthetic import clip_frames
+from tca_model.types import Image
+from tca_model.video_writer import write_video
+from tests.e2e.cluster import Cluster, Service, wait_for
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+FPS = 2
+SIZE = (160, 90)
+CLIPS, CLIP_S = 20, 30
+SEGMENT_S = 32
+# Of the original, what the copy shows, one piece after the other: cut between the frames that are sampled.
+PIECES = [(30.5, 200.0), (260.0, 420.5), (500.5, 590.0)]
+COPY_S = sum(end - start for start, end in PIECES)
+PARTS = -int(-COPY_S // SEGMENT_S)
+WITHIN_S = 2.0
+UNRELATED = ["unrelated-0", "unrelated-1"]
+
+
+@dataclass(frozen=True)
+class Files:
+    """`parts`: the copy in segment files; `beginning`: of the original, a little more than the first three show."""
+
+    original: Path
+    beginning: Path
+    parts: tuple[Path, ...]
+
+
+@pytest.fixture(scope="module")
+def files(clips: Path) -> Files:
+    images = [image for seed in range(CLIPS) for image in clip_frames(5000 + seed, CLIP_S, SIZE, FPS)]
+    made = Files(clips / "original.mp4", clips / "beginning.mp4", tuple(clips / f"part-{n}.mp4" for n in range(PARTS)))
+    write_video(made.original, images, fps=FPS)
+    write_video(made.beginning, images[: 150 * FPS], fps=FPS)
+    shown: list[Image] = []
+    for start, end in PIECES:
+        shown += images[round(start * FPS) : round(end * FPS)]
+    for number, part in enumerate(made.parts):
+        write_video(part, shown[number * SEGMENT_S * FPS : (number + 1) * SEGMENT_S * FPS], fps=FPS, crf=36)
+    return made
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """The copy on its way into a tenant that has its original, and clips that are like neither."""
+
+    cluster: Cluster
+    parts: tuple[Path, ...]
+
+    def publish(self, numbers: Iterable[int]) -> None:
+        self.cluster.publish(segment_of(self.cluster.tenant, self.parts, number) for number in numbers)
+
+    def said(self) -> list[DuplicateAlert]:
+        """The revisions so far, of all alerts of the tenant."""
+        return [one for one in self.cluster.events(topics.DUPLICATE_ALERTS) if isinstance(one, DuplicateAlert)]
+
+    def knows(self, copy_s: float) -> bool:
+        """Whether so much of the copy was alerted on, but for the tolerance."""
+        said = self.said()
+        return bool(said) and copied_s(said[-1]) >= copy_s - WITHIN_S
+
+
+def segment_of(tenant: str, parts: tuple[Path, ...], number: int) -> SegmentUploaded:
+    return SegmentUploaded(
+        tenant=tenant,
+        asset_id="copy",
+        uri=str(parts[number]),
+        segment_index=number,
+        start_s=float(number * SEGMENT_S),
+        last_segment=number == len(parts) - 1,
+        uploaded_at=now(),
+    )
+
+
+def copied_s(alert: DuplicateAlert) -> float:
+    return sum(one.query_end_s - one.query_start_s for one in alert.intervals)
+
+
+def bounds(alert: DuplicateAlert) -> list[tuple[float, float, float, float]]:
+    return [(one.query_start_s, one.query_end_s, one.reference_start_s, one.reference_end_s) for one in alert.intervals]
+
+
+def truth() -> list[tuple[float, float, float, float]]:
+    found, at = [], 0.0
+    for start, end in PIECES:
+        found.append((at, at + end - start, start, end))
+        at += end - start
+    return found
+
+
+def assert_grows(said: list[DuplicateAlert]) -> None:
+    """One alert, whose revisions rise by one and take nothing back."""
+    assert len({alert.alert_id for alert in said}) == len({alert.pair_id for alert in said}) == 1
+    assert [alert.revision for alert in said] == list(range(1, len(said) + 1))
+    assert [alert.status for alert in said] == ["open"] * (len(said) - 1) + ["final"]
+    assert {(alert.query.asset_id, alert.reference.asset_id) for alert in said} == {("copy", "original")}
+    for before, after in pairwise(said):
+        assert copied_s(after) >= copied_s(before) - WITHIN_S
+        assert after.reference_coverage >= before.reference_coverage - WITHIN_S / (CLIPS * CLIP_S)
+
+
+@pytest.fixture(scope="module")
+def services(cluster: Cluster) -> tuple[Service, Service]:
+    return cluster.start_both()
+
+
+def arrival(cluster: Cluster, files: Files) -> Arrival:
+    """Ready to arrive: all others are decided on."""
+    cluster.publish([cluster.upload("original", files.original)])
+    cluster.publish([cluster.upload(name, cluster.folder / f"{name}.mp4") for name in UNRELATED])
+    cluster.wait_for_verdicts(["original", *UNRELATED])
+    return Arrival(cluster, files.parts)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster, services: tuple[Service, Service], files: Files) -> Arrival:  # noqa: ARG001 - running
+    """The copy arrived, each segment after the one before it was alerted on."""
+    arriving = arrival(cluster, files)
+    for number in range(PARTS):
+        arriving.publish([number])
+        known_s = min(COPY_S, (number + 1.0) * SEGMENT_S)
+        wait_for(lambda: arriving.knows(known_s), f"segment {number} is alerted on", every_s=0.05)  # noqa: B023
+        assert ("copy" in cluster.verdicts()) <= (number == PARTS - 1)
+    cluster.wait_for_verdicts(["copy"])
+    return arriving
+
+
+def test_one_alert_grows_while_the_copy_arrives_and_ends_with_its_pieces(undisturbed: Arrival) -> None:
+    said = undisturbed.said()
+    assert_grows(said)
+    # The last segment and the end of the upload may give one each.
+    assert PARTS <= len(said) <= PARTS + 1
+    final = said[-1]
+    for found, true in zip(bounds(final), truth(), strict=True):
+        assert found == pytest.approx(true, abs=WITHIN_S)
+    assert final.query_coverage == pytest.approx(1, abs=0.02)
+    assert final.reference_coverage == pytest.approx(COPY_S / (CLIPS * CLIP_S), abs=0.02)
+
+
+def test_the_upload_that_ended_has_one_verdict_and_the_others_theirs(undisturbed: Arrival) -> None:
+    verdicts = undisturbed.cluster.verdicts()
+    assert {name: one.verdict for name, one in verdicts.items()} == {
+        "copy": "copies",
+        "original": "unique",
+        **dict.fromkeys(UNRELATED, "unique"),
+    }
+    assert verdicts["copy"].alert_ids == (undisturbed.said()[-1].alert_id,)
+    assert verdicts["copy"].segments_described == PARTS
+
+
+def test_a_matcher_that_is_killed_in_the_middle_changes_nothing_of_the_final_alert(
+    undisturbed: Arrival, services: tuple[Service, Service], files: Files
+) -> None:
+    cluster = undisturbed.cluster
+    # Another tenant starts from nothing in the same topics.
+    again = Cluster(cluster.kafka, cluster.redis, cluster.milvus, cluster.folder, tenant=f"{cluster.tenant}-killed")
+    arriving = arrival(again, files)
+    arriving.publish(range(6))
+    wait_for(lambda: len(arriving.said()) >= 2, "the alert grows", every_s=0.05)
+    services[1].kill()
+    before = arriving.said()
+    assert before[-1].status == "open"
+    arriving.publish(range(6, 9))
+    cluster.start("matcher")
+    arriving.publish(range(9, PARTS))
+    again.wait_for_verdicts(["copy"])
+
+    said = arriving.said()
+    assert said[: len(before)] == before
+    assert_grows(said)
+    undisturbed_final, final = undisturbed.said()[-1], said[-1]
+    assert [x for one in bounds(final) for x in one] == pytest.approx(
+        [x for one in bounds(undisturbed_final) for x in one], abs=0.1
+    )
+    assert final.score == pytest.approx(undisturbed_final.score, abs=1e-3)
+    assert again.verdicts()["copy"].alert_ids == (final.alert_id,)
+
+
+def test_in_one_process_it_grows_just_so(files: Files) -> None:
+    with Embedded(load_bundle(), Settings()) as embedded:
+        beginning = SegmentUploaded(asset_id="original", uri=str(files.beginning), uploaded_at=now())
+        uploads = [beginning, *(segment_of("default", files.parts[:3], number) for number in range(3))]
+        said: list[DuplicateAlert] = []
+        for upload in uploads:
+            embedded.publish([upload])
+            list(embedded.describe())
+            said += [event for event in embedded.match(threshold=0.2) if isinstance(event, DuplicateAlert)]
+    assert_grows(said)
+    start_s, _ = PIECES[0]
+    expected = [SEGMENT_S * (number + 1) for number in range(3)]
+    assert [len(alert.intervals) for alert in said] == [1, 1, 1]
+    assert [bounds(alert)[0] for alert in said] == [
+        pytest.approx((0, length, start_s, start_s + length), abs=WITHIN_S) for length in expected
+    ]
