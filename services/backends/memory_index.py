@@ -40,8 +40,15 @@ class MemoryIndex:
         exclude_asset: str,
         limit: int,
         after: int | None = None,  # noqa: ARG002
+        exclude_also: Collection[str] = (),
+        references_only: bool = False,
     ) -> list[list[Candidate]]:
-        return self._search(tenant, vectors, exclude_asset, limit, lambda segment: segment.vector[np.newaxis])
+        return self._search(
+            self._others(tenant, {exclude_asset, *exclude_also}, references_only),
+            vectors,
+            limit,
+            lambda segment: segment.vector[np.newaxis],
+        )
 
     def search_frames(
         self,
@@ -51,25 +58,34 @@ class MemoryIndex:
         exclude_asset: str,
         limit: int,
         after: int | None = None,  # noqa: ARG002
+        exclude_also: Collection[str] = (),
+        references_only: bool = False,
     ) -> list[list[Candidate]]:
-        return self._search(tenant, vectors, exclude_asset, limit, lambda segment: segment.descriptor.frames)
+        return self._search(
+            self._others(tenant, {exclude_asset, *exclude_also}, references_only),
+            vectors,
+            limit,
+            lambda segment: segment.descriptor.frames,
+        )
 
-    def _search(
-        self,
-        tenant: str,
-        vectors: FloatArray,
-        exclude_asset: str,
-        limit: int,
-        stored: Callable[[DescribedSegment], FloatArray],
-    ) -> list[list[Candidate]]:
-        others = [
+    def _others(self, tenant: str, excluded: Collection[str], references_only: bool) -> list[DescribedSegment]:
+        found = {Role.REFERENCE} if references_only else {Role.REFERENCE, Role.UPLOAD}
+        return [
             segment
             for segment in self._segments.values()
             if segment.row.tenant == tenant
-            and segment.row.asset_id != exclude_asset
-            and segment.row.role is not Role.PROBE
+            and segment.row.asset_id not in excluded
+            and segment.row.role in found
             and segment.row.frame_count
         ]
+
+    def _search(
+        self,
+        others: Sequence[DescribedSegment],
+        vectors: FloatArray,
+        limit: int,
+        stored: Callable[[DescribedSegment], FloatArray],
+    ) -> list[list[Candidate]]:
         if not others:
             return [[] for _ in vectors]
         rows = [segment.row for segment in others for _ in stored(segment)]

@@ -98,21 +98,42 @@ class MilvusIndex:
             return found | self._probes.read([key for key in keys if key not in found])
 
     def search_segments(
-        self, tenant: str, vectors: FloatArray, *, exclude_asset: str, limit: int, after: int | None = None
+        self,
+        tenant: str,
+        vectors: FloatArray,
+        *,
+        exclude_asset: str,
+        limit: int,
+        after: int | None = None,
+        exclude_also: Collection[str] = (),
+        references_only: bool = False,
     ) -> list[list[Candidate]]:
-        others = layout.of_others(tenant, exclude_asset)
-        return self._search(self._found.segments, vectors, f"{others} and frame_count > 0", limit, after)
+        wanted = [layout.of_others(tenant, exclude_asset, exclude_also), "frame_count > 0"]
+        if references_only:
+            wanted.append(layout.REFERENCE_SEGMENTS)
+        return self._search(self._found.segments, vectors, wanted, limit, after)
 
     def search_frames(
-        self, tenant: str, vectors: FloatArray, *, exclude_asset: str, limit: int, after: int | None = None
+        self,
+        tenant: str,
+        vectors: FloatArray,
+        *,
+        exclude_asset: str,
+        limit: int,
+        after: int | None = None,
+        exclude_also: Collection[str] = (),
+        references_only: bool = False,
     ) -> list[list[Candidate]]:
-        return self._search(self._found.frame_rows, vectors, layout.of_others(tenant, exclude_asset), limit, after)
+        wanted = [layout.of_others(tenant, exclude_asset, exclude_also)]
+        if references_only:
+            wanted.append(layout.REFERENCE_FRAMES)
+        return self._search(self._found.frame_rows, vectors, wanted, limit, after)
 
     def _search(
-        self, collection: str, vectors: FloatArray, filter_: str, limit: int, after: int | None
+        self, collection: str, vectors: FloatArray, wanted: Sequence[str], limit: int, after: int | None
     ) -> list[list[Candidate]]:
         with self._milvus.door():
-            found = self._milvus.search(collection, vectors, filter_, limit=limit, after=after)
+            found = self._milvus.search(collection, vectors, " and ".join(wanted), limit=limit, after=after)
         return [[layout.candidate(pk, similarity) for pk, similarity in nearest] for nearest in found]
 
     def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
@@ -174,7 +195,7 @@ class _Shelf:
         pks = [pk for row in known.values() for pk in layout.frame_pks(row)]
         for fields in self._milvus.get(self.frame_rows, pks, _FRAME_COLUMNS, dimension=self._frame_dimension):
             key = layout.key_of(fields["pk"])
-            if fields["stamp"] == known[key].stamp:
+            if layout.is_of(fields, known[key]):
                 frames[key].append(fields)
         return {
             key: DescribedSegment(row, layout.to_descriptor(frames[key], self._frame_dimension), vectors[key])

@@ -5,7 +5,8 @@
 
 The keys say tenant, segment and frame number, so a search needs no further field of what it finds, and reading a
 segment's frames asks for keys, which both Milvus and Milvus Lite answer without a scan. A frame row carries the stamp
-of its segment, so that a reader in the middle of a replacement never takes a mix of old and new frames for a whole.
+of its segment, so that a reader in the middle of a replacement never takes a mix of old and new frames for a whole,
+and before that a mark where the segment is a reference.
 """
 
 import json
@@ -54,6 +55,11 @@ FRAME_COLUMNS: Final[Mapping[str, Text | type]] = {
     "stamp": Text(STAMP_BYTES),
     "timestamp_s": float,
 }
+
+# Frame rows have no role: those of references carry this before their stamp, for a search among references alone.
+REFERENCE_STAMP: Final = "reference "
+REFERENCE_FRAMES: Final = f'stamp like "{REFERENCE_STAMP}%"'
+REFERENCE_SEGMENTS: Final = f'role == "{Role.REFERENCE.value}"'
 
 MAX_FILTER_IDS: Final = 500  # asset ids in one filter: it is parsed anew by every query
 
@@ -108,11 +114,17 @@ def to_row(fields: Fields) -> SegmentRow:
 
 def to_frame_fields(segment: DescribedSegment) -> list[Fields]:
     row, descriptor = segment.row, segment.descriptor
-    shared = {"tenant": row.tenant, "asset_id": row.asset_id, "stamp": row.stamp}
+    stamp = REFERENCE_STAMP + row.stamp if row.role is Role.REFERENCE else row.stamp
+    shared = {"tenant": row.tenant, "asset_id": row.asset_id, "stamp": stamp}
     return [
         {"pk": pk, "timestamp_s": float(timestamp_s), "vector": vector, **shared}
         for pk, timestamp_s, vector in zip(frame_pks(row), descriptor.timestamps_s, descriptor.frames, strict=True)
     ]
+
+
+def is_of(frame: Fields, row: SegmentRow) -> bool:
+    """Whether a frame row is of that content of its segment; what was written without the mark counts as well."""
+    return frame["stamp"] in (row.stamp, REFERENCE_STAMP + row.stamp)
 
 
 def to_descriptor(frames: list[Fields], dimension: int) -> VideoDescriptor:
@@ -133,9 +145,10 @@ def of_assets(tenant: str, asset_ids: Collection[str] | None) -> Iterator[str]:
         yield f"{own} and {any_of('asset_id', ids[start : start + MAX_FILTER_IDS])}"
 
 
-def of_others(tenant: str, asset_id: str) -> str:
-    """The filter for what a search of this asset may find."""
-    return f'tenant == "{checked(tenant)}" and asset_id != "{checked(asset_id)}"'
+def of_others(tenant: str, asset_id: str, also: Collection[str] = ()) -> str:
+    """The filter for what a search of this asset may find, without some others."""
+    others = f'tenant == "{checked(tenant)}" and asset_id != "{checked(asset_id)}"'
+    return f"{others} and {any_of('asset_id not', sorted(map(checked, also)))}" if also else others
 
 
 def any_of(field: str, checked_ids: Iterable[str]) -> str:

@@ -88,15 +88,32 @@ class DescriptorIndex(Protocol):
         """What is stored of those segments whose row and all `frame_count` frame rows are there."""
 
     def search_segments(
-        self, tenant: str, vectors: FloatArray, *, exclude_asset: str, limit: int, after: int | None = None
+        self,
+        tenant: str,
+        vectors: FloatArray,
+        *,
+        exclude_asset: str,
+        limit: int,
+        after: int | None = None,
+        exclude_also: Collection[str] = (),
+        references_only: bool = False,
     ) -> list[list[Candidate]]:
         """For each vector (N, D) the nearest segments of other assets, best first; probes are never found.
 
         `after`: see at least every write up to that timestamp; None: every write that was acknowledged.
+        `exclude_also`: other assets to leave out, at most a few hundred.
         """
 
     def search_frames(
-        self, tenant: str, vectors: FloatArray, *, exclude_asset: str, limit: int, after: int | None = None
+        self,
+        tenant: str,
+        vectors: FloatArray,
+        *,
+        exclude_asset: str,
+        limit: int,
+        after: int | None = None,
+        exclude_also: Collection[str] = (),
+        references_only: bool = False,
     ) -> list[list[Candidate]]:
         """The same over frame vectors: for each frame vector (N, D) the segments of its nearest frames."""
 

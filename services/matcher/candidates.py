@@ -1,13 +1,16 @@
 """Which stored segments may share content with a query segment: the recall of everything after it.
 
 A segment vector alone loses short copies (FIVR-200K DSVR 0.570 against 0.877 for comparing every frame), so frame
-vectors are searched too; both results are merged by asset, so that no static lecture crowds out the rest.
+vectors are searched too, and both results are merged by asset. Where a static lecture takes all places of a vector,
+what lies behind it is asked for; references are searched also on their own, so that a viral family of uploads does not
+crowd out the original. `python -m bench.candidates` measures what that finds and costs.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,6 +20,13 @@ from tca_model.types import FloatArray
 
 # Frames of a still or a slow pan find the same neighbours: one of them asks for all.
 NEAR_IDENTICAL = 0.95
+# A vector whose places are all taken by fewer assets is asked again without these.
+CROWDED_ASSETS = 4
+# So often: Milvus Lite and servers before 2.4 do not group, and each round costs them a call.
+ROUNDS = 3
+
+# ask(vectors (N, D), exclude_also=assets) -> for each vector the nearest
+Ask: TypeAlias = Callable[..., list[list[Candidate]]]
 
 
 class CandidateStage(Protocol):
@@ -26,45 +36,52 @@ class CandidateStage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CandidateLimits:
-    """How far the searches go, for one query segment."""
+    """How far the searches go, for one query segment; one without places is not made."""
 
     segments: int = 32  # nearest by segment vector
     per_frame: int = 8  # nearest frames of each distinct query frame
     assets: int = 32  # kept after merging, best first
+    references: int = 8  # nearest assets of that role, kept beside those
     segments_per_asset: int = 16
 
 
 @dataclass(frozen=True, slots=True)
 class NearestCandidates:
-    """Candidates from a search by segment vector and one by distinct frame vectors."""
+    """Candidates from searches by segment vector and by distinct frame vectors."""
 
     index: DescriptorIndex
     limits: CandidateLimits = CandidateLimits()
 
     def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:
+        tenant, limits = segments[0].row.tenant, self.limits
+        merged = [merge(found, limits) for found in self._found(segments, after)]
+        if limits.references:
+            own = replace(limits, assets=limits.references)
+            for ids, found in zip(merged, self._found(segments, after, references_only=True), strict=True):
+                ids += merge(found, own)
+        return [[SegmentKey(tenant, segment_id) for segment_id in dict.fromkeys(ids)] for ids in merged]
+
+    def _found(
+        self, segments: Sequence[DescribedSegment], after: int | None, *, references_only: bool = False
+    ) -> list[list[Candidate]]:
+        """What both searches find for each segment."""
         tenant, asset_id = segments[0].row.tenant, segments[0].row.asset_id
-        by_segment = self.index.search_segments(
-            tenant,
-            np.stack([segment.vector for segment in segments]),
-            exclude_asset=asset_id,
-            limit=self.limits.segments,
-            after=after,
-        )
-        distinct = [distinct_frames(segment.descriptor.frames) for segment in segments]
-        by_frame = iter(
-            self.index.search_frames(
-                tenant,
-                np.concatenate(distinct),
-                exclude_asset=asset_id,
-                limit=self.limits.per_frame,
-                after=after,
-            )
-        )
-        merged = []
-        for found, frames in zip(by_segment, distinct, strict=True):
-            of_frames = [candidate for _ in frames for candidate in next(by_frame)]
-            merged.append([SegmentKey(tenant, segment_id) for segment_id in merge(found + of_frames, self.limits)])
-        return merged
+        found: list[list[Candidate]] = [[] for _ in segments]
+        for search, limit, vectors in (
+            (self.index.search_segments, self.limits.segments, [one.vector[np.newaxis] for one in segments]),
+            (
+                self.index.search_frames,
+                self.limits.per_frame,
+                [distinct_frames(one.descriptor.frames) for one in segments],
+            ),
+        ):
+            if limit:
+                ask = partial(
+                    search, tenant, exclude_asset=asset_id, references_only=references_only, limit=limit, after=after
+                )
+                for all_of_it, more in zip(found, nearest(vectors, ask, limit), strict=True):
+                    all_of_it += more
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +108,33 @@ def distinct_frames(frames: FloatArray) -> FloatArray:
         if not kept or row[kept].max() < NEAR_IDENTICAL:
             kept.append(position)
     return frames[kept]
+
+
+def nearest(vectors: Sequence[FloatArray], ask: Ask, limit: int) -> list[list[Candidate]]:
+    """For each query segment what its vectors (N, D) find, in `limit` places each, crowded or not."""
+    answers = iter(ask(np.concatenate(vectors)))
+    first = [[next(answers) for _ in of_segment] for of_segment in vectors]
+    return [
+        [candidate for answer in (*answered, *_behind(of_segment, answered, ask, limit)) for candidate in answer]
+        for of_segment, answered in zip(vectors, first, strict=True)
+    ]
+
+
+def _behind(vectors: FloatArray, answers: Sequence[list[Candidate]], ask: Ask, limit: int) -> Iterator[list[Candidate]]:
+    """What crowded vectors of a segment find behind the assets that crowd them; these are its candidates already."""
+    passed: set[str] = set()
+    for _ in range(ROUNDS):
+        crowded = [n for n, answer in enumerate(answers) if _is_crowded(answer, limit)]
+        if not crowded:
+            return
+        passed |= {candidate.asset_id for n in crowded for candidate in answers[n]}
+        vectors = vectors[crowded]
+        answers = ask(vectors, exclude_also=passed)
+        yield from answers
+
+
+def _is_crowded(answer: Sequence[Candidate], limit: int) -> bool:
+    return len(answer) == limit and len({candidate.asset_id for candidate in answer}) < min(CROWDED_ASSETS, limit)
 
 
 def merge(found: Sequence[Candidate], limits: CandidateLimits) -> list[str]:

@@ -10,7 +10,7 @@ from services.matcher.candidates import CandidateStage
 from services.matcher.rerank import Comparison, DescriptorReader, compare
 from services.runtime import metrics
 
-# Each has up to 32 x 16 candidates, of 60 KB: so many are in memory at once.
+# Each has up to (32 + 8) x 16 candidates, of 60 KB: so many are in memory at once.
 QUERIES_AT_ONCE = 8
 
 

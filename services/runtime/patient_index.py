@@ -28,7 +28,15 @@ class PatientIndex:
         return self._patience("index_read", self._index.read, keys)
 
     def search_segments(
-        self, tenant: str, vectors: FloatArray, *, exclude_asset: str, limit: int, after: int | None = None
+        self,
+        tenant: str,
+        vectors: FloatArray,
+        *,
+        exclude_asset: str,
+        limit: int,
+        after: int | None = None,
+        exclude_also: Collection[str] = (),
+        references_only: bool = False,
     ) -> list[list[Candidate]]:
         return self._patience(
             "index_search_segments",
@@ -38,10 +46,20 @@ class PatientIndex:
             exclude_asset=exclude_asset,
             limit=limit,
             after=after,
+            exclude_also=exclude_also,
+            references_only=references_only,
         )
 
     def search_frames(
-        self, tenant: str, vectors: FloatArray, *, exclude_asset: str, limit: int, after: int | None = None
+        self,
+        tenant: str,
+        vectors: FloatArray,
+        *,
+        exclude_asset: str,
+        limit: int,
+        after: int | None = None,
+        exclude_also: Collection[str] = (),
+        references_only: bool = False,
     ) -> list[list[Candidate]]:
         return self._patience(
             "index_search_frames",
@@ -51,6 +69,8 @@ class PatientIndex:
             exclude_asset=exclude_asset,
             limit=limit,
             after=after,
+            exclude_also=exclude_also,
+            references_only=references_only,
         )
 
     def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:

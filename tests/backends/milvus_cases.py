@@ -16,12 +16,20 @@ def open_index(path: Path, *, model_version: str = "v1") -> MilvusIndex:
     return MilvusIndex(str(path), model_version=model_version, dimension=DIMENSION)
 
 
-def described(asset_id: str, *, frames: int = 3, seed: int = 0, stamp: str = "first", **ids: str) -> DescribedSegment:
+def described(
+    asset_id: str,
+    *,
+    frames: int = 3,
+    seed: int = 0,
+    stamp: str = "first",
+    role: Role = Role.UPLOAD,
+    tenant: str = "default",
+) -> DescribedSegment:
     row = SegmentRow(
-        tenant=ids.get("tenant", "default"),
+        tenant=tenant,
         asset_id=asset_id,
         segment_index=0,
-        role=Role.UPLOAD,
+        role=role,
         start_s=0,
         end_s=32,
         frame_count=frames,

@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from services.backends import milvus_rows
 from services.backends.milvus_index import MilvusIndex
 from services.contracts.errors import DependencyDown, UsageError
+from services.contracts.events import Role
 from tests.backends.milvus_cases import DIMENSION, described, open_index, unit
 
 
@@ -35,6 +38,7 @@ def test_an_id_that_could_change_a_filter_is_refused(index: MilvusIndex, name: s
         lambda: index.assets("default", [name]),
         lambda: index.search_frames(name, vectors, exclude_asset="a", limit=1),
         lambda: index.search_segments("default", vectors, exclude_asset=name, limit=1),
+        lambda: index.search_frames("default", vectors, exclude_asset="a", exclude_also=[name], limit=1),
         lambda: index.delete("default", name),
         lambda: index.store([described(name)]),
         lambda: index.store([described("a", tenant=name)]),
@@ -60,6 +64,23 @@ def test_model_versions_never_meet(path: Path) -> None:
     assert new.assets("default") == []
     new.close()
     assert MilvusIndex.model_versions(str(path)) == {"old", "new"}
+
+
+def test_references_stored_before_their_frames_were_marked_are_read_and_found(
+    index: MilvusIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = described("old", role=Role.REFERENCE)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(milvus_rows, "REFERENCE_STAMP", "")
+        index.store([segment])
+    frames = segment.descriptor.frames
+
+    assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
+    assert index.search_frames("default", frames, exclude_asset="a", limit=1)[0][0].asset_id == "old"
+    assert index.search_frames("default", frames, exclude_asset="a", limit=1, references_only=True) == [[], [], []]
+    vector = segment.vector[np.newaxis]
+    [[found]] = index.search_segments("default", vector, exclude_asset="a", limit=1, references_only=True)
+    assert found.asset_id == "old"
 
 
 def test_a_closed_index_leaves_no_thread_and_opens_again(path: Path) -> None:

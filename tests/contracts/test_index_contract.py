@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,54 @@ def test_the_asking_asset_is_not_found(index: DescriptorIndex) -> None:
     index.store([described("a", seed=1), described("a", 1, seed=2), described("ab", seed=3)])
     for search in (index.search_segments, index.search_frames):
         assert {one.asset_id for one in search("default", unit(1), exclude_asset="a", limit=9)[0]} == {"ab"}
+
+
+def test_assets_that_were_found_already_are_left_out_on_demand(index: DescriptorIndex) -> None:
+    lecture = [described("lecture", number, seed=1) for number in range(4)]
+    index.store([*lecture, described("film", seed=2), described("other", seed=3)])
+    for search, vectors in (
+        (index.search_segments, lecture[0].vector[np.newaxis]),
+        (index.search_frames, lecture[0].descriptor.frames),
+    ):
+        found = partial(search, "default", vectors, exclude_asset="asking")
+        assert [{one.asset_id for one in nearest} for nearest in found(limit=4)] == [{"lecture"}] * len(vectors)
+        for already, rest in (
+            (["lecture"], {"film", "other"}),
+            (["lecture", "never-seen"], {"film", "other"}),
+            (["film", "lecture"], {"other"}),
+            (["film", "lecture", "other"], set()),
+        ):
+            nearest = found(limit=9, exclude_also=already)
+            assert [{one.asset_id for one in of_vector} for of_vector in nearest] == [rest] * len(vectors)
+
+
+def test_references_are_searched_also_on_their_own(index: DescriptorIndex) -> None:
+    original = described("original", seed=2, role=Role.REFERENCE, tenant="ours")
+    viral = [described(f"copy{number}", seed=1, tenant="ours") for number in range(9)]
+    index.store([*viral, original, described("theirs", role=Role.REFERENCE), described("p", role=Role.PROBE)])
+    index.flush()
+    index.store([described("late", seed=1, tenant="ours", role=Role.REFERENCE)])
+    for search in (index.search_segments, index.search_frames):
+        found = partial(search, "ours", unit(1, 2), exclude_asset="copy0", limit=99)
+        everything = {"late", "original", *(f"copy{number}" for number in range(1, 9))}
+        assert [{one.asset_id for one in nearest} for nearest in found()] == [everything] * 2
+        among_references = found(references_only=True)
+        assert [{one.asset_id for one in nearest} for nearest in among_references] == [{"late", "original"}] * 2
+        assert found(exclude_also=["original", "late"], references_only=True) == [[], []]
+    assert len(index.read([original.row.key])[original.row.key].descriptor) == 3
+
+
+@pytest.mark.parametrize(("before", "after"), [(Role.UPLOAD, Role.REFERENCE), (Role.REFERENCE, Role.UPLOAD)])
+def test_a_segment_is_a_reference_as_long_as_its_asset_is_one(
+    index: DescriptorIndex, before: Role, after: Role
+) -> None:
+    for role in (before, after):
+        segment = described("a", seed=1, role=role)
+        index.store([segment])
+        assert index.read([segment.row.key])[segment.row.key].row.stamp == "first"
+        for search in (index.search_segments, index.search_frames):
+            found = search("default", unit(1), exclude_asset="asking", limit=4, references_only=True)[0]
+            assert {one.asset_id for one in found} == ({"a"} if role is Role.REFERENCE else set())
 
 
 def test_tenants_never_see_each_other(index: DescriptorIndex) -> None:

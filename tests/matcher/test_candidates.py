@@ -1,5 +1,7 @@
 """Candidates: what is near by segment or by frame, of other assets only, and no asset crowds out the rest."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from services.contracts.events import Role
 from services.contracts.ports import Candidate, DescribedSegment, SegmentKey
 from services.matcher.candidates import (
     NEAR_IDENTICAL,
+    ROUNDS,
     CandidateLimits,
     CandidateStage,
     ExhaustiveCandidates,
@@ -146,4 +149,77 @@ def test_a_search_asks_for_what_was_written_until_then() -> None:
             return super().search_frames(*args, **limits)  # type: ignore[arg-type]
 
     NearestCandidates(Spy(model_version="v1"))([described("mine", 0, work(1))], after=42)
-    assert asked == [42, 42]
+    assert asked == [42] * 4, "among all and among references, by segment and by frame"
+
+
+def still(asset_id: str, seconds: int, *, like: FloatArray, **changes: object) -> list[DescribedSegment]:
+    """A lecture: `seconds` frames that all show the same, up to grain."""
+    grain = np.random.default_rng(seconds).standard_normal((seconds, DIMENSION), dtype=np.float32)
+    return cut(asset_id, unit(like + 0.002 * grain), **changes)
+
+
+@pytest.mark.parametrize("by", [{"segments": 0}, {"per_frame": 0}], ids=["frames", "segments"])
+def test_what_lies_behind_a_lecture_that_takes_all_places_is_found(by: dict[str, int]) -> None:
+    slide = work(1)[:1]
+    lectures = [segment for n in range(3) for segment in still(f"lecture{n}", 1024, like=slide)]
+    other = np.concatenate([slide, work(2, 0, 3)])  # like the query, but less than any minute of the lectures
+    index = index_of(*lectures, described("film", 0, unit(work(1)[:1] + other)))
+    stage = NearestCandidates(index, CandidateLimits(references=0, **by))
+    [nearest] = found(stage, described("copy", 0, slide))
+    assert "film:0" in nearest
+    assert {name.split(":")[0] for name in nearest} == {"lecture0", "lecture1", "lecture2", "film"}
+
+
+def test_vectors_that_are_not_crowded_are_asked_once() -> None:
+    asked: list[tuple[int, frozenset[str]]] = []
+
+    class Spy(MemoryIndex):
+        def search_frames(
+            self, tenant: str, vectors: FloatArray, *, exclude_also: Collection[str] = (), **limits: object
+        ) -> list[list[Candidate]]:
+            asked.append((len(vectors), frozenset(exclude_also)))
+            return super().search_frames(tenant, vectors, exclude_also=exclude_also, **limits)  # type: ignore[arg-type]
+
+    index = Spy(model_version="v1")
+    index.store([*still("lecture", 64, like=work(1)[:1]), *(described(f"film{n}", 0, work(n)) for n in range(2, 40))])
+    query = np.concatenate([work(1)[:1], work(50, 0, 5)])
+    NearestCandidates(index, CandidateLimits(references=0))([described("mine", 0, query)], after=None)
+    assert asked == [(6, frozenset()), (1, frozenset({"lecture"}))]
+
+
+def test_a_tenant_full_of_lectures_is_asked_a_few_times() -> None:
+    rounds: list[int] = []
+
+    class Spy(MemoryIndex):
+        def search_segments(self, tenant: str, vectors: FloatArray, **limits: object) -> list[list[Candidate]]:
+            rounds.append(len(vectors))
+            return super().search_segments(tenant, vectors, **limits)  # type: ignore[arg-type]
+
+    index = Spy(model_version="v1")
+    index.store([one for n in range(20) for one in still(f"lecture{n}", 320, like=unit(work(1)[:1] + n * work(2)[:1]))])
+    NearestCandidates(index, CandidateLimits(segments=8, references=0))([described("mine", 0, work(1)[:1])], after=None)
+    assert rounds == [1] * (1 + ROUNDS)
+
+
+def test_a_reference_is_found_behind_a_viral_family_of_its_copies() -> None:
+    viral = [described(f"copy{n}", 0, work(1)) for n in range(200)]
+    less_alike = unit(work(1) + work(2))
+    original = described("original", 0, less_alike, role=Role.REFERENCE)
+    index = index_of(*viral, original)
+    query = described("mine", 0, work(1))
+    limits = CandidateLimits()
+    [nearest] = found(NearestCandidates(index, limits), query)
+    assert nearest[-1] == "original:0"
+    assert len(nearest) == limits.assets + 1
+    [without] = found(NearestCandidates(index, CandidateLimits(references=0)), query)
+    assert "original:0" not in without
+
+
+def test_references_have_no_more_places_than_the_limit_says_and_come_once() -> None:
+    references = [described(f"r{n}", 0, unit(work(1) + n / 10 * work(2)), role=Role.REFERENCE) for n in range(5)]
+    index = index_of(*references, *(described(f"u{n}", 0, work(1)) for n in range(40)))
+    limits = CandidateLimits(assets=3, references=2)
+    [nearest] = found(NearestCandidates(index, limits), described("mine", 0, work(1)))
+    assert len(nearest) == len(set(nearest))
+    assert {"r0:0", "r1:0"} <= set(nearest)
+    assert not {"r2:0", "r3:0", "r4:0"} & set(nearest)
