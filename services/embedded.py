@@ -22,6 +22,7 @@ from services.ingest.assemble import describer_of, ingest_pipeline
 from services.ingest.worker import IngestWorker
 from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates
 from services.matcher.pipeline import AssetKey, MatchPipeline
+from services.matcher.rule import AlertRule
 from services.matcher.state_store import StateStore
 from services.matcher.worker import MatchWorker
 from services.runtime.settings import Settings
@@ -98,9 +99,7 @@ class Embedded:
             cache=self._cache,
             candidates=candidates,
             states=states,
-            alert_threshold=threshold,
-            # Below zero nothing is left out; a share of it would be above it.
-            evidence_floor=min(threshold, threshold * self._settings.evidence_share),
+            rule=AlertRule(self._bundle.manifest.calibration, threshold, evidence_share=self._settings.evidence_share),
             finders=finders,
             settled=settled,
         )

@@ -64,7 +64,7 @@ def alert_of(
         model_version=model_version,
         query=query,
         reference=reference,
-        score=round(joined.score, 4),
+        score=joined.score,
         similarity=PairSimilarity(
             chamfer_query_to_reference=backward if flipped else forward,
             chamfer_reference_to_query=forward if flipped else backward,

@@ -7,13 +7,14 @@ from datetime import datetime
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert
 from services.contracts.ports import DescriptorIndex
 from services.matcher.alert import Extent, alert_of, vanished, verdict_of
+from services.matcher.rule import AlertRule
 from services.matcher.state import AssetState, Pair
 
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
     index: DescriptorIndex
-    alert_threshold: float
+    rule: AlertRule
 
     def __call__(self, state: AssetState, now: datetime) -> tuple[AssetState, list[DuplicateAlert | AssetVerdict]]:
         """The asset's state once all was said, and what there is to say, alerts first."""
@@ -38,8 +39,9 @@ class Announcer:
         version = self.index.model_version
         if pair.evidence:
             joined = pair.joined(query_frames=state.frame_count, reference_frames=other.frame_count if other else 0)
+            joined = replace(joined, score=self.rule.told(joined.score))
             # One that was alerted is a copy until the end, where what replaced its content may show it no more.
-            if joined.score >= self.alert_threshold or (pair.alert and not state.is_final):
+            if self.rule.alerts(state.tenant, joined.score) or (pair.alert and not state.is_final):
                 return alert_of(state, pair, joined, other=other, model_version=version, now=now)
         return vanished(pair.alert, model_version=version, now=now) if pair.alert and state.is_final else None
 

@@ -20,6 +20,7 @@ from services.matcher.announce import Announcer, ended_by_silence
 from services.matcher.batch import Batch
 from services.matcher.candidates import CandidateStage
 from services.matcher.rerank import DescriptorReader
+from services.matcher.rule import AlertRule
 from services.matcher.search import Content, Found, Search
 from services.matcher.state import AssetState
 from services.matcher.state_codec import encode
@@ -39,8 +40,7 @@ class MatchPipeline:
         cache: DescriptorCache,
         candidates: CandidateStage,
         states: StateStore,
-        alert_threshold: float,
-        evidence_floor: float,
+        rule: AlertRule,
         finders: frozenset[Role] = frozenset(Role),
         settled: frozenset[AssetKey] = frozenset(),
         clock: Callable[[], float] = time.time,
@@ -53,9 +53,9 @@ class MatchPipeline:
         """
         self._model_version = index.model_version
         self._search = Search(DescriptorReader(index, cache), candidates, finders)
-        self._announce = Announcer(index, alert_threshold)
+        self._announce = Announcer(index, rule)
         self._states = states
-        self._evidence_floor = evidence_floor
+        self._rule = rule
         self._settled = settled
         self._clock = clock
 
@@ -120,7 +120,7 @@ class MatchPipeline:
                 content = Content.of(event)
                 if content not in compared:
                     compared |= self._search(_segments(events[place:], state))
-                state = state.with_segment(event, compared[content].comparisons, self._evidence_floor)
+                state = state.with_segment(event, compared[content].comparisons, self._rule.floor(event.tenant))
             # Not later: a verdict must not depend on what else happens to be in the batch.
             if state.is_complete and not state.decided:
                 state, news = self._announce(state, now)

@@ -3,6 +3,7 @@
 from services.backends.doors import open_doors
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline
+from services.matcher.rule import AlertRule
 from services.matcher.state_store import StateStore
 from services.matcher.worker import MatchWorker
 from services.runtime.life import life
@@ -14,9 +15,13 @@ from tca_model.bundle import load_bundle
 def serve(settings: Settings) -> None:
     """Run until a signal. Raises UsageError when the settings or a backend's state make that impossible."""
     bundle = load_bundle(settings.bundle)
-    threshold = settings.alert_threshold
-    if threshold is None:
-        threshold = bundle.manifest.calibration.alert_threshold
+    calibration = bundle.manifest.calibration
+    rule = AlertRule(
+        calibration,
+        calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold,
+        settings.tenant_alert_thresholds,
+        settings.evidence_share,
+    )
     with life(settings, bundle) as service, open_doors(settings, bundle, service.starting()) as doors:
         patience = service.working(lambda: worker.keep_alive())
         index = PatientIndex(doors.index, patience)
@@ -26,8 +31,7 @@ def serve(settings: Settings) -> None:
             cache=doors.cache,
             candidates=NearestCandidates(index),
             states=states,
-            alert_threshold=threshold,
-            evidence_floor=threshold * settings.evidence_share,
+            rule=rule,
         )
         worker = service.starting()(
             "kafka",

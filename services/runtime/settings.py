@@ -28,8 +28,20 @@ def _split(value: object) -> object:
     return [part for part in map(str.strip, value.split(",")) if part] if isinstance(value, str) else value
 
 
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.rpartition("=") for part in map(str.strip, value.split(",")) if part]
+    if wrong := next((last for name, _, last in pairs if not name), None):
+        raise ValueError(f"expected tenant=number, got {wrong}")
+    return {name: number for name, _, number in pairs}
+
+
 Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Folders: TypeAlias = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+
+
+Thresholds: TypeAlias = Annotated[dict[str, Annotated[float, Field(ge=-1, le=1)]], NoDecode, BeforeValidator(_pairs)]
 
 
 class Settings(BaseSettings):
@@ -44,8 +56,12 @@ class Settings(BaseSettings):
     alert_threshold: Annotated[
         float | None, Field(ge=-1, le=1, description="Score from which a pair alerts; the bundle's own when not set")
     ] = None
+    tenant_alert_thresholds: Annotated[
+        Thresholds, Field(description="Other thresholds for some tenants, as tenant=0.95,other=0.8")
+    ] = {}
     evidence_share: Annotated[
-        float, Field(ge=0, le=1, description="Share of the alert threshold from which a segment's evidence is kept")
+        float,
+        Field(ge=0, le=1, description="Share of the score that alerts, from which a segment's evidence is kept"),
     ] = 0.5
     asset_idle_s: Annotated[
         float, Field(gt=0, description="An upload that does not end is decided on after so long without a segment")
@@ -160,5 +176,8 @@ def load_settings() -> Settings:
 
 
 def _in_words(error: ErrorDetails) -> str:
-    place = f"{PREFIX}{'_'.join(map(str, error['loc'])).upper()}: " if error["loc"] else ""
-    return place + error["msg"].removeprefix("Value error, ")
+    name, *within = map(str, error["loc"] or [""])
+    place = f"{PREFIX}{name.upper()}: " if name else ""
+    return (
+        place + "".join(f"{part}: " for part in within if part != "[key]") + error["msg"].removeprefix("Value error, ")
+    )

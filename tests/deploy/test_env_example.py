@@ -37,7 +37,7 @@ def test_what_is_not_an_example_is_the_default(monkeypatch: pytest.MonkeyPatch) 
     given = {name: value for name, value in lines().items() if name not in examples()}
     said, real = settings_of(given, monkeypatch), settings_of({}, monkeypatch)
     assert said == real
-    unset = {f"COPYDETECT_{name.upper()}" for name, value in real if value in (None, ())}
+    unset = {f"COPYDETECT_{name.upper()}" for name, value in real if value in (None, (), {})}
     assert examples() == unset | OF_THE_MACHINE | {SECRETS_DIR}
 
 

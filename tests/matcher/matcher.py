@@ -15,15 +15,17 @@ from services.contracts.ports import DescribedSegment, Message, Moves, Record, S
 from services.ingest.announce import asset_ended, segment_encoded
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline
+from services.matcher.rule import AlertRule
 from services.matcher.state import AssetState
 from services.matcher.state_store import StateStore
 from services.matcher.worker import GROUP, MatchWorker
+from tca_model.calibration import Calibration
 from tca_model.types import FloatArray
 from tests.descriptors import UPLOADED_AT, cut, unit, work
 
 MODEL = "v1"
 THRESHOLD = 0.45
-FLOOR = 0.3
+RULE = AlertRule(Calibration(alert_threshold=THRESHOLD, basis="by hand"), THRESHOLD, evidence_share=2 / 3)
 IDLE_S = 3600.0
 RETENTION_S = 7 * 24 * 3600.0
 
@@ -97,7 +99,8 @@ class FlakyConsumer(MemoryStateConsumer):
 class Matcher:
     """The matcher, an event at a time or many."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, rule: AlertRule = RULE, **options: Any) -> None:
+        self._rule = rule
         self.index = MemoryIndex(model_version=MODEL)
         self.bus = FlakyBus()
         self.clock = Clock()
@@ -115,8 +118,7 @@ class Matcher:
             cache=self.cache,
             candidates=NearestCandidates(self.index),
             states=self.states,
-            alert_threshold=THRESHOLD,
-            evidence_floor=FLOOR,
+            rule=self._rule,
             clock=self.clock,
             **self._options,
         )

@@ -41,6 +41,9 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COPYDETECT_ALERT_THRESHOLD", "0.5")
     settings = load_settings()
     assert (settings.segment_s, settings.bundle, settings.alert_threshold) == (16, "/models/mine", 0.5)
+    assert load_settings().tenant_alert_thresholds == {}
+    monkeypatch.setenv("COPYDETECT_TENANT_ALERT_THRESHOLDS", "kids=0.8, a=b=0.99,")
+    assert load_settings().tenant_alert_thresholds == {"kids": 0.8, "a=b": 0.99}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,8 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("COPYDETECT_SEGMENT_S", "half a minute"),
         ("COPYDETECT_DECODE_WORKERS", "0"),
         ("COPYDETECT_ALERT_THRESHOLD", ""),
+        ("COPYDETECT_TENANT_ALERT_THRESHOLDS", "kids"),
+        ("COPYDETECT_TENANT_ALERT_THRESHOLDS", "kids=2"),
         ("COPYDETECT_MAX_FILE_BYTES", "-1"),
     ],
 )

@@ -1,0 +1,50 @@
+"""What alerts tell, and from where on there are any: for all tenants, and for some of them."""
+
+import pytest
+
+from services.matcher.rule import AlertRule
+from tca_model.calibration import Calibration, Curve
+from tests.matcher.matcher import Matcher, announced, copy, ended, original
+
+CURVE = Curve(slope=5, intercept=6)
+PLAIN = Calibration(alert_threshold=0.4, basis="by hand")
+CALIBRATED = Calibration(alert_threshold=0.9, basis="by hand", curve=CURVE)
+
+
+def alert_under(rule: AlertRule) -> float | None:
+    """The score of the one alert about a copy and its original; None when there is none."""
+    matcher = Matcher(rule=rule)
+    segments = copy()
+    matcher.store(original(), segments)
+    matcher.tell(*announced(segments), ended(segments))
+    alerts = list(matcher.latest().values())
+    assert len(alerts) <= 1
+    return alerts[0].score if alerts else None
+
+
+NOTHING = 1.1  # a threshold that no pair reaches
+
+
+def test_a_calibrated_bundle_tells_probabilities() -> None:
+    score = alert_under(AlertRule(PLAIN, 0.4))
+    assert score is not None
+    assert alert_under(AlertRule(CALIBRATED, 0.9)) == CURVE.probability(score)
+    assert alert_under(AlertRule(CALIBRATED, NOTHING)) is None
+
+
+def test_scores_that_differ_by_rounding_tell_the_same() -> None:
+    rule = AlertRule(CALIBRATED, 0.9)
+    assert rule.told(0.30001) == rule.told(0.3) == CURVE.probability(0.3) < rule.told(0.3001)
+
+
+def test_a_tenant_may_have_a_threshold_of_its_own() -> None:
+    assert alert_under(AlertRule(PLAIN, 0.4, {"default": NOTHING})) is None
+    assert alert_under(AlertRule(PLAIN, NOTHING, {"default": 0.4})) is not None
+    assert alert_under(AlertRule(PLAIN, 0.4, {"another": NOTHING})) is not None
+
+
+def test_evidence_is_kept_from_a_share_of_the_score_that_alerts() -> None:
+    rule = AlertRule(CALIBRATED, 0.9, {"strict": 0.99}, evidence_share=0.5)
+    assert rule.floor("default") == pytest.approx(CURVE.score(0.9) / 2)
+    assert rule.floor("strict") == pytest.approx(CURVE.score(0.99) / 2)
+    assert AlertRule(PLAIN, -1).floor("default") == AlertRule(CALIBRATED, -1).floor("default") == -1
