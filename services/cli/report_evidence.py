@@ -18,7 +18,7 @@ from tca_model.types import FloatArray, Times, VideoDescriptor
 MOMENTS = 8  # a match: a row of them across a wide page
 CELLS = 320  # of a matrix on its longer side: one a pixel where it is drawn
 BLOCK_FRAMES = 512  # of the query at a time, so that two films of twelve hours take 90 MB, not 7 GB
-SLACK = 1.5  # sampling steps: both sides were sampled, so the frame that a copied frame shows lies up to one step away
+SLACK = 1.0  # sampling steps, by which the ends of an interval may be off
 
 
 class Moment(NamedTuple):

@@ -24,8 +24,9 @@ from tca_model.bundle import Manifest
 TEMPLATE = Path(__file__).with_name("report.html")
 COLUMNS = (  # of the table of pairs, and whether they hold numbers
     *(("Rank", True), ("Query", False), ("Reference", False), ("Score", True), ("Copied", True)),
-    *(("Of query", True), ("Of reference", True), ("Query = reference", False)),
+    *(("Query covered", True), ("Reference covered", True), ("Query = reference", True)),
 )
+OPEN_PROBLEMS = 5  # more are folded, so that they do not hide the pairs
 LISTED_INTERVALS = 4  # in a row of the table; the match has them all
 
 
@@ -120,8 +121,11 @@ def _problems(problems: Sequence[Problem]) -> str:
         f'{" failed" if one.failed else ""}" data-label="Reason">{text(one.reason)}</td></tr>'
         for one in problems
     )
-    head = '<thead><tr><th scope="col">File</th><th scope="col">Reason</th></tr></thead>'
-    return f'<h2>Not compared</h2><div class="card"><table>{head}<tbody>{rows}</tbody></table></div>'
+    head = '<thead><tr><th scope="col">File or folder</th><th scope="col">Reason</th></tr></thead>'
+    return (
+        f'<details class="card"{" open" if len(problems) <= OPEN_PROBLEMS else ""}>'
+        f"<summary>Not compared: {len(problems)}</summary><table>{head}<tbody>{rows}</tbody></table></details>"
+    )
 
 
 def _pairs(pairs: Sequence[FoundPair], shown: int) -> str:
@@ -151,9 +155,10 @@ def _row(number: int, pair: FoundPair, *, is_shown: bool) -> str:
         f'<td class="path" data-label="Reference">{_path(pair.reference)}</td>',
         _number("Score", f"{alert.score:.3f}", alert.score),
         _number("Copied", f"{copied:.0f} s", copied),
-        _number("Of query", f"{alert.query_coverage:.0%}", alert.query_coverage),
-        _number("Of reference", f"{alert.reference_coverage:.0%}", alert.reference_coverage),
-        f'<td class="intervals" data-label="Query = reference">{"<br>".join(lines) or "no interval"}</td>',
+        _number("Query covered", f"{alert.query_coverage:.0%}", alert.query_coverage),
+        _number("Reference covered", f"{alert.reference_coverage:.0%}", alert.reference_coverage),
+        f'<td class="intervals" data-label="Query = reference" data-value="{len(alert.intervals)}">'
+        f"{'<br>'.join(lines) or 'no interval'}</td>",
     )
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -200,7 +205,7 @@ def _moment(moment: Moment, pair: FoundPair, pictures: Mapping[str, Pictures]) -
         parts.append(
             '<span class="missing">no picture</span>'
             if picture is None
-            else f'<img src="{picture.uri}" width="{picture.width}" height="{picture.height}" loading="lazy" '
+            else f'<img src="{picture.uri}" width="{picture.width}" height="{picture.height}" decoding="async" '
             f'alt="Frame of the {side} at {clock(time_s)}">'
         )
         parts.append(f'<span class="when">{side} <b>{clock(time_s)}</b></span>')
