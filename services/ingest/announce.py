@@ -19,7 +19,7 @@ def segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int
         start_s=row.start_s,
         end_s=row.end_s,
         status=SegmentStatus.UNDECIDABLE if undecidable else SegmentStatus.DESCRIBED,
-        reason="no frame shows anything (black, flat or of one colour)" if undecidable else None,
+        reason="it shows nothing (black, flat, a title card), or nothing moves in it" if undecidable else None,
         frame_count=row.frame_count,
         stamp=row.stamp,
         index_timestamp=index_timestamp,

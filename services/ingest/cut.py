@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tca_model.informative import is_still
 from tca_model.types import FloatArray, Times, VideoDescriptor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """A finished segment, in asset time; its descriptor is empty when no frame of it was informative."""
+    """A finished segment, in asset time; its descriptor is empty when no frame was informative, or nothing moves."""
 
     segment_index: int
     start_s: float
@@ -54,6 +55,8 @@ class Cutter:
 
     def _close(self, end_s: float) -> Cut:
         assert self._index is not None
+        if is_still(np.array(self._frames, dtype=np.float32)):
+            self._times, self._frames = [], []
         frames = np.array(self._frames, dtype=np.float32).reshape(-1, self._dimension)
         start_s = 0.0 if self._index == 0 else self._index * self._segment_s  # 0 * inf is not a number
         cut = Cut(

@@ -14,11 +14,12 @@ from services.ingest.fetch_pool import Fetched
 from services.ingest.media import FetchPolicy, Media
 
 MAX_BYTES = 1000  # of a file
+BLINK = 60  # of 255, every other second: what is still is not described
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """Frames that a decoder gives at once, one a second of this stretch, all of one picture."""
+    """Frames that a decoder gives at once, one a second of this stretch, of one picture with a light that blinks."""
 
     start_s: int
     end_s: int
@@ -29,7 +30,8 @@ class Shot:
         times_s = np.arange(self.start_s, self.end_s, dtype=np.float64)
         images = np.zeros((len(times_s), 4, 4, 3), np.uint8)
         if not self.black:
-            images[:, 0, 0] = (self.tag, 0, 0)
+            images[:, 0, 0, 0] = self.tag
+            images[:, 0, 0, 2] = BLINK * (times_s % 2)
             images[:, 2:, :] = 255
         return FramesDecoded(job, times_s, images)
 
@@ -141,5 +143,5 @@ class FakeExtractor:
         return [Encoded(frames, frames[0]) for frames in segments]
 
 
-def described_by(tag: int) -> NDArray[np.float32]:
-    return FakeExtractor().describe(Shot(0, 1, tag).frames("").images)[0]
+def described_by(tag: int, seconds: int) -> NDArray[np.float32]:
+    return FakeExtractor().describe(Shot(0, seconds, tag).frames("").images)

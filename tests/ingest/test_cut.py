@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from services.ingest.cut import Cut, Cutter
 
-DIMENSION = 2
+DIMENSION = 8
 
 
 def unit(time_s: float) -> np.ndarray:
-    """A descriptor that tells its frame by the angle."""
-    return np.array([math.cos(time_s / 1000), math.sin(time_s / 1000)], np.float32)
+    """A descriptor of its own for each time."""
+    vector = np.random.default_rng(abs(hash(time_s))).standard_normal(DIMENSION).astype(np.float32)
+    return vector / np.linalg.norm(vector)
 
 
 def cut(
@@ -76,7 +77,9 @@ def test_the_segments_do_not_depend_on_how_the_frames_come(
         assert one.start_s < one.end_s
         assert one.start_s == pytest.approx(one.segment_index * segment_s)
         assert all(one.start_s <= time_s < one.end_s for time_s in times_in(one))
-        np.testing.assert_array_equal(one.descriptor.frames, [unit(t) for t in times_in(one)] or np.empty((0, 2)))
+        np.testing.assert_array_equal(
+            one.descriptor.frames, [unit(t) for t in times_in(one)] or np.empty((0, DIMENSION))
+        )
     assert all(before.end_s <= after.start_s for before, after in pairwise(at_once))
 
 
@@ -123,3 +126,13 @@ def test_it_counts_the_segments_that_came_out() -> None:
 def test_a_file_without_frames_has_no_segments() -> None:
     with pytest.raises(ValueError, match="without frames"):
         cutter().finish(0)
+
+
+def test_a_segment_in_which_nothing_moves_has_no_frames() -> None:
+    still, moving = np.stack([unit(0)] * 64), np.stack([unit(n) for n in range(64)])
+    frames = np.concatenate([moving[:32], still[:32], moving[32:]])
+    one = cutter()
+    times_s = np.arange(96, dtype=np.float64)
+    cuts = [*one.add(times_s, frames, np.ones(96, np.bool_)), one.finish(96)]
+    assert [len(cut.descriptor) for cut in cuts] == [32, 0, 32]
+    assert bounds(cuts) == [(0, 0, 32), (1, 32, 64), (2, 64, 96)]

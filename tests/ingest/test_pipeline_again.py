@@ -44,7 +44,7 @@ def test_other_content_replaces_the_asset_and_leaves_nothing_of_it(service: Serv
     keys = [SegmentKey("default", f"a:{index}") for index in range(3)]
     for found in (service.cache.get_many(keys), service.index.read(keys)):
         assert found.keys() == {keys[0]}
-        np.testing.assert_allclose(found[keys[0]].descriptor.frames, [described_by(250)] * 20, atol=1e-3)
+        np.testing.assert_allclose(found[keys[0]].descriptor.frames, described_by(250, 20), atol=1e-3)
 
 
 def test_another_role_moves_the_asset_without_decoding(service: Service) -> None:

@@ -60,7 +60,7 @@ def test_frames_of_several_files_share_a_batch(service: Service) -> None:
     assert service.extractor.batches == [20, 10]
     for name, tag in (("a", 1), ("b", 200)):
         [segment] = service.index.read([SegmentKey("default", f"{name}:0")]).values()
-        np.testing.assert_allclose(segment.descriptor.frames, [described_by(tag)] * 15, rtol=1e-6)
+        np.testing.assert_allclose(segment.descriptor.frames, described_by(tag, 15), rtol=1e-6)
 
 
 def test_the_trace_of_an_upload_goes_on_in_what_it_causes(service: Service) -> None:

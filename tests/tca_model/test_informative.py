@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tca_model.informative import informative
+from tca_model.informative import informative, is_still
+from tca_model.types import FloatArray
 
 SIZE = 224
 Images = NDArray[np.uint8]
@@ -65,3 +66,26 @@ def test_each_frame_is_judged_by_itself_and_none_is_changed() -> None:
 
 def test_no_frames_are_no_answer() -> None:
     assert informative(np.empty((0, 8, 8, 3), np.uint8)).shape == (0,)
+
+
+def stretch(count: int, noise: float, seed: int = 0) -> FloatArray:
+    """Descriptors of one picture, each a little off by so much, as compression does it."""
+    rng = np.random.default_rng(seed)
+    frames = rng.standard_normal(64) / 8 + noise * rng.standard_normal((count, 64)) / 8
+    return (frames / np.linalg.norm(frames, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("count", "noise", "still"), [(32, 0.02, True), (3, 0.02, True), (32, 0.2, False)])
+def test_a_stretch_is_still_when_nothing_moves(count: int, noise: float, still: bool) -> None:
+    assert is_still(stretch(count, noise)) == still
+
+
+def test_one_frame_that_differs_is_movement() -> None:
+    frames = stretch(32, 0.02)
+    frames[20] = stretch(1, 0.0, seed=1)[0]
+    assert not is_still(frames)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_of_fewer_than_three_frames_nobody_can_tell(count: int) -> None:
+    assert not is_still(stretch(count, 0.0))
