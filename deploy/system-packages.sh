@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the environment needs of the system, through apt where that is allowed; else says what to type.
 # PYTHON names the interpreter that the environment will be made with. With the argument `test`: the servers that tests
-# start, and what they run on; the tests of what is still missing then are skipped, so that is no failure.
+# start, what they run on, and a browser; the tests of what is still missing then are skipped, so that is no failure.
 set -eu
 PYTHON=${PYTHON:-python3}
 FOR=${1:-setup}
@@ -29,6 +29,7 @@ test)
     has java || missing="$missing default-jre-headless"
     has mvn || missing="$missing maven"
     has go || missing="$missing golang-go"
+    has chromium || missing="$missing chromium"
     ;;
 *)
     echo "usage: $0 [setup | test]" >&2
