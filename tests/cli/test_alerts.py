@@ -1,11 +1,14 @@
-"""`copydetect alerts` shows of each alert what it says last, in a line that people read."""
+"""`copydetect alerts` shows of each alert what it says last, as people read it in a terminal and in a pipe."""
 
-from datetime import UTC, datetime
+import io
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from services.cli.alerts import _newest, _said, in_words
+from services.cli import alerts
+from services.cli.alerts import _newest, _said, in_colour, in_words, kind, show
 from services.contracts import topics
 from services.contracts.envelope import to_message
 from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert, PairSimilarity, Side
@@ -75,13 +78,78 @@ def test_a_message_that_cannot_be_read_is_skipped_and_told(capsys: pytest.Captur
     assert "another.v2" in capsys.readouterr().err
 
 
-def test_an_alert_in_words() -> None:
+LONG = "an-id-that-is-longer-than-a-terminal-is-wide-" + "x" * 80
+
+
+def test_an_alert_is_a_line() -> None:
     assert in_words(alert()) == (
-        "2026-11-24 12:30:05Z  alert    copy copies original  score 0.900  0:00-0:10 = 1:05-1:15  (open, revision 1)"
+        "2026-11-24 12:30:05Z  new         copy copies original  score 0.900  0:00-0:10 = 1:05-1:15  "
+        "100% of the query, 10% of the reference  (revision 1, first seen 2026-11-24 12:30:05Z)"
     )
-    assert "nothing any more" in in_words(alert(intervals=(), status="final"))
+    several = alert(tenant="theirs", intervals=alert().intervals * 2)
+    assert "theirs/copy copies theirs/original" in in_words(several)
+    assert "0:00-0:10 = 1:05-1:15, 0:00-0:10 = 1:05-1:15" in in_words(several)
 
 
-def test_a_verdict_in_words() -> None:
-    assert in_words(verdict()) == "2026-11-24 12:30:05Z  verdict  copy: copies"
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "new"),
+        ({"revision": 2}, "grown"),
+        ({"revision": 2, "status": "final"}, "final"),
+        ({"status": "final"}, "final"),
+        ({"revision": 3, "status": "final", "score": 0, "intervals": ()}, "taken back"),
+        ({"revision": 1, "intervals": ()}, "new"),  # found by chamfer alone: its score stands
+    ],
+)
+def test_what_a_revision_means(changes: dict[str, Any], said: str) -> None:
+    event = alert(**changes)
+    assert kind(event) == said
+    assert f"Z  {said} " in in_words(event)
+    assert f"Z  {said} " in in_colour(event).plain
+
+
+def test_times_are_told_in_utc() -> None:
+    elsewhere = AT.astimezone(timezone(timedelta(hours=9)))
+    assert in_words(alert(detected_at=elsewhere)).startswith("2026-11-24 12:30:05Z")
+
+
+def test_a_verdict_is_a_line_whatever_its_reason_holds() -> None:
+    assert in_words(verdict()) == "2026-11-24 12:30:05Z  verdict     copy: copies"
     assert in_words(verdict(verdict="failed", reason="not a video")).endswith("copy: failed (not a video)")
+    for text in (in_words(verdict(reason="a\nb\x1b[2J")), in_colour(verdict(reason="a\nb\x1b[2J")).plain):
+        assert text.endswith("copies (a?b?[2J)")
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, *events: Any, terminal: bool, as_json: bool = False) -> str:
+    page = io.StringIO()
+    console = Console(
+        file=page, force_terminal=terminal, color_system="standard", width=40, markup=False, highlight=False
+    )
+    monkeypatch.setattr(alerts, "console", console)
+    for event in events:
+        show(event, as_json=as_json)
+    return page.getvalue()
+
+
+def test_in_a_pipe_an_event_is_one_line_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = alert(query=Side(asset_id=LONG, uploaded_at=AT))
+    text = shown(monkeypatch, event, verdict(), terminal=False)
+    assert text.splitlines() == [in_words(event), in_words(verdict())]
+
+
+def test_a_terminal_has_colour_and_cuts_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = alert(query=Side(asset_id=LONG, uploaded_at=AT), intervals=alert().intervals * 2)
+    text = shown(monkeypatch, event, verdict(), terminal=True)
+    assert "\x1b[1;31mnew" in text
+    assert LONG in text
+    assert text.count("0:00-0:10 = 1:05-1:15\n") == 2
+    for fact in ("0.900", "100% copied", "10% copied", "original", "2026-11-24 12:30:05Z", "verdict on copy"):
+        assert fact in text
+
+
+def test_json_is_the_event_in_a_line_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(monkeypatch, alert(), verdict(), terminal=True, as_json=True)
+    first, second = text.splitlines()
+    assert DuplicateAlert.model_validate_json(first) == alert()
+    assert AssetVerdict.model_validate_json(second) == verdict()
