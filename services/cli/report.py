@@ -16,7 +16,7 @@ from services.contracts.ports import DescribedSegment
 from services.runtime.settings import Settings
 from tca_model.video import DecodeLimits
 
-SHOWN_MATCHES = 100  # with pictures, the best ones: a page of some 15 MB
+SHOWN_MATCHES = 100  # with pictures, the best: 16 frames of 5 KB and a matrix of up to 75 KB each make 20 MB
 KEPT_SIDES = 16  # one video is often in several pairs; of a film of two hours 14 MB
 
 

@@ -17,7 +17,7 @@ from tca_model.types import FloatArray, Frame
 from tca_model.video import DecodeLimits, sample_frames
 
 BOX_PX = (160, 120)  # a thumbnail fits into it, width and height
-JPEG_QUALITY = 70  # 3 to 7 KB a thumbnail
+JPEG_QUALITY = 70  # 2 to 5 KB a thumbnail
 # viridis of matplotlib (CC0) at eighths: lighter is more, for the colour-blind and in grey, too.
 SCALE = (
     *((68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140)),
