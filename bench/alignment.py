@@ -62,7 +62,8 @@ def main() -> None:
             lambda done, total: progress.update(describing, completed=done, total=total),
         )
     videos = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
-    threshold = bundle.manifest.calibration.alert_threshold
+    calibration = bundle.manifest.calibration
+    threshold = calibration.score(calibration.alert_threshold)
     pairs, seconds = compare(benchmark, videos)
     console.print(table([Judged(name, "", judge(scored, threshold)) for name, scored in pairs.items()]))
     each = {name: taken / len(pairs[name]) * 1e3 for name, taken in seconds.items()}

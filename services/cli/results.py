@@ -20,7 +20,7 @@ from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAle
 from services.contracts.ports import DescriptorIndex
 from tca_model.types import Match
 
-NOTHING_SHOWN = "no frame shows anything (black, flat or of one colour)"
+NOTHING_SHOWN = "it shows nothing (black, flat, a title card), or nothing moves in it"
 SHOWN_PAIRS = 100  # a terminal's worth; --output has them all
 
 

@@ -22,8 +22,6 @@ from tca_model.types import FloatArray
 NEAR_IDENTICAL = 0.95
 # A vector whose places are all taken by fewer assets is asked again without these.
 CROWDED_ASSETS = 4
-# So often: Milvus Lite and servers before 2.4 do not group, and each round costs them a call.
-ROUNDS = 3
 
 # ask(vectors (N, D), exclude_also=assets) -> for each vector the nearest
 Ask: TypeAlias = Callable[..., list[list[Candidate]]]
@@ -43,6 +41,7 @@ class CandidateLimits:
     assets: int = 32  # kept after merging, best first
     references: int = 8  # nearest assets of that role, kept beside those
     segments_per_asset: int = 16
+    rounds: int = 3  # at most, of asking again what one asset crowds: Milvus cannot group everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,8 @@ class NearestCandidates:
                 ask = partial(
                     search, tenant, exclude_asset=asset_id, references_only=references_only, limit=limit, after=after
                 )
-                for all_of_it, more in zip(found, nearest(vectors, ask, limit), strict=True):
-                    all_of_it += more
+                for of_segment, more in zip(found, nearest(vectors, ask, limit, self.limits.rounds), strict=True):
+                    of_segment += more
         return found
 
 
@@ -110,20 +109,24 @@ def distinct_frames(frames: FloatArray) -> FloatArray:
     return frames[kept]
 
 
-def nearest(vectors: Sequence[FloatArray], ask: Ask, limit: int) -> list[list[Candidate]]:
-    """For each query segment what its vectors (N, D) find, in `limit` places each, crowded or not."""
+def nearest(vectors: Sequence[FloatArray], ask: Ask, limit: int, rounds: int) -> list[list[Candidate]]:
+    """For each query segment what its vectors (N, D) find in `limit` places each, and behind what crowds these."""
     answers = iter(ask(np.concatenate(vectors)))
-    first = [[next(answers) for _ in of_segment] for of_segment in vectors]
-    return [
-        [candidate for answer in (*answered, *_behind(of_segment, answered, ask, limit)) for candidate in answer]
-        for of_segment, answered in zip(vectors, first, strict=True)
-    ]
+    found = []
+    for of_segment in vectors:
+        first = [next(answers) for _ in of_segment]
+        found.append(
+            [candidate for answer in (*first, *_behind(of_segment, first, ask, limit, rounds)) for candidate in answer]
+        )
+    return found
 
 
-def _behind(vectors: FloatArray, answers: Sequence[list[Candidate]], ask: Ask, limit: int) -> Iterator[list[Candidate]]:
-    """What crowded vectors of a segment find behind the assets that crowd them; these are its candidates already."""
+def _behind(
+    vectors: FloatArray, answers: Sequence[list[Candidate]], ask: Ask, limit: int, rounds: int
+) -> Iterator[list[Candidate]]:
+    """What crowded vectors of a segment find without the assets that crowd them: these are its candidates already."""
     passed: set[str] = set()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         crowded = [n for n, answer in enumerate(answers) if _is_crowded(answer, limit)]
         if not crowded:
             return

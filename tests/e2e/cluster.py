@@ -128,7 +128,7 @@ class Cluster:
         """Start both services and wait until they are ready."""
         both = self.start("ingest"), self.start("matcher")
         for service in both:
-            wait_for(service.is_ready, f"{service.name} is ready")
+            wait_for(service.is_ready, f"{service.name} is ready", timeout_s=180)
         return both
 
     def upload(self, name: str, file: Path | str, role: Role = Role.UPLOAD) -> SegmentUploaded:

@@ -15,7 +15,7 @@ from tca_model.bundle import load_bundle
 from tca_model.synthetic import clip_frames
 from tca_model.types import Image
 from tca_model.video_writer import write_video
-from tests.e2e.cluster import Cluster, Service, wait_for
+from tests.e2e.cluster import Cluster, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
@@ -29,6 +29,7 @@ COPY_S = sum(end - start for start, end in PIECES)
 PARTS = -int(-COPY_S // SEGMENT_S)
 WITHIN_S = 2.0
 UNRELATED = ["unrelated-0", "unrelated-1"]
+OTHERS = ["original", *UNRELATED]
 
 
 @dataclass(frozen=True)
@@ -113,30 +114,73 @@ def assert_grows(said: list[DuplicateAlert]) -> None:
         assert after.reference_coverage >= before.reference_coverage - WITHIN_S / (CLIPS * CLIP_S)
 
 
-@pytest.fixture(scope="module")
-def services(cluster: Cluster) -> tuple[Service, Service]:
-    return cluster.start_both()
+@dataclass(frozen=True)
+class Killed:
+    """A copy in the middle of whose arrival the matcher was killed, and what had been said by then."""
+
+    arrival: Arrival
+    before: list[DuplicateAlert]
 
 
-def arrival(cluster: Cluster, files: Files) -> Arrival:
-    """Ready to arrive: all others are decided on."""
+def publish_others(cluster: Cluster, files: Files) -> None:
     cluster.publish([cluster.upload("original", files.original)])
     cluster.publish([cluster.upload(name, cluster.folder / f"{name}.mp4") for name in UNRELATED])
-    cluster.wait_for_verdicts(["original", *UNRELATED])
-    return Arrival(cluster, files.parts)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cluster: Cluster, services: tuple[Service, Service], files: Files) -> Arrival:  # noqa: ARG001 - running
+def killed(cluster: Cluster, files: Files) -> Killed:
+    """All segments are published, and a new matcher is started, which waits until the group gives the old one up.
+
+    The disturbed copy comes first: while nothing moves on, the other tenant's original is described.
+    """
+    _, matcher = cluster.start_both()
+    elsewhere = Cluster(cluster.kafka, cluster.redis, cluster.milvus, cluster.folder, tenant=f"{cluster.tenant}-killed")
+    publish_others(elsewhere, files)
+    elsewhere.wait_for_verdicts(OTHERS)
+    arrival = Arrival(elsewhere, files.parts)
+    arrival.publish(range(6))
+    wait_for(lambda: len(arrival.said()) >= 2, "the alert grows", every_s=0.05)
+    matcher.kill()
+    before = arrival.said()
+    assert before[-1].status == "open"
+    arrival.publish(range(6, PARTS))
+    cluster.start("matcher")
+    publish_others(cluster, files)
+    return Killed(arrival, before)
+
+
+@pytest.mark.usefixtures("killed")
+def test_in_one_process_it_grows_just_so(files: Files) -> None:
+    """The first test: it needs no matcher."""
+    with Embedded(load_bundle(), Settings()) as embedded:
+        beginning = SegmentUploaded(asset_id="original", uri=str(files.beginning), uploaded_at=now())
+        uploads = [beginning, *(segment_of("default", files.parts[:3], number) for number in range(3))]
+        said: list[DuplicateAlert] = []
+        for upload in uploads:
+            embedded.publish([upload])
+            list(embedded.describe())
+            said += [event for event in embedded.match(threshold=0.2) if isinstance(event, DuplicateAlert)]
+    assert_grows(said)
+    start_s, _ = PIECES[0]
+    expected = [SEGMENT_S * (number + 1) for number in range(3)]
+    assert [len(alert.intervals) for alert in said] == [1, 1, 1]
+    assert [bounds(alert)[0] for alert in said] == [
+        pytest.approx((0, length, start_s, start_s + length), abs=WITHIN_S) for length in expected
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster, killed: Killed) -> Arrival:
     """The copy arrived, each segment after the one before it was alerted on."""
-    arriving = arrival(cluster, files)
+    cluster.wait_for_verdicts(OTHERS)
+    arrival = Arrival(cluster, killed.arrival.parts)
     for number in range(PARTS):
-        arriving.publish([number])
+        arrival.publish([number])
         known_s = min(COPY_S, (number + 1.0) * SEGMENT_S)
-        wait_for(lambda: arriving.knows(known_s), f"segment {number} is alerted on", every_s=0.05)  # noqa: B023
+        wait_for(lambda: arrival.knows(known_s), f"segment {number} is alerted on", every_s=0.05)  # noqa: B023
         assert ("copy" in cluster.verdicts()) <= (number == PARTS - 1)
     cluster.wait_for_verdicts(["copy"])
-    return arriving
+    return arrival
 
 
 def test_one_alert_grows_while_the_copy_arrives_and_ends_with_its_pieces(undisturbed: Arrival) -> None:
@@ -163,46 +207,14 @@ def test_the_upload_that_ended_has_one_verdict_and_the_others_theirs(undisturbed
 
 
 def test_a_matcher_that_is_killed_in_the_middle_changes_nothing_of_the_final_alert(
-    undisturbed: Arrival, services: tuple[Service, Service], files: Files
+    undisturbed: Arrival, killed: Killed
 ) -> None:
-    cluster = undisturbed.cluster
-    # Another tenant starts from nothing in the same topics.
-    again = Cluster(cluster.kafka, cluster.redis, cluster.milvus, cluster.folder, tenant=f"{cluster.tenant}-killed")
-    arriving = arrival(again, files)
-    arriving.publish(range(6))
-    wait_for(lambda: len(arriving.said()) >= 2, "the alert grows", every_s=0.05)
-    services[1].kill()
-    before = arriving.said()
-    assert before[-1].status == "open"
-    arriving.publish(range(6, 9))
-    cluster.start("matcher")
-    arriving.publish(range(9, PARTS))
-    again.wait_for_verdicts(["copy"])
-
-    said = arriving.said()
-    assert said[: len(before)] == before
+    verdicts = killed.arrival.cluster.wait_for_verdicts([*OTHERS, "copy"])
+    said = killed.arrival.said()
+    assert said[: len(killed.before)] == killed.before
     assert_grows(said)
-    undisturbed_final, final = undisturbed.said()[-1], said[-1]
-    assert [x for one in bounds(final) for x in one] == pytest.approx(
-        [x for one in bounds(undisturbed_final) for x in one], abs=0.1
-    )
-    assert final.score == pytest.approx(undisturbed_final.score, abs=1e-3)
-    assert again.verdicts()["copy"].alert_ids == (final.alert_id,)
-
-
-def test_in_one_process_it_grows_just_so(files: Files) -> None:
-    with Embedded(load_bundle(), Settings()) as embedded:
-        beginning = SegmentUploaded(asset_id="original", uri=str(files.beginning), uploaded_at=now())
-        uploads = [beginning, *(segment_of("default", files.parts[:3], number) for number in range(3))]
-        said: list[DuplicateAlert] = []
-        for upload in uploads:
-            embedded.publish([upload])
-            list(embedded.describe())
-            said += [event for event in embedded.match(threshold=0.2) if isinstance(event, DuplicateAlert)]
-    assert_grows(said)
-    start_s, _ = PIECES[0]
-    expected = [SEGMENT_S * (number + 1) for number in range(3)]
-    assert [len(alert.intervals) for alert in said] == [1, 1, 1]
-    assert [bounds(alert)[0] for alert in said] == [
-        pytest.approx((0, length, start_s, start_s + length), abs=WITHIN_S) for length in expected
-    ]
+    expected, final = undisturbed.said()[-1], said[-1]
+    for found, true in zip(bounds(final), bounds(expected), strict=True):
+        assert found == pytest.approx(true, abs=0.1)
+    assert final.score == pytest.approx(expected.score, abs=1e-3)
+    assert verdicts["copy"].alert_ids == (final.alert_id,)

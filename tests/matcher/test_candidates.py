@@ -10,7 +10,6 @@ from services.contracts.events import Role
 from services.contracts.ports import Candidate, DescribedSegment, SegmentKey
 from services.matcher.candidates import (
     NEAR_IDENTICAL,
-    ROUNDS,
     CandidateLimits,
     CandidateStage,
     ExhaustiveCandidates,
@@ -198,7 +197,7 @@ def test_a_tenant_full_of_lectures_is_asked_a_few_times() -> None:
     index = Spy(model_version="v1")
     index.store([one for n in range(20) for one in still(f"lecture{n}", 320, like=unit(work(1)[:1] + n * work(2)[:1]))])
     NearestCandidates(index, CandidateLimits(segments=8, references=0))([described("mine", 0, work(1)[:1])], after=None)
-    assert rounds == [1] * (1 + ROUNDS)
+    assert rounds == [1] * (1 + CandidateLimits().rounds)
 
 
 def test_a_reference_is_found_behind_a_viral_family_of_its_copies() -> None:
