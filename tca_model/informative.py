@@ -1,13 +1,14 @@
-"""Which pictures show anything: black, flat and one-coloured frames are alike in all videos, and are not described.
+"""Which pictures tell videos apart: black, flat and one-coloured frames are alike in all of them, and are not described.
 
-Nor are title cards: a line of text on a plain ground looks like any other at the size that is described. Nor is a
-stretch in which nothing moves: test pictures, cover art and photographs come back in videos that share nothing else.
+Nor are title cards: a line of text on a plain ground looks like any other at the size that is described. Of a picture
+that stands still only the first frame is, and of a stretch that shows nothing else not even that: test pictures, cover
+art and photographs come back in videos that share nothing else, and a long still would weigh like a long copy.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tca_model.types import FloatArray
+from tca_model.types import FloatArray, Times
 
 # Standard deviation of luma, in levels of 255. Black with coding noise stays below 3; a dim but readable picture of
 # the development clips has more than 8.
@@ -16,26 +17,81 @@ MIN_CONTRAST = 5.0
 # development clips have 0.97 and more, crowded screens 0.91, and no other picture 0.8.
 PLAIN_SHARE = 0.93
 PLAIN_LEVELS = 12
-# Least cosine of a frame descriptor to the mean of its stretch, above which nothing moves. Photographs shown for
-# 20 s have 0.9994 after strong compression, and 0.998 with a little noise; an empty room before a camera 0.992.
-STILL = 0.998
+# Two pictures are the same when no block of a grid differs in mean luma by more than this share of the picture's
+# contrast, or so few levels. Photographs shown for 20 s stay within 0.8 levels after strong compression and 1.3 with
+# noise of 4; from one second to the next the quietest development clips differ by 6 and more, nearly always.
+GRID = 20
+SAME_SHARE, SAME_LEVELS = 0.06, 1.5
+LONG_S = 4.0  # a picture that is shown for so long stands still; nearly none in the development clips
 FEWEST_STILL = 3  # of fewer frames nobody can tell
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def informative(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which of the frames (N, H, W, 3) show anything, (N,)."""
-    if not len(images):
+    return _shows(images @ LUMA)
+
+
+def _shows(luma: FloatArray) -> NDArray[np.bool_]:
+    if not len(luma):
         return np.empty(0, np.bool_)
-    luma = images @ LUMA  # (N, H, W)
     plain = np.abs(luma - np.median(luma, axis=(1, 2), keepdims=True)) <= PLAIN_LEVELS
     shown: NDArray[np.bool_] = (luma.std(axis=(1, 2)) >= MIN_CONTRAST) & (plain.mean(axis=(1, 2)) < PLAIN_SHARE)
     return shown
 
 
-def is_still(frames: FloatArray) -> bool:
-    """Whether nothing moves in a stretch of video with these frame descriptors (T, D), unit rows."""
-    if len(frames) < FEWEST_STILL:
-        return False
-    mean = frames.mean(axis=0)
-    return float((frames @ mean).min()) >= STILL * float(np.linalg.norm(mean))
+class Stills:
+    """Looks at the frames of one video, as they come, and knows since when each picture is shown.
+
+    Frames of one time are views of one frame; each is compared with all of the time before.
+    """
+
+    def __init__(self) -> None:
+        self._time = -np.inf
+        self._now: list[tuple[FloatArray, float]] = []  # pictures (GRID, GRID), and since when they are shown
+        self._before: list[tuple[FloatArray, float]] = []
+
+    def since(self, times: Times, images: NDArray[np.uint8]) -> Times:
+        """For frames (N, H, W, 3) at `times` (N,) the time of the first that showed the same; NaN shows nothing."""
+        luma = images @ LUMA  # (N, H, W)
+        shows = _shows(luma)
+        since = np.full(len(times), np.nan)
+        for n in np.flatnonzero(shows):
+            since[n] = self._look(float(times[n]), luma[n])
+        return since
+
+    def _look(self, time_s: float, luma: FloatArray) -> float:
+        if time_s != self._time:
+            self._time, self._before, self._now = time_s, self._now, []
+        picture, same = _blocks(luma), max(SAME_LEVELS, SAME_SHARE * float(luma.std()))
+        for earlier, first_s in self._before:
+            if np.abs(picture - earlier).max() <= same:
+                picture, since_s = earlier, first_s  # a slow drift shall not count as standing still
+                break
+        else:
+            since_s = time_s
+        self._now.append((picture, since_s))
+        return since_s
+
+
+def _blocks(luma: FloatArray) -> FloatArray:
+    """Means of the blocks of a grid; of a smaller picture its pixels."""
+    height, width = (max(1, side // GRID) for side in luma.shape)
+    rows, columns = luma.shape[0] // height, luma.shape[1] // width
+    whole = luma[: rows * height, : columns * width]
+    means: FloatArray = whole.reshape(rows, height, columns, width).mean(axis=(1, 3))
+    return means
+
+
+def telling(times: Times, since: Times) -> NDArray[np.bool_]:
+    """Which frames (N,) of a segment tell it apart, by when they and their pictures were first shown (Stills)."""
+    shown = ~np.isnan(since)
+    pictures = set(since[shown].tolist())
+    last = {first_s: float(times[since == first_s].max()) for first_s in pictures}
+    still = {first_s for first_s in pictures if last[first_s] - first_s >= LONG_S}
+    if len(pictures) == 1 and shown.sum() >= FEWEST_STILL:
+        still = pictures
+    kept: NDArray[np.bool_] = shown & (~np.isin(since, list(still)) | (times == since))
+    if len(told := set(since[kept].tolist())) == 1 and told <= still:
+        kept[:] = False
+    return kept

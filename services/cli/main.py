@@ -31,7 +31,7 @@ app.command("schemas")(schemas.schemas)
 app.add_typer(model.app, name="model")
 
 _REPEATABLE = "--references"
-_TAKE_A_VALUE = frozenset({_REPEATABLE, "--db", "--output", "--bundle", "--threshold"})
+_TAKE_A_VALUE = frozenset({_REPEATABLE, "--db", "--output", "--report", "--bundle", "--threshold"})
 
 
 def main() -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tca_model.informative import is_still
+from tca_model.informative import telling
 from tca_model.types import FloatArray, Times, VideoDescriptor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """A finished segment, in asset time; its descriptor is empty when no frame was informative, or nothing moves."""
+    """A finished segment, in asset time; its descriptor is empty when no frame shows anything, or nothing moves."""
 
     segment_index: int
     start_s: float
@@ -34,18 +34,22 @@ class Cutter:
         self._start_s = start_s
         self._index: int | None = None
         self._times: list[float] = []
+        self._since: list[float] = []
         self._frames: list[FloatArray] = []
 
-    def add(self, timestamps_s: Times, frames: FloatArray, informative: np.ndarray) -> Iterator[Cut]:
-        """Take in frames (N, D) with their times in the file (N,), and yield the segments that they finish."""
-        for time_s, frame, kept in zip(timestamps_s.tolist(), frames, informative.tolist(), strict=True):
+    def add(self, timestamps_s: Times, frames: FloatArray, since_s: Times) -> Iterator[Cut]:
+        """Take in frames (N, D) with their times in the file (N,), and yield the segments that they finish.
+
+        `since_s`: when the same picture was first shown, as informative.Stills tells.
+        """
+        for time_s, frame, first_s in zip(timestamps_s.tolist(), frames, since_s.tolist(), strict=True):
             index = int(time_s // self._segment_s)
             if self._index is not None and index != self._index:
                 yield self._close(end_s=(self._index + 1) * self._segment_s)
             self._index = index
-            if kept:
-                self._times.append(self._start_s + time_s)
-                self._frames.append(frame)
+            self._times.append(time_s)
+            self._since.append(first_s)
+            self._frames.append(frame)
 
     def finish(self, duration_s: float) -> Cut:
         """The last segment, which ends with the file. Raises ValueError when there was no frame at all."""
@@ -55,16 +59,16 @@ class Cutter:
 
     def _close(self, end_s: float) -> Cut:
         assert self._index is not None
-        if is_still(np.array(self._frames, dtype=np.float32)):
-            self._times, self._frames = [], []
+        times = np.array(self._times, dtype=np.float64)
+        kept = telling(times, np.array(self._since))
         frames = np.array(self._frames, dtype=np.float32).reshape(-1, self._dimension)
         start_s = 0.0 if self._index == 0 else self._index * self._segment_s  # 0 * inf is not a number
         cut = Cut(
             segment_index=self._first_index + self._index,
             start_s=self._start_s + start_s,
             end_s=self._start_s + end_s,
-            descriptor=VideoDescriptor(np.array(self._times, dtype=np.float64), frames),
+            descriptor=VideoDescriptor(self._start_s + times[kept], frames[kept]),
         )
         self.segment_count += 1
-        self._index, self._times, self._frames = None, [], []
+        self._index, self._times, self._since, self._frames = None, [], [], []
         return cut

@@ -1,12 +1,13 @@
 """A record in work: how far its upload has come, and the rows that come of it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
 from services.contracts.ports import Record, SegmentRow
 from services.ingest.cut import Cut, Cutter
 from services.ingest.media import Media, redacted
+from tca_model.informative import Stills
 
 
 @dataclass(slots=True, eq=False)
@@ -17,6 +18,7 @@ class Job:
     upload: SegmentUploaded
     segment_s: float  # where a whole file is cut
     cutter: Cutter
+    stills: Stills = field(default_factory=Stills)
     media: Media | None = None
     started_s: float | None = None  # time.monotonic()
 

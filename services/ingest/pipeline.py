@@ -22,7 +22,6 @@ from services.ingest.fetch_pool import FetchPool
 from services.ingest.job import Job
 from services.ingest.store import SegmentStore
 from services.runtime import metrics
-from tca_model.informative import informative
 
 SOURCE = "copydetect/ingest"
 
@@ -181,7 +180,8 @@ class IngestPipeline:
         finished = []
         for chunk, frames in zip(chunks, described, strict=True):
             job = self._jobs[chunk.job]
-            cuts = job.cutter.add(chunk.timestamps_s, frames, informative(chunk.images))
+            since_s = job.stills.since(chunk.timestamps_s, chunk.images)
+            cuts = job.cutter.add(chunk.timestamps_s, frames, since_s)
             finished += [_Finished(job, cut, last=False) for cut in cuts]
         return finished
 

@@ -14,6 +14,7 @@ from services.cli.main import repeat_references
         ("scan a --references b", "scan a --references b"),
         ("scan a --references b c --db d", "scan a --references b --references c --db d"),
         ("scan a b --output o --references c d", "scan a b --output o --references c --references d"),
+        ("scan a --references b --report r c", "scan a --references b --report r c"),
         ("scan --references b a", "scan --references b a"),
         ("scan --db d --references b a", "scan --db d --references b a"),
         ("scan a --references=b c", "scan a --references=b c"),

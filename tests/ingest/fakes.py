@@ -14,7 +14,7 @@ from services.ingest.fetch_pool import Fetched
 from services.ingest.media import FetchPolicy, Media
 
 MAX_BYTES = 1000  # of a file
-BLINK = 60  # of 255, every other second: what is still is not described
+BLINK = 120  # of 255, every other second: what is still is not described
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ def cut(
     position = 0
     for size in [*(chunks or []), len(times_s)]:
         part = slice(position, position + size)
-        cuts += cutter.add(np.array(times_s[part], np.float64), frames[part], np.array(kept[part], np.bool_))
+        times = np.array(times_s[part], np.float64)
+        cuts += cutter.add(times, frames[part], np.where(np.array(kept[part], np.bool_), times, np.nan))
         position += size
     return [*cuts, cutter.finish(duration_s)]
 
@@ -117,7 +118,7 @@ def test_a_segment_file_is_one_segment_in_the_time_of_its_upload() -> None:
 
 def test_it_counts_the_segments_that_came_out() -> None:
     one = cutter()
-    list(one.add(np.array([0.0, 40.0]), np.array([unit(0), unit(40)]), np.array([True, True])))
+    list(one.add(np.array([0.0, 40.0]), np.array([unit(0), unit(40)]), np.array([0.0, 40.0])))
     assert one.segment_count == 1, "the second is still open"
     one.finish(41)
     assert one.segment_count == 2
@@ -129,10 +130,11 @@ def test_a_file_without_frames_has_no_segments() -> None:
 
 
 def test_a_segment_in_which_nothing_moves_has_no_frames() -> None:
-    still, moving = np.stack([unit(0)] * 64), np.stack([unit(n) for n in range(64)])
-    frames = np.concatenate([moving[:32], still[:32], moving[32:]])
-    one = cutter()
     times_s = np.arange(96, dtype=np.float64)
-    cuts = [*one.add(times_s, frames, np.ones(96, np.bool_)), one.finish(96)]
-    assert [len(cut.descriptor) for cut in cuts] == [32, 0, 32]
+    since_s = np.where((times_s >= 32) & (times_s < 70), 32, times_s)
+    one = cutter()
+    frames = np.stack([unit(time_s) for time_s in times_s])
+    cuts = [*one.add(times_s, frames, since_s), one.finish(96)]
+    assert [len(cut.descriptor) for cut in cuts] == [32, 0, 26]
+    assert times_in(cuts[2])[0] == 70, "the still that began before is not begun again"
     assert bounds(cuts) == [(0, 0, 32), (1, 32, 64), (2, 64, 96)]

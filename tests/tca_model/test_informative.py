@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tca_model.informative import informative, is_still
-from tca_model.types import FloatArray
+from tca_model.informative import Stills, informative, telling
 
 SIZE = 224
 Images = NDArray[np.uint8]
@@ -68,24 +67,82 @@ def test_no_frames_are_no_answer() -> None:
     assert informative(np.empty((0, 8, 8, 3), np.uint8)).shape == (0,)
 
 
-def stretch(count: int, noise: float, seed: int = 0) -> FloatArray:
-    """Descriptors of one picture, each a little off by so much, as compression does it."""
-    rng = np.random.default_rng(seed)
-    frames = rng.standard_normal(64) / 8 + noise * rng.standard_normal((count, 64)) / 8
-    return (frames / np.linalg.norm(frames, axis=1, keepdims=True)).astype(np.float32)
+def noise(count: int, sigma: float, seed: int = 0) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(0, sigma, (count, SIZE, SIZE, 3))
 
 
-@pytest.mark.parametrize(("count", "noise", "still"), [(32, 0.02, True), (3, 0.02, True), (32, 0.2, False)])
-def test_a_stretch_is_still_when_nothing_moves(count: int, noise: float, still: bool) -> None:
-    assert is_still(stretch(count, noise)) == still
+def photograph(seconds: int, sigma: float, seed: int = 0) -> Images:
+    """One picture full of detail for so long, each time with other noise."""
+    picture = np.roll(scene(200), 70 * seed, axis=1) + np.random.default_rng(1).integers(0, 40, (SIZE, SIZE, 3))
+    return np.clip(picture + noise(seconds, sigma, seed), 0, 255).astype(np.uint8)
 
 
-def test_one_frame_that_differs_is_movement() -> None:
-    frames = stretch(32, 0.02)
-    frames[20] = stretch(1, 0.0, seed=1)[0]
-    assert not is_still(frames)
+def moving(seconds: int) -> Images:
+    """An object that moves by a twentieth of the picture each second."""
+    return np.stack([np.roll(scene(200), 11 * second, axis=1) for second in range(seconds)])
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
-def test_of_fewer_than_three_frames_nobody_can_tell(count: int) -> None:
-    assert not is_still(stretch(count, 0.0))
+def seconds(*images: Images) -> tuple[list[float], list[bool]]:
+    """Since when each is shown, one a second, and which tell their segment apart."""
+    together = np.concatenate(images)
+    times = np.arange(len(together), dtype=np.float64)
+    since = Stills().since(times, together)
+    return since.tolist(), telling(times, since).tolist()
+
+
+@pytest.mark.parametrize("sigma", [0, 2, 4])
+def test_a_picture_that_stands_still_is_told_once(sigma: float) -> None:
+    since, tell = seconds(moving(3), photograph(10, sigma), moving(2))
+    assert since == [0, 1, 2, *[3] * 10, 13, 14]
+    assert tell == [True] * 4 + [False] * 9 + [True] * 2
+
+
+@pytest.mark.parametrize("sigma", [0, 4])
+@pytest.mark.parametrize("count", [3, 32])
+def test_where_nothing_else_is_shown_it_is_not_told_at_all(sigma: float, count: int) -> None:
+    assert seconds(photograph(count, sigma))[1] == [False] * count
+    assert seconds(np.zeros((2, SIZE, SIZE, 3), np.uint8), photograph(count, sigma))[1] == [False] * (count + 2)
+
+
+def test_what_is_shown_shortly_is_told() -> None:
+    assert seconds(photograph(2, 0))[1] == [True] * 2
+    assert seconds(moving(1), photograph(4, 0))[1] == [True] * 5
+
+
+def test_a_row_of_stills_is_told_by_one_frame_each() -> None:
+    since, tell = seconds(*(photograph(8, 2, seed) for seed in range(3)))
+    assert since == [0] * 8 + [8] * 8 + [16] * 8
+    assert np.flatnonzero(tell).tolist() == [0, 8, 16]
+
+
+def test_slow_and_small_movement_is_no_still() -> None:
+    fade = np.stack([np.clip(scene(200) * (1 - second / 40), 0, 255).astype(np.uint8) for second in range(20)])
+    small = np.stack([scene(200)] * 20)
+    for second, image in enumerate(small):
+        image[100:112, 5 * second : 5 * second + 12] = 0
+    for images in (fade, small, moving(20)):
+        assert all(seconds(images)[1][1:])
+
+
+def test_a_still_is_told_from_what_moves_in_another_view() -> None:
+    whole, panel = moving(10), photograph(10, 2)
+    images = np.stack([view for pair in zip(whole, panel, strict=True) for view in pair])
+    times = np.repeat(np.arange(10, dtype=np.float64), 2)
+    since = Stills().since(times, images)
+    assert since[0::2].tolist() == list(range(10))
+    assert since[1::2].tolist() == [0] * 10
+    assert telling(times, since).tolist() == [True, True] + [True, False] * 9
+
+
+def test_how_the_frames_come_makes_no_difference() -> None:
+    images = np.concatenate([moving(3), photograph(6, 2), moving(3)])
+    times = np.arange(12, dtype=np.float64)
+    at_once, parts = Stills().since(times, images), Stills()
+    apart = [parts.since(times[n : n + 1], images[n : n + 1]) for n in range(12)]
+    np.testing.assert_array_equal(np.concatenate(apart), at_once)
+    assert parts.since(times[:0], images[:0]).shape == (0,)
+
+
+def test_no_frames_tell_nothing() -> None:
+    assert telling(np.empty(0), np.empty(0)).shape == (0,)
+    assert not telling(np.arange(3.0), np.full(3, np.nan)).any()
