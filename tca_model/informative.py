@@ -1,4 +1,4 @@
-"""Which pictures tell videos apart: black, flat and one-coloured frames are alike in all of them, and are not described.
+"""Which pictures tell videos apart: black, flat and one-coloured frames are alike in all, and are not described.
 
 Nor are title cards: a line of text on a plain ground looks like any other at the size that is described. Of a picture
 that stands still only the first frame is, and of a stretch that shows nothing else not even that: test pictures, cover
