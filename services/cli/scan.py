@@ -179,7 +179,7 @@ def scan(
     ] = False,
     bundle: Annotated[str | None, typer.Option(help="Model bundle: a shipped name or a folder")] = None,
     threshold: Annotated[
-        float | None, typer.Option(min=-1, max=1, help="Score from which a pair is reported; the bundle's by default")
+        float | None, typer.Option(min=-1, max=1, help="Probability of a copy from which a pair is reported")
     ] = None,
 ) -> None:
     """Find near-duplicates among video files, with the copied intervals on both sides.

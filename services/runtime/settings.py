@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         bool, Field(description="Pictures in the picture, and beside each other, are described on their own, too")
     ] = True
     alert_threshold: Annotated[
-        float | None, Field(ge=-1, le=1, description="Score from which a pair alerts; the bundle's own when not set")
+        float | None, Field(ge=-1, le=1, description="Probability of a copy that alerts; the bundle's when not set")
     ] = None
     tenant_alert_thresholds: Annotated[
         Thresholds, Field(description="Other thresholds for some tenants, as tenant=0.95,other=0.8")
