@@ -50,7 +50,7 @@ class Query:
 def segments_of(asset_id: str, video: VideoDescriptor, role: Role = Role.UPLOAD) -> list[DescribedSegment]:
     """The segments of a video as ingest cuts them, described by the mean of their frames."""
     cutter = Cutter(dimension=video.frames.shape[1], segment_s=SEGMENT_S)
-    cuts = [*cutter.add(video.timestamps_s, video.frames, np.ones(len(video), bool))]
+    cuts = [*cutter.add(video.timestamps_s, video.frames, video.timestamps_s)]
     cuts.append(cutter.finish(float(video.timestamps_s[-1]) + 1))
     return [
         DescribedSegment(
