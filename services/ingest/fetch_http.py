@@ -175,11 +175,11 @@ def _piece(response: BaseHTTPResponse, interrupt: Interrupt) -> bytes:
 
 
 def _in_words(error: HTTPError, interrupt: Interrupt) -> str:
-    if interrupt.fired:
-        return "it did not come to its end in time"
     match error:
-        case NewConnectionError():  # a kind of the next
+        case NewConnectionError():  # a kind of ConnectTimeoutError; no interrupt makes it
             return "the server takes no connection"
+        case _ if interrupt.fired:
+            return "it did not come to its end in time"
         case ConnectTimeoutError():
             return f"the server took no connection within {CONNECT_S:g} s"
         case ReadTimeoutError():
