@@ -15,17 +15,17 @@ import numpy as np
 
 from bench.quality import DEV, WORK, Judged, table
 from services.cli.console import console, progress_bar
-from tca_model.alignment import align
 from tca_model.bundle import DEFAULT, load_bundle
 from tca_model.data.descriptor_files import DescriptorFolder
-from tca_model.edits import EDITS
 from tca_model.evaluation.benchmark import Benchmark, make_copies, plan
 from tca_model.evaluation.described import describe_benchmark, videos_of
 from tca_model.evaluation.quality import ScoredPair, judge
-from tca_model.evidence import Aligner, join, observe
-from tca_model.extractor import DescriptorExtractor
-from tca_model.hough import align_by_hough
-from tca_model.similarity import similarity_matrix
+from tca_model.matching.alignment import align
+from tca_model.matching.evidence import Aligner, join, observe
+from tca_model.matching.hough import align_by_hough
+from tca_model.matching.similarity import similarity_matrix
+from tca_model.networks.extractor import DescriptorExtractor
+from tca_model.synthetic.edits import EDITS
 from tca_model.types import VideoDescriptor
 
 METHODS: Mapping[str, Aligner] = {"dynamic programming": align, "Hough voting": align_by_hough}

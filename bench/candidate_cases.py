@@ -8,11 +8,11 @@ import numpy as np
 
 from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment, SegmentRow
-from services.ingest.cut import Cutter
-from tca_model.alignment import MIN_FRAMES
-from tca_model.edits import EDITS, whole
 from tca_model.evaluation.benchmark import Benchmark, Copy
+from tca_model.matching.alignment import MIN_FRAMES
+from tca_model.synthetic.edits import EDITS, whole
 from tca_model.types import FloatArray, Match, VideoDescriptor
+from tca_model.video.segments import Cutter
 
 TENANT = "default"
 SEGMENT_S = 32.0

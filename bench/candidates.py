@@ -28,7 +28,7 @@ from rich.progress import Progress
 from bench.candidate_cases import Query, edited, inserted, lecture, segments_of, strangers
 from bench.candidate_figures import STAGES, Cost, Recall, Sought, cost_table, recalls, table
 from bench.quality import DEV, WORK
-from services.backends.milvus_index import MilvusIndex
+from services.backends.milvus.index import MilvusIndex
 from services.cli.console import console, progress_bar
 from services.contracts.errors import UsageError
 from services.contracts.events import Role
@@ -38,13 +38,13 @@ from services.matcher.rerank import compare
 from tca_model.bundle import DEFAULT, load_bundle
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.data.held_out import families
-from tca_model.edits import EDITS
 from tca_model.errors import BundleError
 from tca_model.evaluation.benchmark import Benchmark, make_copies, plan
 from tca_model.evaluation.described import describe_benchmark, describe_video, videos_of
 from tca_model.evaluation.quality import ScoredPair, judge
-from tca_model.extractor import DescriptorExtractor
-from tca_model.similarity import chamfer, similarity_matrix
+from tca_model.matching.similarity import chamfer, similarity_matrix
+from tca_model.networks.extractor import DescriptorExtractor
+from tca_model.synthetic.edits import EDITS
 from tca_model.types import VideoDescriptor
 
 LECTURES = 4

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torchvision import models
 
-from tca_model.backbone import build_backbone, normalisation
 from tca_model.bundle import DEFAULT, load_bundle
 from tca_model.config import FrameConfig, RandomWeights
-from tca_model.extractor import BATCH_FRAMES, DescriptorExtractor
-from tca_model.frame_descriptor import FrameDescriptor
-from tca_model.whitening import Whitening
+from tca_model.networks.backbone import build_backbone, normalisation
+from tca_model.networks.extractor import BATCH_FRAMES, DescriptorExtractor
+from tca_model.networks.frame_descriptor import FrameDescriptor
+from tca_model.networks.whitening import Whitening
 
 
 def main() -> None:

@@ -24,10 +24,10 @@ from services.contracts.errors import UsageError
 from services.runtime import log
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import DEFAULT, load_bundle
-from tca_model.edits import EDITS
 from tca_model.errors import BundleError
 from tca_model.evaluation.benchmark import Benchmark, Pair, make_copies, plan
 from tca_model.evaluation.quality import PRECISION, Quality, ScoredPair, judge
+from tca_model.synthetic.edits import EDITS
 from tca_model.types import Match
 
 DEV = Path(__file__).parents[2] / "shared/data/videos/dev"

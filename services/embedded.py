@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.backends.memory import MemoryBus, MemoryCache
-from services.backends.milvus_index import MilvusIndex
+from services.backends.memory.bus import MemoryBus
+from services.backends.memory.cache import MemoryCache
+from services.backends.milvus.index import MilvusIndex
 from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import UsageError

@@ -17,9 +17,9 @@ from pydantic import JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from tca_model.calibration import Calibration
 from tca_model.config import Config, DescriptorConfig
 from tca_model.errors import BundleError
+from tca_model.matching.calibration import Calibration
 
 SHIPPED = Path(__file__).parent / "bundles"
 DEFAULT = "default"

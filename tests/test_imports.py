@@ -22,7 +22,12 @@ def imported(statement: str, wanted: set[str]) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["services.matcher.pipeline", "services.matcher.worker", "services.backends.memory", "services.contracts.events"],
+    [
+        "services.matcher.pipeline",
+        "services.matcher.worker",
+        "services.backends.memory.bus",
+        "services.contracts.events",
+    ],
 )
 def test_the_matcher_stays_off_the_gpu_stack(module: str) -> None:
     assert imported(f"import {module}", {"torch", "torchvision", "timm", "av"}) == set()

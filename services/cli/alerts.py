@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from services.backends.kafka_bus import KafkaBus
-from services.backends.kafka_connection import KafkaConnection
+from services.backends.kafka.bus import KafkaBus
+from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console, error_console
 from services.cli.results import intervals_text
 from services.contracts import topics

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from services.cli.console import console, progress_bar
-from services.cli.plot import check_drawing, drawing
+from services.cli.drawing import check_drawing, drawing
 from services.cli.results import NOTHING_SHOWN, Problem, intervals_text, print_problems
 from services.cli.scan import TENANT, alert_threshold, describe_all
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now

@@ -16,7 +16,7 @@ from services.contracts.errors import UsageError
 from services.runtime.settings import load_settings
 
 if TYPE_CHECKING:
-    from tca_model.edits import Truth
+    from tca_model.synthetic.edits import Truth
 
 SHOWN_EDITS = (
     "recompress",
@@ -75,7 +75,7 @@ def demo(
 
 def _made(folder: Path) -> tuple[list[Path], list[Path]]:
     """Originals and unrelated clips, made from seeds."""
-    from tca_model.synthetic import write_clip  # with av, which an image of the matcher lacks
+    from tca_model.synthetic.clips import write_clip  # with av, which an image of the matcher lacks
 
     paths = [folder / f"original-{n + 1}.mp4" for n in range(ORIGINALS)]
     paths += [folder / f"unrelated-{n + 1}.mp4" for n in range(UNRELATED)]
@@ -97,7 +97,7 @@ def _real(videos: Path, folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _copies(originals: Sequence[Path], host: Path, folder: Path) -> Iterator[Copy]:
-    from tca_model.edits import EDITS, apply_edit
+    from tca_model.synthetic.edits import EDITS, apply_edit
 
     for number, edit in enumerate(track(SHOWN_EDITS, "editing copies")):
         original = originals[number % len(originals)]

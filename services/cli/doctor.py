@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import typer
 
-from services.backends import kafka_topics
-from services.backends.kafka_connection import KafkaConnection
+from services.backends.kafka import topics as kafka_topics
+from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console
 from services.contracts.errors import CopydetectError
 from services.runtime.settings import Settings, load_settings
@@ -56,13 +56,13 @@ def _kafka(settings: Settings) -> Iterator[str]:
 
 
 def _redis(settings: Settings) -> Iterator[str]:
-    from services.backends.doors import redis_cache
+    from services.backends.open import redis_cache
 
     yield from redis_cache(settings, load_bundle(settings.bundle)).problems()
 
 
 def _milvus(settings: Settings) -> Iterator[str]:
-    from services.backends.milvus_index import MilvusIndex  # pymilvus takes a second
+    from services.backends.milvus.index import MilvusIndex  # pymilvus takes a second
 
     version = load_bundle(settings.bundle).model_version
     others = MilvusIndex.model_versions(settings.milvus_uri, token=_token(settings), timeout_s=CHECK_S) - {version}

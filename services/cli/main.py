@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli import alerts, compare, demo, doctor, model, publish, scan, schemas, serve, topics
+from services.cli import alerts, compare, demo, doctor, publish, scan, schemas, serve, topics
 from services.cli.console import INTERRUPTED, error_console
+from services.cli.model import app as model
 from services.contracts.errors import CopydetectError
 from services.runtime import log
 from services.runtime.retry import Stopped

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from services.backends.kafka_bus import KafkaBus
-from services.backends.kafka_connection import KafkaConnection
+from services.backends.kafka.bus import KafkaBus
+from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console
 from services.cli.files import asset_id_of, find_videos
 from services.contracts import topics

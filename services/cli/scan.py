@@ -76,8 +76,8 @@ class Scan:
             pairs = results.pairs(embedded.index, TENANT)
             problems = [*self.problems, *results.problems]
             if self.write_report is not None:
-                from services.cli.report import report  # brings av along
-                from services.cli.report_page import Scanned
+                from services.cli.report.build import report  # brings av along
+                from services.cli.report.page import Scanned
 
                 scanned = Scanned(
                     pairs=pairs,

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from services.backends import kafka_topics
-from services.backends.kafka_connection import KafkaConnection
+from services.backends.kafka import topics as kafka_topics
+from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console
 from services.runtime.settings import load_settings
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.contracts.ports import DescriptorCache, DescriptorIndex
-from services.ingest.decode_pool import DecodePool
+from services.ingest.decode.pool import DecodePool
 from services.ingest.describe import Describer
-from services.ingest.fetch_pool import FetchPool
-from services.ingest.media import FetchPolicy
+from services.ingest.fetch.media import FetchPolicy
+from services.ingest.fetch.pool import FetchPool
 from services.ingest.pipeline import IngestPipeline
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
-from tca_model.video import DecodeLimits
+from tca_model.video.decode import DecodeLimits
 
 if TYPE_CHECKING:
-    from tca_model.extractor import DescriptorExtractor
+    from tca_model.networks.extractor import DescriptorExtractor
 
 JOBS_PER_DECODER = 2  # one in work, one fetched meanwhile
 
@@ -74,7 +74,7 @@ def describer_of(bundle: Bundle) -> Describer:
     """A describer that loads the bundle's model when the first frame, or `warm_up`, needs it."""
 
     def load() -> "DescriptorExtractor":
-        from tca_model.extractor import DescriptorExtractor  # takes seconds: not before it is needed
+        from tca_model.networks.extractor import DescriptorExtractor  # takes seconds: not before it is needed
 
         return DescriptorExtractor(bundle)
 

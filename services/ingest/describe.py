@@ -13,7 +13,7 @@ from services.runtime import metrics
 from tca_model.types import FloatArray, VideoDescriptor
 
 if TYPE_CHECKING:
-    from tca_model.extractor import DescriptorExtractor
+    from tca_model.networks.extractor import DescriptorExtractor
 
 log = structlog.get_logger(__name__)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
 from services.contracts.ports import Record, SegmentRow
-from services.ingest.cut import Cut, Cutter
-from services.ingest.media import Media, redacted
-from tca_model.informative import Stills
+from services.ingest.fetch.media import Media, redacted
+from tca_model.video.segments import Cut, Cutter
+from tca_model.video.stills import Stills
 
 
 @dataclass(slots=True, eq=False)

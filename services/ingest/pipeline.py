@@ -15,13 +15,13 @@ from services.contracts.errors import InvalidMessage
 from services.contracts.events import Event, SegmentEncoded, SegmentUploaded, UploadEnded
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record, SegmentRow
 from services.ingest.announce import asset_ended, segment_encoded, segment_failed
-from services.ingest.cut import Cut
-from services.ingest.decode_pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
+from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
 from services.ingest.describe import Describer
-from services.ingest.fetch_pool import FetchPool
+from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import Job
 from services.ingest.store import SegmentStore
 from services.runtime import metrics
+from tca_model.video.segments import Cut
 
 SOURCE = "copydetect/ingest"
 

@@ -1,11 +1,11 @@
 """The ingest worker as a service, made from the settings."""
 
-from services.backends.doors import open_doors
+from services.backends.open import open_doors
+from services.backends.retrying_index import PatientIndex
 from services.contracts.errors import UsageError
 from services.ingest.assemble import describer_of, ingest_pipeline
 from services.ingest.worker import IngestWorker
-from services.runtime.life import life
-from services.runtime.patient_index import PatientIndex
+from services.runtime.process import life
 from services.runtime.settings import Settings
 from tca_model.bundle import load_bundle
 

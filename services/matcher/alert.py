@@ -14,7 +14,7 @@ from services.contracts.events import (
     side_order,
 )
 from services.matcher.state import AssetState, Pair
-from tca_model.evidence import PairEvidence
+from tca_model.matching.evidence import PairEvidence
 from tca_model.types import Match
 
 ID_DIGITS = 32  # 128 bits

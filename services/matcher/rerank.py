@@ -12,8 +12,8 @@ import numpy as np
 
 from services.contracts.events import side_order
 from services.contracts.ports import DescribedSegment, DescriptorCache, DescriptorIndex, SegmentKey, SegmentRow
-from tca_model.evidence import SegmentEvidence, observe
-from tca_model.similarity import similarity_matrix
+from tca_model.matching.evidence import SegmentEvidence, observe
+from tca_model.matching.similarity import similarity_matrix
 
 # Segments in one question to the index, which gives numbers as Python objects: 30 KB a frame until they are arrays.
 READ_AT_ONCE = 128

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tca_model.calibration import Calibration
+from tca_model.matching.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True)

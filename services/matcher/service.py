@@ -1,13 +1,13 @@
 """The matcher as a service, made from the settings."""
 
-from services.backends.doors import open_doors
+from services.backends.open import open_doors
+from services.backends.retrying_index import PatientIndex
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline
 from services.matcher.rule import AlertRule
 from services.matcher.state_store import StateStore
 from services.matcher.worker import MatchWorker
-from services.runtime.life import life
-from services.runtime.patient_index import PatientIndex
+from services.runtime.process import life
 from services.runtime.settings import Settings
 from tca_model.bundle import load_bundle
 

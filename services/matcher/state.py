@@ -10,7 +10,7 @@ from datetime import datetime
 
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentEncoded, SegmentStatus
 from services.matcher.rerank import Comparison
-from tca_model.evidence import PairEvidence, SegmentEvidence, discount, join
+from tca_model.matching.evidence import PairEvidence, SegmentEvidence, discount, join
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from services.contracts import topics
 from services.contracts.errors import TransientError
 from services.contracts.ports import Bus, Record
 from services.matcher.batch import Batch, tell
+from services.matcher.idle import Quiet
 from services.matcher.pipeline import MatchPipeline, forget
-from services.matcher.quiet import Quiet
 from services.matcher.state_store import StateStore
 from services.runtime import metrics
 from services.runtime.retry import Caller, once

@@ -15,9 +15,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from tca_model import edit_filters, edits, video_writer
 from tca_model.data.held_out import DISTRACTORS, ORIGINALS, families
-from tca_model.edits import EDITS, Truth, apply_edit
+from tca_model.synthetic import edits
+from tca_model.synthetic import filters as edit_filters
+from tca_model.synthetic import writer as video_writer
+from tca_model.synthetic.edits import EDITS, Truth, apply_edit
 from tca_model.types import Match
 
 WITHIN_S = 40.0  # of a longer original only its start is copied

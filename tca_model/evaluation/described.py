@@ -16,11 +16,11 @@ from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Advance, Benchmark
 from tca_model.evaluation.quality import Quality, ScoredPair, judge
 from tca_model.evaluation.scoring import Similarity, score_table
-from tca_model.evidence import join, observe
-from tca_model.extractor import DescriptorExtractor
-from tca_model.similarity import chamfer, cosine, noise_similarity, normalised, similarity_matrix
+from tca_model.matching.evidence import join, observe
+from tca_model.matching.similarity import chamfer, cosine, noise_similarity, normalised, similarity_matrix
+from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.types import FloatArray, VideoDescriptor
-from tca_model.video import sample_frames
+from tca_model.video.decode import sample_frames
 
 PairScore: TypeAlias = Callable[[VideoDescriptor, VideoDescriptor], float]
 LONGEST_FRAMES = 64  # that an encoder is given at once; more are cut into equal pieces

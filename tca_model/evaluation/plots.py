@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tca_model.calibration import Bin
-from tca_model.similarity import best_views, first_views, similarity_matrix
+from tca_model.matching.calibration import Bin
+from tca_model.matching.similarity import best_views, first_views, similarity_matrix
 from tca_model.types import FloatArray, Frame, VideoDescriptor
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tca_model.data.descriptor_files import DescriptorFolder
-from tca_model.similarity import chamfer_ragged
+from tca_model.matching.similarity import chamfer_ragged
 from tca_model.types import FloatArray
 
 Similarity: TypeAlias = Literal["cosine", "chamfer", "symmetric-chamfer", "larger-chamfer"]

@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from tca_model.aggregators import MeanAggregator
-from tca_model.comparator import VideoComparator
 from tca_model.config import EncoderConfig
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Benchmark
@@ -30,6 +28,8 @@ from tca_model.evaluation.described import (
     weighted_cosine,
 )
 from tca_model.evaluation.quality import Quality
+from tca_model.networks.aggregators import MeanAggregator
+from tca_model.networks.comparator import VideoComparator
 from tca_model.training.comparator import ComparatorRecipe, compared, train_comparator
 from tca_model.training.distributed import ALONE
 from tca_model.training.encoder import EncoderRecipe, train_encoder

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from pydantic import Field, JsonValue
 from torch import Tensor
 
-from tca_model.backbone import load_backbone
 from tca_model.config import Config, FrameConfig
 from tca_model.errors import TrainingError
-from tca_model.frame_descriptor import FrameDescriptor
-from tca_model.losses import info_nce, koleo
-from tca_model.training.augment import Augment
+from tca_model.networks.backbone import load_backbone
+from tca_model.networks.frame_descriptor import FrameDescriptor
+from tca_model.networks.whitening import CovarianceAccumulator, Whitening
+from tca_model.training.augmentation.augment import Augment
+from tca_model.training.augmentation.draw import Draw
 from tca_model.training.distributed import Processes
-from tca_model.training.draw import Draw
+from tca_model.training.losses import info_nce, koleo
 from tca_model.training.pictures import Pictures
 from tca_model.training.run import Advance, Run, Schedule, bfloat16_is_faster
-from tca_model.whitening import CovarianceAccumulator, Whitening
 
 SHARD = 16  # images that are edited together, with random numbers of their own: shards are shared by processes
 WHITENED_PICTURES = 8192  # enough for a covariance of 4000 dimensions

@@ -4,9 +4,9 @@ import torch
 from pydantic import JsonValue
 
 from tca_model.bundle import Bundle, Manifest
-from tca_model.calibration import Calibration
 from tca_model.config import BundleWeights, DescriptorConfig
-from tca_model.frame_descriptor import FrameDescriptor
+from tca_model.matching.calibration import Calibration
+from tca_model.networks.frame_descriptor import FrameDescriptor
 
 
 def make_bundle(

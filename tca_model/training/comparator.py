@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from tca_model.comparator import Compared, VideoComparator
 from tca_model.config import Config
+from tca_model.networks.comparator import Compared, VideoComparator
 from tca_model.training.pairs import Pairs, Reader, padded, piece
 from tca_model.training.run import Advance, Run, Schedule
 from tca_model.types import FloatArray

@@ -1,7 +1,7 @@
 """Pairs for the encoder made of a folder of videos: copies edited frame by frame, described once and kept.
 
 The edits are those of `augment`, one draw a copy, and some are made faster or slower. The benchmark's edits
-(tca_model.edits) are other code, on files.
+(tca_model.synthetic.edits) are other code, on files.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from torch import Tensor
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.data.held_out import MANIFEST, families, without_held_out
 from tca_model.errors import DecodeError, TrainingError
-from tca_model.extractor import DescriptorExtractor
-from tca_model.informative import informative
-from tca_model.training.augment import Augment
-from tca_model.training.draw import Draw
+from tca_model.networks.extractor import DescriptorExtractor
+from tca_model.training.augmentation.augment import Augment
+from tca_model.training.augmentation.draw import Draw
 from tca_model.training.pairs import Pairs
 from tca_model.training.pictures import SIDE_PX, VIDEO_SUFFIXES
 from tca_model.types import VideoDescriptor
-from tca_model.video import sample_frames
+from tca_model.video.decode import sample_frames
+from tca_model.video.stills import informative
 
 CLIP_S = 64.0  # of a longer video only the first are used: an encoder is given no more at once
 TOGETHER = 4  # videos that are edited at a time: they are stacked and framed with each other

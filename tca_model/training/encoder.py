@@ -18,14 +18,14 @@ from pydantic import Field, JsonValue
 from torch import Tensor, nn
 
 from tca_model.bundle import Bundle, Manifest
-from tca_model.calibration import Calibration
 from tca_model.config import Config, DescriptorConfig, EncoderConfig
-from tca_model.encoder import build_encoder
 from tca_model.errors import TrainingError
-from tca_model.losses import circle, info_nce, triplet
-from tca_model.memory_bank import MemoryBank, momentum_update
+from tca_model.matching.calibration import Calibration
+from tca_model.networks.encoder import build_encoder
+from tca_model.training.augmentation.draw import Draw
 from tca_model.training.distributed import Processes
-from tca_model.training.draw import Draw
+from tca_model.training.losses import circle, info_nce, triplet
+from tca_model.training.memory_bank import MemoryBank, momentum_update
 from tca_model.training.pairs import Pairs, Reader, padded, piece
 from tca_model.training.run import Advance, Run, Schedule
 from tca_model.types import FloatArray

@@ -16,7 +16,7 @@ from tca_model.data.held_out import without_held_out
 from tca_model.errors import DecodeError, TrainingError
 from tca_model.training.distributed import Processes
 from tca_model.training.images import SUFFIXES, read_images
-from tca_model.video import sample_frames
+from tca_model.video.decode import sample_frames
 
 SIDE_PX = 192  # what is cut out of it is larger than an input of 128 or 160 px, mostly
 FRAME_EVERY_S = 2.0

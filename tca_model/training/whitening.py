@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from pydantic import JsonValue
 
-from tca_model.backbone import load_backbone
 from tca_model.bundle import Bundle
-from tca_model.calibration import Calibration
 from tca_model.config import BundleWeights, DescriptorConfig
-from tca_model.frame_descriptor import FrameDescriptor
+from tca_model.matching.calibration import Calibration
+from tca_model.networks.backbone import load_backbone
+from tca_model.networks.frame_descriptor import FrameDescriptor
+from tca_model.networks.whitening import CovarianceAccumulator, Whitening
 from tca_model.training.bundling import hardware, make_bundle
 from tca_model.training.images import find_images, read_images
-from tca_model.whitening import CovarianceAccumulator, Whitening
 
 BATCH_IMAGES = 32
 

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from bench import candidates as bench
 from bench.candidate_cases import HOST_S, LECTURE_COSINE, Query, inserted, lecture, segments_of, strangers
 from bench.candidate_figures import STAGES, Sought, cost_table, recalls, table
-from services.backends.memory_index import MemoryIndex
+from services.backends.memory.index import MemoryIndex
 from services.contracts.events import Role
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.types import FloatArray, Match, VideoDescriptor

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tca_model.synthetic import write_clip
+from tca_model.synthetic.clips import write_clip
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

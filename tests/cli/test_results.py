@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.backends.memory_index import MemoryIndex
+from services.backends.memory.index import MemoryIndex
 from services.cli.files import VideoFile
 from services.cli.results import (
     PairRow,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.backends.kafka_bus import KafkaBus
-from services.backends.memory import MemoryBus
+from services.backends.kafka.bus import KafkaBus
+from services.backends.memory.bus import MemoryBus
 from services.contracts.ports import Bus, Consumer, Message, Record, StateConsumer
-from tests.backends.kafka_cases import connect, join, join_and_restore, make_topic, own_name, take, values
+from tests.backends.kafka.cases import connect, join, join_and_restore, make_topic, own_name, take, values
 from tests.servers.process import Backend
 
 # A history of one topic and group; "restart" is a new consumer, as after a crash.

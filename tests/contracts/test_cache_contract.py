@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from services.backends.memory import MemoryCache
-from services.backends.redis_cache import RedisCache
+from services.backends.memory.cache import MemoryCache
+from services.backends.redis.cache import RedisCache
 from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment, DescriptorCache, SegmentKey, SegmentRow
 from tca_model.types import VideoDescriptor

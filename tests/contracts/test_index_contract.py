@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pymilvus import MilvusClient
 
-from services.backends.memory_index import MemoryIndex
-from services.backends.milvus_index import MilvusIndex
+from services.backends.memory.index import MemoryIndex
+from services.backends.milvus.index import MilvusIndex
 from services.contracts.events import Role
 from services.contracts.ports import DescriptorIndex, SegmentKey
 from tests.contracts.index_cases import DIMENSION, described, found_frames, found_segments, unit

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
 
-from services.backends import kafka_topics
-from services.backends.kafka_bus import KafkaBus
-from services.backends.kafka_connection import KafkaConnection
+from services.backends.kafka import topics as kafka_topics
+from services.backends.kafka.bus import KafkaBus
+from services.backends.kafka.connection import KafkaConnection
 from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.events import AssetVerdict, DuplicateAlert, Event, Role, SegmentUploaded, now

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tca_model.edits import apply_edit
-from tca_model.synthetic import write_clip
+from tca_model.synthetic.clips import write_clip
+from tca_model.synthetic.edits import apply_edit
 from tests.e2e.cluster import Cluster
 from tests.servers.fixtures import start_or_skip
 from tests.servers.kafka_server import KafkaServer

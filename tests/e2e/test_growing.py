@@ -12,9 +12,9 @@ from services.contracts.events import DuplicateAlert, SegmentUploaded, now
 from services.embedded import Embedded
 from services.runtime.settings import Settings
 from tca_model.bundle import load_bundle
-from tca_model.synthetic import clip_frames
+from tca_model.synthetic.clips import clip_frames
+from tca_model.synthetic.writer import write_video
 from tca_model.types import Image
-from tca_model.video_writer import write_video
 from tests.e2e.cluster import Cluster, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]

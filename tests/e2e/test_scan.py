@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tca_model.edits import apply_edit
-from tca_model.synthetic import write_clip
+from tca_model.synthetic.clips import write_clip
+from tca_model.synthetic.edits import apply_edit
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_used_is_a_row_and_the_rest_is_kept(clips: Path, tmp_path
 
 
 def test_another_models_index_is_refused(clips: Path, tmp_path: Path) -> None:
-    from services.backends.milvus_index import MilvusIndex
+    from services.backends.milvus.index import MilvusIndex
 
     db = tmp_path / "index.db"
     MilvusIndex(str(db), model_version="0123456789ab", dimension=8).close()

@@ -12,9 +12,9 @@ from PIL import ImageDraw, ImageFont
 from services.cli.files import VideoFile
 from services.cli.scan import Scan
 from services.runtime.settings import Settings
-from tca_model.synthetic import clip_frames
+from tca_model.synthetic.clips import clip_frames
+from tca_model.synthetic.writer import write_video
 from tca_model.types import Image
-from tca_model.video_writer import write_video
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tca_model.edits import apply_edit
-from tca_model.synthetic import write_clip
+from tca_model.synthetic.clips import write_clip
+from tca_model.synthetic.edits import apply_edit
 from tests.e2e.cluster import PARTITIONS, Cluster, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(500)]

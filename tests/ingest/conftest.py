@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.decode_pool import DecodePool
-from tca_model.video import DecodeLimits
+from services.ingest.decode.pool import DecodePool
+from tca_model.video.decode import DecodeLimits
 from tests.clips import steady, write_clip
-from tests.ingest.decoding import PATIENCE_S, SIZE
+from tests.ingest.decode.decoding import PATIENCE_S, SIZE
 from tests.ingest.service import Service
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.contracts.errors import InvalidMessage
-from services.ingest.decode_pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
-from services.ingest.fetch import fetch
-from services.ingest.fetch_pool import Fetched
-from services.ingest.media import FetchPolicy, Media
+from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.fetch.local import fetch
+from services.ingest.fetch.media import FetchPolicy, Media
+from services.ingest.fetch.pool import Fetched
 
 MAX_BYTES = 1000  # of a file
 BLINK = 120  # of 255, every other second: what is still is not described

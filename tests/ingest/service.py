@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.backends.memory import MemoryBus, MemoryCache
-from services.backends.memory_index import MemoryIndex
+from services.backends.memory.bus import MemoryBus
+from services.backends.memory.cache import MemoryCache
+from services.backends.memory.index import MemoryIndex
 from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import TransientError

@@ -8,8 +8,8 @@ from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.events import AssetEnded, SegmentUploaded
 from services.contracts.ports import Record
-from services.ingest.fetch_pool import Fetched
-from services.ingest.media import Media
+from services.ingest.fetch.media import Media
+from services.ingest.fetch.pool import Fetched
 from tests.ingest.fakes import End, Pause, Shot
 from tests.ingest.service import Service, told, upload
 

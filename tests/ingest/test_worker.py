@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.backends.memory import MemoryConsumer
+from services.backends.memory.bus import MemoryConsumer
 from services.contracts import topics
 from services.contracts.events import UploadEnded
 from services.contracts.ports import Moves, Record

@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from services.backends.memory import MemoryBus, MemoryCache, MemoryStateConsumer
-from services.backends.memory_index import MemoryIndex
+from services.backends.memory.bus import MemoryBus, MemoryStateConsumer
+from services.backends.memory.cache import MemoryCache
+from services.backends.memory.index import MemoryIndex
 from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import TransientError
@@ -19,7 +20,7 @@ from services.matcher.rule import AlertRule
 from services.matcher.state import AssetState
 from services.matcher.state_store import StateStore
 from services.matcher.worker import GROUP, MatchWorker
-from tca_model.calibration import Calibration
+from tca_model.matching.calibration import Calibration
 from tca_model.types import FloatArray
 from tests.descriptors import UPLOADED_AT, cut, unit, work
 

@@ -14,7 +14,7 @@ from services.contracts.events import (
     Side,
 )
 from services.matcher.state import AssetState, Done, Pair
-from tca_model.evidence import ReferenceEvidence, SegmentEvidence
+from tca_model.matching.evidence import ReferenceEvidence, SegmentEvidence
 from tca_model.types import Match
 
 ids = st.text("abcXYZ019_.-", min_size=1, max_size=12)

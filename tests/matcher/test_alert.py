@@ -9,7 +9,7 @@ import pytest
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentStatus
 from services.matcher.alert import Extent, alert_of, verdict_of
 from services.matcher.state import AssetState, Done, Pair
-from tca_model.evidence import PairEvidence, ReferenceEvidence, SegmentEvidence, join
+from tca_model.matching.evidence import PairEvidence, ReferenceEvidence, SegmentEvidence, join
 from tca_model.types import Match
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pytest
 
-from services.backends.memory_index import MemoryIndex
+from services.backends.memory.index import MemoryIndex
 from services.contracts.events import Role
 from services.contracts.ports import Candidate, DescribedSegment, SegmentKey
 from services.matcher.candidates import (

@@ -1,7 +1,7 @@
 """An upload that does not end is decided on after a while in which its silence means something; old ones go."""
 
 from services.contracts.events import AssetEnded
-from services.matcher.quiet import LONGEST_GAP, Quiet
+from services.matcher.idle import LONGEST_GAP, Quiet
 from services.matcher.worker import TIDIED_ASSETS
 from tests.descriptors import cut, work
 from tests.matcher.matcher import IDLE_S, RETENTION_S, Matcher, announced, copy, ended, original, upload

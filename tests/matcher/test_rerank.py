@@ -5,11 +5,11 @@ from collections.abc import Collection
 import numpy as np
 import pytest
 
-from services.backends.memory import MemoryCache
-from services.backends.memory_index import MemoryIndex
+from services.backends.memory.cache import MemoryCache
+from services.backends.memory.index import MemoryIndex
 from services.contracts.ports import DescribedSegment, SegmentKey
 from services.matcher.rerank import DescriptorReader, compare
-from tca_model.evidence import join
+from tca_model.matching.evidence import join
 from tests.descriptors import cut, described, unit, work
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from services.matcher.rule import AlertRule
-from tca_model.calibration import Calibration, Curve
+from tca_model.matching.calibration import Calibration, Curve
 from tests.matcher.matcher import Matcher, announced, copy, ended, original
 
 CURVE = Curve(slope=5, intercept=6)

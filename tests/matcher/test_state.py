@@ -12,7 +12,7 @@ from services.contracts.events import AssetEnded, Role, SegmentEncoded, SegmentS
 from services.contracts.ports import DescribedSegment
 from services.matcher.rerank import Comparison, compare
 from services.matcher.state import AssetState
-from tca_model.evidence import join
+from tca_model.matching.evidence import join
 from tests.descriptors import cut, work
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)

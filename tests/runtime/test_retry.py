@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import REGISTRY
 
-from services.backends.memory_index import MemoryIndex
+from services.backends.memory.index import MemoryIndex
+from services.backends.retrying_index import PatientIndex
 from services.contracts.errors import DependencyDown, InvalidMessage, TransientError
-from services.runtime.patient_index import PatientIndex
 from services.runtime.probes import Health
 from services.runtime.retry import Patience, Stopped
 from tests.descriptors import cut, work

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 # Who may look at the environment, and why.
 READERS = {
     "services/runtime/settings.py": "the one place where settings are read",
-    "services/ingest/decode_child.py": "builds the environment of a child, which gets nothing but its library path",
+    "services/ingest/decode/child.py": "builds the environment of a child, which gets nothing but its library path",
 }
 
 

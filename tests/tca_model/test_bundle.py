@@ -11,9 +11,9 @@ import pytest
 
 from tca_model import bundle as module
 from tca_model.bundle import MANIFEST, WEIGHTS, Bundle, Manifest, find_bundle, load_bundle, save_bundle
-from tca_model.calibration import Calibration
 from tca_model.config import DescriptorConfig, EncoderConfig, FrameConfig, RandomWeights
 from tca_model.errors import BundleError
+from tca_model.matching.calibration import Calibration
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tca_model.bundle import Bundle, load_bundle, save_bundle
-from tca_model.calibration import Calibration
 from tca_model.config import BundleWeights, DescriptorConfig, EncoderConfig, FrameConfig, RandomWeights
-from tca_model.extractor import DescriptorExtractor
+from tca_model.matching.calibration import Calibration
+from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.training.images import find_images, read_images
 from tca_model.training.whitening import BATCH_IMAGES, fit_whitening
 from tests.tca_model.training.picture_cases import DIMENSION, NAME, PICTURES, SIDE, write_pictures

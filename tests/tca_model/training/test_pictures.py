@@ -9,7 +9,7 @@ from PIL import Image
 
 from tca_model.data.held_out import MANIFEST, ORIGINALS
 from tca_model.errors import TrainingError
-from tca_model.synthetic import write_clip
+from tca_model.synthetic.clips import write_clip
 from tca_model.training.distributed import ALONE
 from tca_model.training.pictures import SIDE_PX, gather
 

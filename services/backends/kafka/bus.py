@@ -1,0 +1,145 @@
+"""The Bus of a cluster."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from kafka import KafkaConsumer as Client
+from kafka import KafkaProducer, TopicPartition
+
+from services.backends.kafka.connection import KafkaConnection, made, milliseconds
+from services.backends.kafka.consumer import KafkaConsumer, to_record
+from services.backends.kafka.errors import KafkaError, note_up, translated, within
+from services.backends.kafka.state import KafkaStateConsumer, to_outgoing
+from services.backends.kafka.topics import partition_count
+from services.backends.kafka.transaction import Transactions
+from services.contracts.errors import CopydetectError, TransientError, UsageError
+from services.contracts.ports import Message, Record
+
+_ROUND_S = 0.5
+
+
+class KafkaBus:
+    """A Bus over Kafka; `instance` names this process among those of its group, and is kept over restarts."""
+
+    def __init__(self, connection: KafkaConnection, instance: str = "") -> None:
+        self._connection = connection
+        self._timeouts = connection.timeouts
+        self._instance = instance
+        self._lock = threading.Lock()
+        self._producer: Any = None
+        self._partitions: dict[str, int] = {}  # of topics that were seen
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Return when every message is acknowledged. Raises DependencyDown, after which some may have been written."""
+        for topic in {message.topic for message in messages}:
+            self._partition_count(topic)
+        if not messages:
+            return
+        producer = self._open()
+        try:
+            futures = [
+                producer.send(record.topic, key=record.key, value=record.value, headers=list(record.headers))
+                for record in map(to_outgoing, messages)
+            ]
+            producer.flush(timeout=self._timeouts.publish_s)
+            for future in futures:
+                future.get(timeout=0)
+        except KafkaError as error:
+            # An idempotent producer that gave a record up may hold the ones after it back for ever.
+            self._drop(producer)
+            raise translated(error, "publishing") from error
+        note_up(True)
+
+    def consumer(self, topic: str, group: str) -> KafkaConsumer:
+        self._partition_count(topic)
+        return KafkaConsumer(self._connection, topic, group)
+
+    def state_consumer(self, topic: str, group: str, state_topic: str) -> KafkaStateConsumer:
+        if not self._instance:
+            raise UsageError("a consumer with states needs a name that is kept over restarts: set COPYDETECT_INSTANCE")
+        inputs, states = self._partition_count(topic), self._partition_count(state_topic)
+        if inputs != states:
+            raise UsageError(
+                f"{topic} has {inputs} partitions and {state_topic} {states}: a state lies in the partition of the "
+                "records that it follows from; create both with as many (`copydetect topics`)"
+            )
+        transactions = Transactions(self._connection, f"{group}-{self._instance}")
+        return KafkaStateConsumer(self._connection, topic, group, state_topic, transactions)
+
+    def read(self, topics: Sequence[str], *, from_start: bool = True, follow: bool = False) -> Iterator[Record]:
+        """The committed records of the topics, without a group: those until now, or for ever with `follow`.
+
+        While following, an outage is waited out. Not from the start means from the end, so without `follow` nothing.
+        """
+        counts = {topic: self._partition_count(topic) for topic in topics}
+        places = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+        try:
+            client = made(Client, self._connection.consumer_arguments() | {"group_id": None})
+        except KafkaError as error:
+            raise translated(error, "reading") from error
+        try:
+            yield from self._read(client, places, from_start=from_start, follow=follow)
+        finally:
+            client.close()
+
+    def _read(self, client: Any, places: list[Any], *, from_start: bool, follow: bool) -> Iterator[Record]:
+        try:
+            ends = client.end_offsets(places, timeout_ms=milliseconds(self._timeouts.call_s))
+            client.assign(places)
+            if from_start:
+                client.seek_to_beginning(*places)
+            else:
+                for place, end in ends.items():
+                    client.seek(place, end)
+        except KafkaError as error:
+            raise translated(error, "reading") from error
+        last_progress = time.monotonic()
+        unread = {place for place, end in ends.items() if end}
+        while follow or unread:
+            try:
+                polled = client.poll(milliseconds(_ROUND_S))
+                passed = {place for place in unread if (client.position(place, timeout_ms=100) or 0) >= ends[place]}
+            except KafkaError as error:
+                failure = translated(error, "reading")
+                if not (follow and isinstance(failure, TransientError)):
+                    raise failure from error
+                continue
+            yield from (to_record(record) for records in polled.values() for record in records)
+            if polled or passed:
+                last_progress = time.monotonic()
+                unread -= passed
+            elif not follow and time.monotonic() - last_progress > self._timeouts.call_s:
+                note_up(False)
+                raise translated(TimeoutError("no more records came"), "reading")
+
+    def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self._close(producer)
+
+    def _open(self) -> Any:
+        with self._lock:
+            if self._producer is None:
+                try:
+                    self._producer = made(KafkaProducer, self._connection.producer_arguments())
+                except KafkaError as error:
+                    raise translated(error, "opening a producer") from error
+            return self._producer
+
+    def _drop(self, producer: Any) -> None:
+        with self._lock:
+            if self._producer is producer:
+                self._producer = None
+        self._close(producer)
+
+    def _close(self, producer: Any) -> None:
+        with suppress(KafkaError, CopydetectError):
+            within(self._timeouts.close_s, lambda: producer.close(timeout=1), "closing a producer")
+
+    def _partition_count(self, topic: str) -> int:
+        if topic not in self._partitions:
+            self._partitions[topic] = partition_count(self._connection, topic)
+        return self._partitions[topic]

@@ -1,0 +1,151 @@
+"""How to reach Kafka, and how long to wait for it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, Self
+
+from kafka.net.compat import KafkaNetClient
+
+from services.runtime.settings import Settings
+
+# The longest value that is published: a state of the matcher. Keys, headers and the batch around it come on top.
+MAX_VALUE_BYTES: Final = 16 * 2**20
+MAX_MESSAGE_BYTES: Final = MAX_VALUE_BYTES + 2**16
+_RECONNECT_MS: Final = 1000  # the client's own limit of 30 s would make every outage half a minute longer
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The ladder of deadlines, in seconds; each rung must end before the next one, which would act on its own.
+
+    flush + commit < delivery   a transaction is given up before the client gives up single records in it, which
+                                kafka-python then forgets and commits the rest
+    request < delivery          a record survives one request that nobody answers
+    delivery < transaction      no record is still on its way when the broker has aborted its transaction
+    transaction < session       a consumer that died is replaced after its transaction is over, not before
+    session < restore           an old owner's open transaction has ended before the wait for it ends
+    restore < max_poll          a consumer that restores states is not taken for dead
+    """
+
+    flush_s: float = 10  # until every record of a transaction is acknowledged; checksums of 16 MiB alone take 4 s
+    commit_s: float = 5  # offsets and the end of a transaction
+    request_s: float = 10
+    delivery_s: float = 18
+    publish_s: float = 20  # outside of transactions: longer than the client itself tries
+    transaction_s: float = 25
+    session_s: float = 45
+    restore_s: float = 60  # brokers look for transactions that are over time every 10 s
+    max_poll_s: float = 300
+    call_s: float = 10  # commits and questions of a consumer, start of a producer, questions about topics
+    close_s: float = 5
+    sign_of_life_s: float = 5  # a consumer that got nothing for so long asks the broker whether it is there
+
+    def __post_init__(self) -> None:
+        ladder = [
+            ("flush_s + commit_s", self.flush_s + self.commit_s),
+            ("delivery_s", self.delivery_s),
+            ("transaction_s", self.transaction_s),
+            ("session_s", self.session_s),
+            ("restore_s", self.restore_s),
+            ("max_poll_s", self.max_poll_s),
+        ]
+        pairs = [*pairwise(ladder)]
+        pairs += [(("request_s", self.request_s), ladder[1]), (ladder[1], ("publish_s", self.publish_s))]
+        for (lower, lower_s), (upper, upper_s) in pairs:
+            if lower_s >= upper_s:
+                raise ValueError(f"timeouts: {lower} ({lower_s:g}) must be less than {upper} ({upper_s:g})")
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaConnection:
+    """Where the brokers are, and who we are; its text shows no password."""
+
+    brokers: str  # host:port, comma-separated
+    client_id: str = "copydetect"
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    username: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+    timeouts: Timeouts = Timeouts()
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        password = settings.kafka_password
+        return cls(
+            brokers=settings.kafka_brokers,
+            client_id=f"copydetect-{settings.instance}",
+            security_protocol=settings.kafka_security_protocol,
+            sasl_mechanism=settings.kafka_sasl_mechanism,
+            username=settings.kafka_username,
+            password=password.get_secret_value() if password else None,
+            ca_file=settings.kafka_ca_file,
+        )
+
+    def __repr__(self) -> str:
+        return f"KafkaConnection({self.brokers}, {self.security_protocol}, username={self.username})"
+
+    def arguments(self) -> dict[str, Any]:
+        """What every client is made with."""
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": [broker.strip() for broker in self.brokers.split(",") if broker.strip()],
+            "client_id": self.client_id,
+            "security_protocol": self.security_protocol,
+            "request_timeout_ms": milliseconds(self.timeouts.request_s),
+            "bootstrap_timeout_ms": milliseconds(self.timeouts.call_s),
+            "reconnect_backoff_max_ms": _RECONNECT_MS,
+        }
+        if self.ca_file is not None:
+            arguments["ssl_cafile"] = str(self.ca_file)
+        if self.sasl_mechanism is not None:
+            arguments |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return arguments
+
+    def producer_arguments(self) -> dict[str, Any]:
+        """What every producer is made with: no record twice, none out of order, none lost in silence."""
+        return self.arguments() | {
+            "enable_idempotence": True,
+            "acks": "all",
+            "delivery_timeout_ms": milliseconds(self.timeouts.delivery_s),
+            "max_request_size": MAX_MESSAGE_BYTES,
+            "max_block_ms": milliseconds(self.timeouts.call_s),
+        }
+
+    def consumer_arguments(self) -> dict[str, Any]:
+        """What every reader is made with."""
+        return self.arguments() | {
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "allow_auto_create_topics": False,
+            "isolation_level": "read_committed",
+        }
+
+
+def made(kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """A client of that kind, or a KafkaError with nothing left behind.
+
+    A client of kafka-python 3.0.12 that reaches no broker at its birth forgets its thread and four file descriptors:
+    an outage through which one was tried every second would use up the process's.
+    """
+    parts = []
+
+    def remember(**configs: Any) -> Any:
+        parts.append(KafkaNetClient(**configs))
+        return parts[-1]
+
+    try:
+        return kind(**arguments, kafka_client=remember)
+    except BaseException:
+        for part in parts:
+            part.close()
+        raise
+
+
+def milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

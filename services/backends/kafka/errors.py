@@ -1,0 +1,102 @@
+"""What the exceptions of Kafka's client mean here, and whether Kafka answers."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from kafka import errors as kafka_errors
+
+from services.backends.kafka.connection import MAX_MESSAGE_BYTES
+from services.contracts.errors import CopydetectError, DependencyDown, Fenced, TransientError, UsageError
+from services.runtime import metrics
+
+KafkaError = kafka_errors.KafkaError
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+_is_up: bool | None = None
+
+_WRONG_LOGIN = (
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+    kafka_errors.IllegalSaslStateError,
+)
+_TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
+# The group went on without this consumer, or is about to: what it was doing is done again, by it or by another.
+_MOVED_ON = (
+    kafka_errors.CommitFailedError,
+    kafka_errors.RebalanceInProgressError,
+    kafka_errors.IllegalGenerationError,
+    kafka_errors.UnknownMemberIdError,
+)
+
+
+def translated(error: BaseException, doing: str) -> CopydetectError:
+    """The error in this project's terms; also notes whether Kafka is there."""
+    kinds = causes(error)
+
+    def any_is(*types: type[BaseException]) -> bool:
+        return any(isinstance(kind, types) for kind in kinds)
+
+    text = f"Kafka, {doing}: {error}"
+    if any_is(kafka_errors.ProducerFencedError) or "ProducerFenced" in str(error):
+        return Fenced(f"{text}: another process has the same name; give each its own COPYDETECT_INSTANCE")
+    if any_is(*_WRONG_LOGIN):
+        return UsageError(f"{text}: check COPYDETECT_KAFKA_USERNAME, _PASSWORD and _SASL_MECHANISM")
+    if any_is(kafka_errors.AuthorizationError):
+        return UsageError(f"{text}: the user of COPYDETECT_KAFKA_USERNAME lacks the right to do this")
+    if any_is(kafka_errors.KafkaConfigurationError):
+        return UsageError(text)
+    if any_is(*_TOO_LARGE):
+        return UsageError(f"{text}: set the topic's max.message.bytes to {MAX_MESSAGE_BYTES} (`copydetect topics`)")
+    if any(
+        isinstance(kind, kafka_errors.UnknownTopicOrPartitionError | kafka_errors.InvalidTopicError) for kind in kinds
+    ):
+        return UsageError(f"{text}: create the topics with `copydetect topics`")
+    if any_is(*_MOVED_ON):
+        return TransientError(text)
+    note_up(False)
+    return DependencyDown(text)
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """The error and what it wraps: the client hides the first error of a producer in the arguments of later ones."""
+    wrapped = [*error.args, error.__cause__]
+    return [error, *(cause for inner in wrapped if isinstance(inner, BaseException) for cause in causes(inner))]
+
+
+def note_up(up: bool) -> None:
+    """Let metrics, and at a change the log, say whether Kafka is there."""
+    global _is_up
+    metrics.dependency_up.labels("kafka").set(up)
+    if up != _is_up:
+        log.log(logging.INFO if up else logging.WARNING, "Kafka answers" if up else "Kafka does not answer")
+    _is_up = up
+
+
+def within(deadline_s: float, work: Callable[[], Result], doing: str) -> Result:
+    """What `work` returns; DependencyDown when it takes longer, and its thread is left behind.
+
+    For calls that take no deadline: with a coordinator that refuses connections, kafka-python's never come back.
+    """
+    results: list[Result] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name=f"kafka-{doing.replace(' ', '-')}", daemon=True)
+    thread.start()
+    thread.join(deadline_s)
+    if failures:
+        raise failures[0]
+    if results:
+        return results[0]
+    note_up(False)
+    raise DependencyDown(f"Kafka, {doing}: no answer in {deadline_s:g} s")

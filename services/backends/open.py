@@ -1,0 +1,56 @@
+"""All doors of a service in a cluster, opened from the settings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from services.backends.kafka.bus import KafkaBus
+from services.backends.kafka.connection import KafkaConnection
+from services.backends.milvus.index import MilvusIndex
+from services.backends.redis.cache import RedisCache
+from services.runtime.retry import Patience
+from services.runtime.settings import Settings
+from tca_model.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    bus: KafkaBus
+    index: MilvusIndex
+    cache: RedisCache
+
+
+@contextmanager
+def open_doors(settings: Settings, bundle: Bundle, patience: Patience) -> Iterator[Doors]:
+    """The doors, once Milvus and Kafka answer; Redis may be away at any time."""
+    index = patience("milvus", milvus_index, settings, bundle)
+    cache = redis_cache(settings, bundle)
+    bus = KafkaBus(KafkaConnection.from_settings(settings), instance=settings.instance)
+    try:
+        yield Doors(bus, index, cache)
+    finally:
+        bus.close()
+        cache.close()
+        index.close()
+
+
+def milvus_index(settings: Settings, bundle: Bundle) -> MilvusIndex:
+    """The index of the bundle's model; its collections are made where they are missing."""
+    return MilvusIndex(
+        settings.milvus_uri,
+        model_version=bundle.model_version,
+        dimension=bundle.manifest.descriptor.frame.dimension,
+        timeout_s=settings.milvus_timeout_s,
+        token=settings.milvus_token.get_secret_value() if settings.milvus_token else None,
+    )
+
+
+def redis_cache(settings: Settings, bundle: Bundle) -> RedisCache:
+    """The cache of the bundle's model."""
+    return RedisCache(
+        settings.redis_url,
+        model_version=bundle.model_version,
+        ttl_s=settings.cache_ttl_s,
+        username=settings.redis_username,
+        password=settings.redis_password.get_secret_value() if settings.redis_password else None,
+    )

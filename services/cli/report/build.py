@@ -1,0 +1,77 @@
+"""`copydetect scan --report`: gathers what shows that pairs share content, for one page."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+from rich.progress import Progress
+
+from services.cli.report.evidence import Side, cells, moments
+from services.cli.report.matrix import Matrix
+from services.cli.report.page import Evidence, Scanned, page
+from services.cli.report.pictures import Pictures, heat, pictures_of
+from services.cli.results import FoundPair
+from services.contracts.events import now
+from services.contracts.ports import DescribedSegment
+from services.runtime.settings import Settings
+from tca_model.video.decode import DecodeLimits
+
+SHOWN_MATCHES = 100  # with pictures, the best: 16 frames of 5 KB and a matrix of up to 75 KB each make 20 MB
+KEPT_SIDES = 16  # one video is often in several pairs; of a film of two hours 14 MB
+
+
+def report(
+    scanned: Scanned, described: Callable[[str], Sequence[DescribedSegment]], settings: Settings, progress: Progress
+) -> list[str]:
+    """The page, in pieces; `described` reads what is stored of an asset, so the index must still be open."""
+    shown = scanned.pairs[:SHOWN_MATCHES]
+    step_s = scanned.bundle.descriptor.frame.sample_every_s
+    evidence = _evidence(shown, described, step_s, progress)
+    return page(scanned, evidence, _pictures(shown, evidence, step_s, settings, progress), now().astimezone())
+
+
+def _evidence(
+    pairs: Sequence[FoundPair],
+    described: Callable[[str], Sequence[DescribedSegment]],
+    step_s: float,
+    progress: Progress,
+) -> list[Evidence]:
+    @lru_cache(KEPT_SIDES)
+    def side(asset_id: str) -> Side:
+        return Side.of(described(asset_id))
+
+    task = progress.add_task("drawing matrices", total=len(pairs), rate="")
+    evidence = []
+    for pair in pairs:
+        query, reference = side(pair.alert.query.asset_id), side(pair.alert.reference.asset_id)
+        matrix = Matrix(heat(cells(query, reference, step_s)), query.duration_s, reference.duration_s)
+        evidence.append(Evidence(matrix, moments(query, reference, pair.alert.intervals, step_s)))
+        progress.advance(task)
+    return evidence
+
+
+def _pictures(
+    pairs: Sequence[FoundPair],
+    evidence: Sequence[Evidence],
+    step_s: float,
+    settings: Settings,
+    progress: Progress,
+) -> Mapping[str, Pictures]:
+    """The frames at all moments, by path."""
+    wanted: dict[str, set[float]] = defaultdict(set)
+    for pair, shown in zip(pairs, evidence, strict=True):
+        for moment in shown.moments:
+            wanted[pair.query].add(moment.query_s)
+            wanted[pair.reference].add(moment.reference_s)
+    limits = DecodeLimits(
+        max_bytes=settings.max_file_bytes,
+        max_pixels=settings.max_pixels,
+        max_duration_s=settings.max_duration_s,
+        max_sampled_frames=settings.max_frames,
+    )
+    task = progress.add_task("taking frames", total=len(wanted), rate="")
+    pictures = {}
+    for path, found in pictures_of(wanted, every_s=step_s, limits=limits, workers=settings.decode_workers):
+        pictures[path] = found
+        progress.advance(task)
+    return pictures

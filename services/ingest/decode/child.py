@@ -1,0 +1,231 @@
+"""A decoder process, both ends: it serves decode jobs over a socket until its parent goes.
+
+Run as `python -m services.ingest.decode.child FD`; the parent holds a DecoderProcess.
+
+Files come from strangers and FFmpeg is a million lines of C, so this process is expendable and, should a file take it
+over, poor: no environment, no writable files, little memory, and JSON with raw bytes as its only way to speak.
+
+    parent -> child   one JSON object with the file's descriptor attached: every_s, size, remove_bars, panels,
+                      limits
+    child -> parent   {"type": "ready"}, once; then for each job
+                      {"type": "frames", "timestamps_s": [...], "shape": [n, H, W, 3]} and the pixels, any number, then
+                      {"type": "done", "duration_s": ...} or {"type": "failed", "reason": ...}
+    child messages    PREFIX (bytes of JSON, bytes of payload), JSON, payload
+"""
+
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import services
+from tca_model.errors import DecodeError
+from tca_model.types import Frame
+from tca_model.video.decode import DecodeLimits, sample_frames
+
+PREFIX = struct.Struct("!II")
+CHUNK_FRAMES = 16  # 2.4 MB at 224x224: large enough to amortise a message, small enough to be early
+# A job is far below what one sendmsg() on a Unix socket keeps together, so it is read in one piece.
+JOB_BYTES = 4096
+MAX_HEADER_BYTES = 16 * 1024  # a chunk's header is below 1 KB
+RECEIVE_BYTES = 1024 * 1024
+OPEN_FILES = 32  # the interpreter's, the socket and one video
+PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
+    threading.Thread(target=_exit_with_parent, args=(channel.fileno(),), daemon=True).start()
+    _confine()
+    _send(channel, {"type": "ready"})  # whoever dies before this was not killed by a video
+    with suppress(ConnectionError):  # the parent went away in the middle
+        while (received := socket.recv_fds(channel, JOB_BYTES, 1))[0]:
+            data, descriptors, _, _ = received
+            _serve(channel, json.loads(data), descriptors[0])
+
+
+def _serve(channel: socket.socket, job: dict[str, Any], descriptor: int) -> None:
+    limits = DecodeLimits(**job["limits"])
+    _cap(limits)
+    try:
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            frames = sample_frames(
+                file,
+                every_s=job["every_s"],
+                size=tuple(job["size"]),
+                remove_bars=job["remove_bars"],
+                panels=job["panels"],
+                limits=limits,
+            )
+            duration_s = _send_frames(channel, frames)
+        _send(channel, {"type": "done", "duration_s": duration_s})
+    except DecodeError as error:
+        _send(channel, {"type": "failed", "reason": str(error)})
+    except MemoryError:
+        _send(channel, {"type": "failed", "reason": "decoding it needs more memory than is allowed"})
+
+
+def _send_frames(channel: socket.socket, frames: Generator[Frame, None, float]) -> float:
+    """Sends the frames in chunks, also those before an error; returns the duration in seconds."""
+    chunk: list[Frame] = []
+    try:
+        while True:
+            chunk.append(next(frames))
+            if len(chunk) == CHUNK_FRAMES:
+                _send_chunk(channel, chunk)
+                chunk = []
+    except StopIteration as end:
+        duration_s: float = end.value
+        return duration_s
+    finally:
+        if chunk:
+            _send_chunk(channel, chunk)
+
+
+def _send_chunk(channel: socket.socket, chunk: list[Frame]) -> None:
+    images = np.stack([frame.image for frame in chunk])
+    times = [frame.timestamp_s for frame in chunk]
+    _send(channel, {"type": "frames", "timestamps_s": times, "shape": images.shape}, images.tobytes())
+
+
+def _send(channel: socket.socket, header: dict[str, Any], payload: bytes = b"") -> None:
+    encoded = json.dumps(header).encode()
+    channel.sendall(PREFIX.pack(len(encoded), len(payload)) + encoded)
+    channel.sendall(payload)
+
+
+def _confine() -> None:
+    """Gives up, for good, what decoding does not need."""
+    for what, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+    ):
+        resource.setrlimit(what, (value, value))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
+
+
+def _cap(limits: DecodeLimits) -> None:
+    """Caps memory for good, and the CPU time of this file: the kernel counts it for the process, so from here on."""
+    _, hard_bytes = resource.getrlimit(resource.RLIMIT_AS)
+    cap_bytes = (
+        limits.max_memory_bytes if hard_bytes == resource.RLIM_INFINITY else min(limits.max_memory_bytes, hard_bytes)
+    )
+    resource.setrlimit(resource.RLIMIT_AS, (cap_bytes, cap_bytes))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used_s = int(usage.ru_utime + usage.ru_stime)
+    _, hard_s = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (used_s + 1 + limits.max_cpu_s, hard_s))
+
+
+def _exit_with_parent(descriptor: int) -> None:
+    """Ends the process when the other end of the socket closes, even in the middle of a frame.
+
+    PR_SET_PDEATHSIG would not do: it fires when the parent's *thread* that started this process ends.
+    """
+    watch = select.poll()
+    watch.register(descriptor, 0)  # hang-up and errors are always reported; data is the main thread's business
+    watch.poll()
+    os._exit(0)
+
+
+class DecoderProcess:
+    """The parent's end: one running child, and what is known of its present job."""
+
+    def __init__(self, max_payload_bytes: int) -> None:
+        self.channel, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.ingest.decode.child", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=_environment(),
+                process_group=0,  # out of the reach of Ctrl-C until it ignores SIGINT itself
+            )
+        self.channel.setblocking(False)
+        self.ready = False
+        self.job: str | None = None
+        self.files = 0
+        self.frames = 0
+        self.latest_s = 0.0
+        self.progress_s = 0.0  # time.monotonic() at the job's start, or when the child last sent something
+        self._max_payload_bytes = max_payload_bytes
+        self._inbox = bytearray()
+
+    def take(self, job: str, message: bytes, file: BinaryIO) -> bool:
+        """Hands a job over; False when the process has ended meanwhile."""
+        try:
+            socket.send_fds(self.channel, [message], [file.fileno()])
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        self.job, self.frames, self.latest_s, self.progress_s = job, 0, 0.0, time.monotonic()
+        self.files += 1
+        return True
+
+    def receive(self) -> tuple[dict[str, Any], bytearray] | None:
+        """The next whole message, or None while it is incomplete; raises EOFError when the child is gone."""
+        while True:
+            wanted = self._wanted_bytes()
+            if wanted == 0:
+                header_bytes, _ = PREFIX.unpack_from(self._inbox)
+                start = PREFIX.size + header_bytes
+                header = json.loads(self._inbox[PREFIX.size : start])
+                payload = self._inbox[start:]
+                self._inbox = bytearray()
+                return header, payload
+            try:
+                data = self.channel.recv(min(wanted, RECEIVE_BYTES))
+            except BlockingIOError:
+                return None
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                raise EOFError
+            self._inbox += data
+            self.progress_s = time.monotonic()
+
+    def _wanted_bytes(self) -> int:
+        if len(self._inbox) < PREFIX.size:
+            return PREFIX.size - len(self._inbox)
+        header_bytes, payload_bytes = PREFIX.unpack_from(self._inbox)
+        if header_bytes > MAX_HEADER_BYTES or payload_bytes > self._max_payload_bytes:
+            raise ValueError(f"a message of {header_bytes} + {payload_bytes} bytes")
+        return int(PREFIX.size + header_bytes + payload_bytes - len(self._inbox))
+
+    def reap(self, grace_s: float = 0.0) -> int:
+        """Ends the process, after `grace_s` by force; returns its exit status (negative: the signal that ended it)."""
+        self.channel.close()
+        try:
+            return self.process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """What a child may know: where the code is, and none of the worker's passwords."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    # numpy's thread pool would take 30 MB of address space a core, and decoding multiplies no matrices.
+    return kept | {"PYTHONPATH": str(Path(services.__path__[0]).parent), "OPENBLAS_NUM_THREADS": "1"}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Decodes video files in child processes, so that a file that crashes FFmpeg kills a child and not the worker.
+
+One thread drives a pool: `submit` while `free`, then `poll`, from which any other may `wake` it. A child that is ahead
+blocks on its socket until it is polled, which is all the back-pressure there is. Nothing that a child sends is trusted:
+sizes are bounded before they are read, values are checked, and a child that breaks the protocol is killed.
+"""
+
+import json
+import math
+import os
+import selectors
+import signal
+import time
+from dataclasses import asdict, dataclass, replace
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.ingest.decode.child import CHUNK_FRAMES, DecoderProcess
+from tca_model.types import Times
+from tca_model.video.decode import DecodeLimits
+from tca_model.video.panels import MOST_VIEWS
+
+MAX_REASON_CHARACTERS = 300
+# FFmpeg's leaks and fragments are not ours to find; a start costs 0.3 s, so 100 files share it at 3 ms each.
+FILES_PER_CHILD = 100
+# Between the end of a child's socket and the end of the child there is only the interpreter's exit.
+EXIT_GRACE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramesDecoded:
+    """The next frames (n, H, W, 3) of a job, with their times (n,) in seconds; several of one time are its views."""
+
+    job: str
+    timestamps_s: Times
+    images: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.timestamps_s.shape != (len(self.images),):
+            raise ValueError(f"expected (n, H, W, 3) with (n,), got {self.images.shape}, {self.timestamps_s.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeFinished:
+    """The job gave all its frames; the video lasts `duration_s`."""
+
+    job: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeFailed:
+    """The job ends here, possibly after some frames; the reason is in words, for people."""
+
+    job: str
+    reason: str
+
+
+DecodeEvent: TypeAlias = FramesDecoded | DecodeFinished | DecodeFailed
+
+
+class DecodePool:
+    """At most `workers` files at a time, each in a child process of its own; children start when first needed.
+
+    A child that sends nothing for `deadline_s` while it is awaited is killed and its file fails; what it has sent and
+    the parent has not yet read is never held against it.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        size: tuple[int, int],
+        every_s: float,
+        limits: DecodeLimits,
+        deadline_s: float,
+        remove_bars: bool = False,
+        panels: bool = False,
+    ) -> None:
+        if workers < 1 or deadline_s <= 0:
+            raise ValueError(f"workers and deadline_s must be positive, got {workers} and {deadline_s}")
+        self._workers = workers
+        self._limits = limits
+        self._deadline_s = deadline_s
+        self._picture = (size[1], size[0], 3)
+        self._task = {"every_s": every_s, "size": size, "remove_bars": remove_bars, "panels": panels}
+        self._idle: list[DecoderProcess] = []
+        self._busy: list[DecoderProcess] = []
+        self._selector = selectors.DefaultSelector()
+        self._bell = os.fdopen(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC), "rb", buffering=0)
+        self._selector.register(self._bell, selectors.EVENT_READ)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def free(self) -> int:
+        """How many more jobs `submit` takes now."""
+        return self._workers - len(self._busy)
+
+    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float = math.inf) -> None:
+        """Starts a job; the file must have a descriptor, and is closed here. Raises RuntimeError when none is free.
+
+        `max_duration_s` is this file's own limit, where it is below that of the pool.
+        """
+        if self.free == 0:
+            raise RuntimeError(f"all {self._workers} decoders are busy")
+        limits = replace(self._limits, max_duration_s=min(max_duration_s, self._limits.max_duration_s))
+        message = json.dumps({**self._task, "limits": asdict(limits)}).encode()
+        with file:
+            child = self._idle.pop() if self._idle else self._start()
+            while not child.take(job, message, file):
+                status = child.reap(EXIT_GRACE_S)
+                if not child.ready:
+                    raise RuntimeError(f"the decoder process cannot start (exit status {status})")
+                child = self._idle.pop() if self._idle else self._start()
+        self._busy.append(child)
+        self._selector.register(child.channel, selectors.EVENT_READ, child)
+
+    def poll(self, timeout_s: float) -> list[DecodeEvent]:
+        """What came within `timeout_s`, at most one event a job, in no order between jobs.
+
+        [] when nothing came until then, or until the pool was woken.
+        """
+        until_s = time.monotonic() + timeout_s
+        while True:
+            alarm_s = min([until_s, *(child.progress_s + self._deadline_s for child in self._busy)])
+            selected = self._selector.select(max(0.0, alarm_s - time.monotonic()))
+            readable = [key.data for key, _ in selected if key.data is not None]
+            woken = len(readable) < len(selected)
+            if woken:
+                os.eventfd_read(self._bell.fileno())
+            overdue_s = time.monotonic() - self._deadline_s
+            late = [child for child in self._busy if child not in readable and child.progress_s <= overdue_s]
+            events = [event for child in readable if (event := self._advance(child)) is not None]
+            events += [self._fail(child, f"the decoder gave no frame for {self._deadline_s:g} s") for child in late]
+            if events or woken or time.monotonic() >= until_s:
+                return events
+
+    def wake(self) -> None:
+        """Makes the present or next `poll` return at once; for any thread, until the pool is closed."""
+        os.eventfd_write(self._bell.fileno(), 1)
+
+    def cancel(self, job: str) -> None:
+        """Forgets a job and ends its child; without effect on one that is not in work here."""
+        for child in self._busy:
+            if child.job == job:
+                self._forget(child)
+                child.reap()
+                return
+
+    def close(self) -> None:
+        """Ends all children, whatever they do, and forgets their jobs."""
+        for child in self._busy + self._idle:
+            child.reap()
+        self._busy, self._idle = [], []
+        self._selector.close()
+        self._bell.close()
+
+    def _start(self) -> DecoderProcess:
+        return DecoderProcess(CHUNK_FRAMES * math.prod(self._picture))
+
+    def _advance(self, child: DecoderProcess) -> DecodeEvent | None:
+        try:
+            message = child.receive()
+            return None if message is None else self._accept(child, *message)
+        except EOFError:
+            return self._bury(child)
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            return self._fail(child, f"the decoder broke the protocol ({type(error).__name__})")
+
+    def _accept(self, child: DecoderProcess, header: dict[str, Any], payload: bytearray) -> DecodeEvent | None:
+        """The event of a message; ValueError, KeyError or TypeError where no honest child would have sent it."""
+        job = str(child.job)
+        match header["type"]:
+            case "ready":
+                child.ready = True
+                return None
+            case "frames":
+                times_s = np.array(header["timestamps_s"], dtype=np.float64)
+                images = np.frombuffer(payload, dtype=np.uint8).reshape(-1, *self._picture)
+                child.frames += len(images)
+                most = self._limits.max_sampled_frames * MOST_VIEWS
+                if child.frames > most or not _ascends_from(child.latest_s, times_s):
+                    raise ValueError("too many frames, or times that go back")
+                child.latest_s = float(times_s[-1])
+                if child.latest_s > self._limits.max_duration_s:
+                    raise ValueError("a time beyond the limit")
+                return FramesDecoded(job, times_s, images)
+            case "done":
+                duration_s = float(header["duration_s"])
+                if not (math.isfinite(duration_s) and duration_s >= child.latest_s and child.frames):
+                    raise ValueError("no frames, or a duration that does not hold them")
+                self._release(child)
+                return DecodeFinished(job, duration_s)
+            case "failed":
+                reason = str(header["reason"])[:MAX_REASON_CHARACTERS]
+                self._release(child)
+                return DecodeFailed(job, "".join(c if c.isprintable() else "?" for c in reason))
+            case other:
+                raise ValueError(f"message {other!r}")
+
+    def _release(self, child: DecoderProcess) -> None:
+        self._forget(child)
+        if child.files >= FILES_PER_CHILD:
+            child.reap()
+        else:
+            self._idle.append(child)
+
+    def _forget(self, child: DecoderProcess) -> None:
+        self._selector.unregister(child.channel)
+        self._busy.remove(child)
+
+    def _fail(self, child: DecoderProcess, reason: str) -> DecodeFailed:
+        self._forget(child)
+        child.reap()
+        return DecodeFailed(str(child.job), reason)
+
+    def _bury(self, child: DecoderProcess) -> DecodeFailed:
+        """The event of a job whose child has died; a child that never lived is no fault of the file."""
+        self._forget(child)
+        status = child.reap(EXIT_GRACE_S)
+        if not child.ready:
+            raise RuntimeError(f"the decoder process cannot start (exit status {status})")
+        if status == -signal.SIGXCPU:
+            reason = f"decoding it takes more than the limit of {self._limits.max_cpu_s} s of processor time"
+        elif status == -signal.SIGKILL:
+            reason = "the decoder was killed (signal SIGKILL), as happens when memory runs out"
+        elif status < 0:
+            reason = f"the decoder crashed (signal {signal.Signals(-status).name})"
+        else:
+            reason = f"the decoder ended in the middle of the file (exit status {status})"
+        return DecodeFailed(str(child.job), reason)
+
+
+def _ascends_from(latest_s: float, times_s: Times) -> bool:
+    return bool(
+        len(times_s) and np.isfinite(times_s).all() and times_s[0] >= latest_s and (np.diff(times_s) >= 0).all()
+    )

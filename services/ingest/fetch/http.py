@@ -1,0 +1,188 @@
+"""Downloads what an upload names, for a worker that can reach more than its uploaders may.
+
+Every address, first or redirected to, is judged (fetch_target) and then connected to as it was judged, with the name
+of its host in TLS and in the request. The environment's proxies are ignored.
+
+What may pass (a server that is down or busy, a connection that breaks) is tried again until the deadline. Then the
+file is given up, with the reason: one host of many is no dependency of ours, and others' uploads go on.
+"""
+
+import logging
+import socket
+import ssl
+import tempfile
+import threading
+import time
+from contextlib import closing, suppress
+from itertools import count
+from typing import BinaryIO, TypeVar
+from urllib.parse import urljoin
+
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_before_delay
+from tenacity import wait_random_exponential as full_jitter
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+
+from services.contracts.errors import InvalidMessage
+from services.ingest.fetch.interrupt import Interrupt
+from services.ingest.fetch.media import STAGE, FetchPolicy, Media, content_stamp, redacted
+from services.ingest.fetch.target import Passing, Target, judged
+from services.runtime import metrics
+
+MAX_REDIRECTS = 3
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+PASSING = frozenset({408, 425, 429})  # of the 4xx, those that ask to come again
+CONNECT_S = 5.0  # nothing can interrupt it
+SILENCE_S = 30.0  # how long a server may say nothing
+LONGEST_WAIT_S = 10.0
+PIECE_BYTES = 256 * 1024
+
+# At DEBUG it writes whole addresses, and a presigned one is a key.
+logging.getLogger("urllib3").setLevel(logging.INFO)
+
+ConnectionT = TypeVar("ConnectionT", bound=HTTPConnection)
+
+
+def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+    """The content of an http(s) URI in a file without a name, with its stamp.
+
+    Raises InvalidMessage when the policy forbids it, the server will not give it, or the deadline is over. Errors of
+    the disk are our own and raised as they are.
+    """
+    deadline = threading.Timer(policy.deadline_s, interrupt.fire)
+    deadline.daemon = True
+    deadline.start()
+    retrying = Retrying(
+        retry=retry_if_exception_type(Passing),
+        wait=full_jitter(multiplier=0.25, max=LONGEST_WAIT_S),
+        stop=lambda state: interrupt.fired or stop_before_delay(policy.deadline_s)(state),
+        sleep=interrupt.pause,
+        before_sleep=lambda _: metrics.retries.labels(STAGE).inc(),
+    )
+    numbers = count()
+    started_s = time.monotonic()
+    try:
+        return retrying(lambda: _attempt(uri, policy, interrupt, next(numbers)))
+    except RetryError as error:
+        last = error.last_attempt.exception()
+        tried_s = time.monotonic() - started_s
+        raise InvalidMessage(f"{redacted(uri)}: given up after {tried_s:.1f} s: {last}", stage=STAGE) from last
+    except InvalidMessage as error:
+        raise InvalidMessage(f"{redacted(uri)}: {error.reason}", stage=STAGE) from error
+    finally:
+        deadline.cancel()
+        interrupt.release()
+
+
+def _attempt(uri: str, policy: FetchPolicy, interrupt: Interrupt, number: int) -> Media:
+    url = uri
+    for _ in range(1 + MAX_REDIRECTS):
+        target = judged(url, policy)
+        with _pool(target, number, interrupt) as pool, closing(_asked(pool, target, interrupt)) as response:
+            if response.status not in REDIRECTS or "location" not in response.headers:
+                return _received(response, uri, policy, interrupt)
+            url = _joined(url, response.headers["location"])
+    raise InvalidMessage(f"more than {MAX_REDIRECTS} redirects", stage=STAGE)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise InvalidMessage(f"a redirect to what is not a URI ({error})", stage=STAGE) from error
+
+
+def _pool(target: Target, number: int, interrupt: Interrupt) -> HTTPConnectionPool:
+    """A pool of one connection, to an address of the target; the next attempt takes the next address."""
+    address = target.addresses[number % len(target.addresses)]
+    timeout = Timeout(connect=CONNECT_S, read=SILENCE_S)
+    pool: HTTPConnectionPool
+    if target.scheme == "https":
+        pool = HTTPSConnectionPool(address, target.port, timeout=timeout, server_hostname=target.host)
+        pool.ConnectionCls = _watched(HTTPSConnection, interrupt)
+    else:
+        pool = HTTPConnectionPool(address, target.port, timeout=timeout)
+        pool.ConnectionCls = _watched(HTTPConnection, interrupt)
+    return pool
+
+
+def _watched(kind: type[ConnectionT], interrupt: Interrupt) -> type[ConnectionT]:
+    """Connections of this kind that the interrupt ends, from before the TLS handshake on."""
+
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        def _new_conn(self) -> socket.socket:
+            line: socket.socket = super()._new_conn()
+            interrupt.watch(line)
+            return line
+
+    return Watched
+
+
+def _asked(pool: HTTPConnectionPool, target: Target, interrupt: Interrupt) -> BaseHTTPResponse:
+    # What is stored is what was sent: a compressed answer would be a bomb's fuse.
+    headers = {"Host": target.authority, "User-Agent": "copydetect", "Accept-Encoding": "identity"}
+    try:
+        return pool.urlopen(
+            "GET", target.resource, headers=headers, retries=False, redirect=False, preload_content=False
+        )
+    except SSLError as error:
+        if isinstance(error.args[0], ssl.SSLCertVerificationError):
+            raise InvalidMessage(f"its certificate: {error.args[0].verify_message}", stage=STAGE) from error
+        raise Passing(_in_words(error, interrupt)) from error
+    except HTTPError as error:
+        raise Passing(_in_words(error, interrupt)) from error
+
+
+def _received(response: BaseHTTPResponse, uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+    if response.status in PASSING or response.status >= 500:
+        raise Passing(f"the server answered {response.status}")
+    if response.status != 200:
+        raise InvalidMessage(f"the server answered {response.status}", stage=STAGE)
+    with suppress(ValueError):  # not a number: what comes is counted anyway
+        policy.admits_size(int(response.headers.get("content-length", "0")))
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - handed on, to the decoder
+    try:
+        size_bytes = _copied(response, file, policy, interrupt)
+        file.seek(0)
+        said = response.headers.get("etag") or response.headers.get("last-modified") or ""
+        stamp = content_stamp(file, size_bytes, f"{redacted(uri)}|{size_bytes}|{said}|")
+    except BaseException:
+        file.close()
+        raise
+    return Media(file, stamp, size_bytes)
+
+
+def _copied(response: BaseHTTPResponse, file: BinaryIO, policy: FetchPolicy, interrupt: Interrupt) -> int:
+    size_bytes = 0
+    while piece := _piece(response, interrupt):
+        size_bytes += len(piece)
+        policy.admits_size(size_bytes)
+        file.write(piece)
+    file.flush()
+    if interrupt.fired:  # a body without a length ends like that, too
+        raise Passing("time was over")
+    if size_bytes == 0:
+        raise InvalidMessage("the file is empty", stage=STAGE)
+    return size_bytes
+
+
+def _piece(response: BaseHTTPResponse, interrupt: Interrupt) -> bytes:
+    try:
+        return response.read1(PIECE_BYTES, decode_content=False)
+    except HTTPError as error:
+        raise Passing(_in_words(error, interrupt)) from error
+
+
+def _in_words(error: HTTPError, interrupt: Interrupt) -> str:
+    match error:
+        case NewConnectionError():  # a kind of ConnectTimeoutError; no interrupt makes it
+            return "the server takes no connection"
+        case _ if interrupt.fired:
+            return "it did not come to its end in time"
+        case ConnectTimeoutError():
+            return f"the server took no connection within {CONNECT_S:g} s"
+        case ReadTimeoutError():
+            return f"the server said nothing for {SILENCE_S:g} s"
+        case _:
+            return f"the connection broke ({type(error).__name__})"

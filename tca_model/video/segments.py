@@ -1,0 +1,74 @@
+"""Cuts the described frames of a file into segments as they come."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tca_model.types import FloatArray, Times, VideoDescriptor
+from tca_model.video.stills import telling
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A finished segment, in asset time; its descriptor is empty when no frame shows anything, or nothing moves."""
+
+    segment_index: int
+    start_s: float
+    end_s: float
+    descriptor: VideoDescriptor
+
+
+class Cutter:
+    """Collects frames until the next one lies past the segment's end; holds one segment at a time.
+
+    Stretches without a frame (a jump in the timestamps) make no segment, so that damaged times cannot make millions.
+    A segment file of a longer upload is one segment: `segment_s` infinite, with its own index and start.
+    """
+
+    def __init__(self, *, dimension: int, segment_s: float, first_index: int = 0, start_s: float = 0.0) -> None:
+        self.segment_count = 0
+        self._dimension = dimension
+        self._segment_s = segment_s
+        self._first_index = first_index
+        self._start_s = start_s
+        self._index: int | None = None
+        self._times: list[float] = []
+        self._since: list[float] = []
+        self._frames: list[FloatArray] = []
+
+    def add(self, timestamps_s: Times, frames: FloatArray, since_s: Times) -> Iterator[Cut]:
+        """Take in frames (N, D) with their times in the file (N,), and yield the segments that they finish.
+
+        `since_s`: when the same picture was first shown, as informative.Stills tells.
+        """
+        for time_s, frame, first_s in zip(timestamps_s.tolist(), frames, since_s.tolist(), strict=True):
+            index = int(time_s // self._segment_s)
+            if self._index is not None and index != self._index:
+                yield self._close(end_s=(self._index + 1) * self._segment_s)
+            self._index = index
+            self._times.append(time_s)
+            self._since.append(first_s)
+            self._frames.append(frame)
+
+    def finish(self, duration_s: float) -> Cut:
+        """The last segment, which ends with the file. Raises ValueError when there was no frame at all."""
+        if self._index is None:
+            raise ValueError("a file without frames has no segments")
+        return self._close(end_s=min(duration_s, (self._index + 1) * self._segment_s))
+
+    def _close(self, end_s: float) -> Cut:
+        assert self._index is not None
+        times = np.array(self._times, dtype=np.float64)
+        kept = telling(times, np.array(self._since))
+        frames = np.array(self._frames, dtype=np.float32).reshape(-1, self._dimension)
+        start_s = 0.0 if self._index == 0 else self._index * self._segment_s  # 0 * inf is not a number
+        cut = Cut(
+            segment_index=self._first_index + self._index,
+            start_s=self._start_s + start_s,
+            end_s=self._start_s + end_s,
+            descriptor=VideoDescriptor(self._start_s + times[kept], frames[kept]),
+        )
+        self.segment_count += 1
+        self._index, self._times, self._since, self._frames = None, [], [], []
+        return cut

@@ -1,0 +1,36 @@
+"""Sampled frames to pictures: of each frame the whole, and a view of every panel in it, with the same time."""
+
+from collections.abc import Iterator
+
+from av.video.frame import VideoFrame
+
+from tca_model.types import Frame
+from tca_model.video.panels import ENOUGH_FRAMES, PanelFinder
+from tca_model.video.picture import PictureConverter
+
+
+class Views:
+    """The views of one video's frames; the first frames are held back until their panels are known."""
+
+    def __init__(self, size: tuple[int, int] | None, *, remove_bars: bool, panels: bool) -> None:
+        """`size` is (width, height), None the stored size; `panels` False: of each frame only the whole."""
+        self._converter = PictureConverter(size, remove_bars=remove_bars)
+        self._finder = PanelFinder() if panels else None
+        self._held: list[tuple[float, VideoFrame]] = []
+
+    def take(self, time_s: float, frame: VideoFrame) -> Iterator[Frame]:
+        """Take in the next frame; what can be shown by now, in the order of times. Raises DecodeError."""
+        self._held.append((time_s, frame))
+        if self._finder is not None:
+            self._finder.see(self._converter.look(frame))
+            if not self._finder.has_seen_enough and len(self._held) < ENOUGH_FRAMES:
+                return
+        yield from self.rest()
+
+    def rest(self) -> Iterator[Frame]:
+        """What is held back. Raises DecodeError."""
+        held, self._held = self._held, []
+        for time_s, frame in held:
+            yield Frame(time_s, self._converter.convert(frame))
+            for panel in self._finder.panels if self._finder else ():
+                yield Frame(time_s, self._converter.convert(frame, panel))

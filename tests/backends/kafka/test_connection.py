@@ -1,0 +1,111 @@
+"""The ladder of deadlines, what errors of the client mean, and the plan of topics: without a broker."""
+
+import time
+
+import pytest
+from kafka import errors as kafka_errors
+
+from services.backends.kafka.connection import KafkaConnection, Timeouts
+from services.backends.kafka.consumer import text, to_headers
+from services.backends.kafka.errors import KafkaError, translated, within
+from services.backends.kafka.topics import plan
+from services.contracts.errors import CopydetectError, DependencyDown, Fenced, TransientError, UsageError
+from services.contracts.topics import ENCODED_SEGMENTS, MATCHER_STATE
+from services.runtime import metrics
+from services.runtime.settings import Settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flush_s": 20},
+        {"request_s": 18},
+        {"delivery_s": 25},
+        {"publish_s": 1},
+        {"transaction_s": 45},
+        {"session_s": 60},
+        {"restore_s": 300},
+    ],
+)
+def test_a_ladder_with_a_rung_out_of_order_is_refused(wrong: dict[str, float]) -> None:
+    Timeouts()
+    with pytest.raises(
+        ValueError, match=f"{next(iter(wrong))}.* must be less than|must be less than {next(iter(wrong))}"
+    ):
+        Timeouts(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("error", "fate", "says"),
+    [
+        (kafka_errors.KafkaTimeoutError("late"), DependencyDown, "late"),
+        (kafka_errors.KafkaConnectionError("refused"), DependencyDown, "refused"),
+        (kafka_errors.NotEnoughReplicasError(), DependencyDown, "doing"),
+        (kafka_errors.SaslAuthenticationFailedError(), UsageError, "COPYDETECT_KAFKA_PASSWORD|_PASSWORD"),
+        (kafka_errors.TopicAuthorizationFailedError({"t"}), UsageError, "right"),
+        (kafka_errors.UnknownTopicOrPartitionError(), UsageError, "copydetect topics"),
+        (kafka_errors.MessageSizeTooLargeError("big"), UsageError, "max.message.bytes"),
+        (kafka_errors.ProducerFencedError(), Fenced, "COPYDETECT_INSTANCE"),
+        (KafkaError("cannot send", kafka_errors.ProducerFencedError()), Fenced, "COPYDETECT_INSTANCE"),
+        (KafkaError("in an error state: [Error 90] ProducerFencedError"), Fenced, "COPYDETECT_INSTANCE"),
+        (kafka_errors.CommitFailedError(), TransientError, "rebalanced"),
+    ],
+)
+def test_every_error_of_the_client_has_a_fate(error: KafkaError, fate: type[CopydetectError], says: str) -> None:
+    found = translated(error, "doing")
+    assert type(found) is fate
+    with pytest.raises(fate, match=says):
+        raise found
+
+
+def test_an_outage_shows_in_the_metric() -> None:
+    metrics.dependency_up.labels("kafka").set(1)
+    translated(kafka_errors.KafkaTimeoutError(), "asking")
+    assert metrics.dependency_up.labels("kafka")._value.get() == 0
+
+
+def test_a_call_that_never_returns_is_left_behind() -> None:
+    started = time.monotonic()
+    with pytest.raises(DependencyDown, match=r"waiting: no answer in 0\.1 s"):
+        within(0.1, lambda: time.sleep(1), "waiting")
+    assert time.monotonic() - started < 0.9
+    assert within(1, lambda: 7, "counting") == 7
+    with pytest.raises(ZeroDivisionError):
+        within(1, lambda: 1 // 0, "dividing")
+
+
+def test_settings_become_a_connection_that_shows_no_password() -> None:
+    settings = Settings.model_validate(
+        {
+            "kafka_brokers": "a:1, b:2",
+            "kafka_security_protocol": "SASL_SSL",
+            "kafka_sasl_mechanism": "SCRAM-SHA-512",
+            "kafka_username": "me",
+            "kafka_password": "secret",
+            "kafka_ca_file": "/ca.pem",
+        }
+    )
+    connection = KafkaConnection.from_settings(settings)
+    arguments = connection.arguments()
+    assert arguments["bootstrap_servers"] == ["a:1", "b:2"]
+    assert arguments["sasl_plain_password"] == "secret"
+    assert arguments["ssl_cafile"] == "/ca.pem"
+    assert "secret" not in repr(connection)
+    assert connection.consumer_arguments()["isolation_level"] == "read_committed"
+
+
+def test_bytes_that_are_no_text_become_text() -> None:
+    assert to_headers([("a", b"\xff"), ("b", None), ("c", "ü".encode())]) == {"a": "�", "b": "", "c": "ü"}
+    assert to_headers(None) == {}
+    assert text(None) == ""
+    assert text(b"\xffk") == "�k"
+
+
+def test_states_lie_beside_what_they_follow_from() -> None:
+    topics = {topic.name: topic for topic in plan(partitions=5, replication=3)}
+    assert topics[ENCODED_SEGMENTS].partitions == topics[MATCHER_STATE].partitions == 5
+    assert topics[MATCHER_STATE].config["cleanup.policy"] == "compact"
+    assert {topic.config["min.insync.replicas"] for topic in topics.values()} == {"2"}
+    assert {topic.config["min.insync.replicas"] for topic in plan(1, 1)} == {"1"}
+    with pytest.raises(UsageError, match="at least 1"):
+        plan(0)

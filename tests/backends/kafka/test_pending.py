@@ -1,0 +1,49 @@
+"""A commit that cannot be made now waits for the next one; a poll that tries it on the way does not fail for it."""
+
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from kafka import errors as kafka_errors
+
+from services.backends.kafka import consumer as kafka_consumer
+from services.backends.kafka.connection import KafkaConnection
+from services.contracts.ports import Message, Record
+from services.runtime.probes import Health
+from services.runtime.retry import Patience
+
+
+class Client:
+    """A client whose coordinator is away for as many commits as it is told."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.committed: list[int] = []
+
+    def commit(self, offsets: dict[Any, Any], timeout_ms: int) -> None:  # noqa: ARG002 - of the client
+        if self.failures:
+            self.failures -= 1
+            raise kafka_errors.KafkaTimeoutError("no coordinator")
+        self.committed += [offset.offset for offset in offsets.values()]
+
+    def poll(self, *arguments: Any, **options: Any) -> dict[Any, Any]:  # noqa: ARG002
+        return {}
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments, **options: 1  # noqa: ARG005
+
+
+def test_an_outage_at_the_commit_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(failures=4)
+    monkeypatch.setattr(kafka_consumer, "made", lambda *arguments, **options: client)  # noqa: ARG005
+    monkeypatch.setattr(kafka_consumer, "keep_join_results", lambda client: None)  # noqa: ARG005
+    consumer = kafka_consumer.KafkaConsumer(KafkaConnection("nowhere:1"), "video-segments", "ingest")
+    consumer._assignment.on_partitions_assigned([TopicPartition("video-segments", 0)])
+    record = Record(Message("video-segments", "k", b""), 0, 5)
+    consumer._assignment.polled([record])
+
+    patience = Patience(
+        Health(loop_timeout_s=60), keep_alive=lambda: consumer.poll(1, 0.0) and None, is_over=lambda: False
+    )
+    patience("offsets", consumer.commit, [record])
+    assert client.committed[0] == 6

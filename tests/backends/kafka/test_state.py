@@ -1,0 +1,110 @@
+"""States beside the records that they follow from: nothing lost, nothing twice, if a commit fails or a process dies."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from services.contracts.errors import TransientError
+from services.contracts.ports import Record
+from tests.backends.kafka.cases import join, join_and_restore, message, take, values
+from tests.backends.kafka.state_cases import Place
+from tests.servers.process import Backend
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
+
+LONG = 2**21  # more than clients and brokers take by default
+
+
+@pytest.fixture
+def place(kafka: Backend) -> Iterator[Place]:
+    made = Place(kafka.address)
+    yield made
+    made.close()
+
+
+def of_partition(records: list[Record], partition: int) -> list[Record]:
+    return [record for record in records if record.partition == partition]
+
+
+def test_states_lie_in_the_partition_of_their_input(place: Place) -> None:
+    consumer = place.member("a")
+    join_and_restore(consumer, 2)
+    consumer.commit_all([], [], {0: {"same": b"0", "long": b"x" * LONG}, 1: {"same": b"1"}})
+    stored = list(place.bus.read([place.states]))
+    assert {(record.partition, record.message.key, record.message.value[:1]) for record in stored} == {
+        (0, "same", b"0"),
+        (0, "long", b"x"),
+        (1, "same", b"1"),
+    }
+
+
+def test_no_record_comes_before_its_states(place: Place) -> None:
+    place.publish(*range(10))
+    consumer = place.member("a")
+    join(consumer, 2)
+    assert consumer.poll(100, 1.0) == []
+    consumer.pause()
+    consumer.resume()
+    assert consumer.poll(100, 0.5) == []
+    consumer.restore(0)
+    assert {record.partition for record in take(consumer, 10, patience_s=2)} == {0}
+    consumer.pause()
+    consumer.restore(1)
+    assert consumer.poll(100, 0.5) == []
+    consumer.resume()
+    assert {record.partition for record in take(consumer, 1)} == {1}
+
+
+def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Place) -> None:
+    place.publish(*range(10))
+    consumer = place.member("a")
+    join_and_restore(consumer, 2)
+    records = take(consumer, 10)
+    first, rest = records[:4], records[4:]
+    consumer.commit_all(first, [message(place.output, "first")], {0: {"x": b"1"}, 1: {"y": b"1"}})
+    consumer.moves()
+
+    commit = consumer._transactions._producer.commit_transaction
+    consumer._transactions._producer.commit_transaction = lambda: time.sleep(5) or commit()
+    with pytest.raises(TransientError):
+        consumer.commit_all(rest, [message(place.output, "lost")], {0: {"x": None}, 1: {"y": b"2"}})
+    with pytest.raises(TransientError, match="were taken"):
+        consumer.commit_all(rest, [message(place.output, "too early")], {0: {"x": b"5"}})
+    assert consumer.moves() == ({0, 1}, {0, 1})
+    assert consumer.poll(100, 0.5) == []
+
+    restored = {partition: consumer.restore(partition) for partition in (0, 1)}
+    assert restored == {0: {"x": b"1"}, 1: {"y": b"1"}}
+    again = take(consumer, len(rest))
+    assert sorted(values(again)) == sorted(values(rest))
+    with pytest.raises(TransientError, match="were taken"):
+        consumer.commit_all([Record(again[0].message, again[0].partition, 99)], [], {})
+    join_and_restore(consumer, 2)
+    again = take(consumer, len(rest))
+    consumer.commit_all(again, [message(place.output, "rest")], {0: {"x": None}})
+    assert place.output_values() == ["first", "rest"]
+
+
+def test_a_process_that_died_in_a_transaction_finds_it_undone_at_once(place: Place) -> None:
+    """A restart has the same name, and its first restore ends what was left open, without the timeout."""
+    place.publish(*range(10))
+    place.open_transaction("a", b"half", 1)
+    started = time.monotonic()
+    consumer = place.member("a")
+    assert join_and_restore(consumer, 2) == {0: {}, 1: {}}
+    assert time.monotonic() - started < 5
+    assert sorted(map(int, values(take(consumer, 10)))) == list(range(10))
+    assert place.output_values() == []
+
+
+def test_a_process_that_died_after_its_transaction_repeats_nothing(place: Place) -> None:
+    place.publish(*range(10))
+    producer = place.open_transaction("a", b"whole", 1)
+    producer.commit_transaction()
+    producer.close(timeout=1)
+    consumer = place.member("a")
+    assert join_and_restore(consumer, 2) == {0: {"x": b"whole"}, 1: {}}
+    records = take(consumer, 9)
+    assert min(record.offset for record in of_partition(records, 0)) == 1
+    assert place.output_values() == ["whole"]

@@ -1,0 +1,168 @@
+"""What is special about Milvus: ids in filters, files that do not open, servers that do not answer."""
+
+import gc
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.backends.milvus import rows as milvus_rows
+from services.backends.milvus.index import MilvusIndex
+from services.contracts.errors import DependencyDown, UsageError
+from services.contracts.events import Role
+from tests.backends.milvus.cases import DIMENSION, described, open_index, unit
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "index.db"
+
+
+@pytest.fixture
+def index(path: Path) -> Iterator[MilvusIndex]:
+    opened = open_index(path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("name", ['" or tenant != "', 'a"', "a|b", "a b", "", "ä", "a" * 151])
+def test_an_id_that_could_change_a_filter_is_refused(index: MilvusIndex, name: str) -> None:
+    vectors = unit(0, 1)
+    for call in (
+        lambda: index.assets(name),
+        lambda: index.assets("default", [name]),
+        lambda: index.search_frames(name, vectors, exclude_asset="a", limit=1),
+        lambda: index.search_segments("default", vectors, exclude_asset=name, limit=1),
+        lambda: index.search_frames("default", vectors, exclude_asset="a", exclude_also=[name], limit=1),
+        lambda: index.delete("default", name),
+        lambda: index.store([described(name)]),
+        lambda: index.store([described("a", tenant=name)]),
+    ):
+        with pytest.raises(ValueError, match="not an id"):
+            call()
+
+
+@pytest.mark.parametrize("version", ["", "a-b", "v1;drop", "ä"])
+def test_a_model_version_must_fit_into_a_collection_name(path: Path, version: str) -> None:
+    with pytest.raises(ValueError, match="collection names"):
+        open_index(path, model_version=version)
+
+
+def test_model_versions_never_meet(path: Path) -> None:
+    assert MilvusIndex.model_versions(str(path)) == set()
+    assert not path.exists()
+    old = open_index(path, model_version="old")
+    old.store([described("a")])
+    old.close()
+
+    new = open_index(path, model_version="new")
+    assert new.assets("default") == []
+    new.close()
+    assert MilvusIndex.model_versions(str(path)) == {"old", "new"}
+
+
+def test_references_stored_before_their_frames_were_marked_are_read_and_found(
+    index: MilvusIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = described("old", role=Role.REFERENCE)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(milvus_rows, "REFERENCE_STAMP", "")
+        index.store([segment])
+    frames = segment.descriptor.frames
+
+    assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
+    assert index.search_frames("default", frames, exclude_asset="a", limit=1)[0][0].asset_id == "old"
+    assert index.search_frames("default", frames, exclude_asset="a", limit=1, references_only=True) == [[], [], []]
+    vector = segment.vector[np.newaxis]
+    [[found]] = index.search_segments("default", vector, exclude_asset="a", limit=1, references_only=True)
+    assert found.asset_id == "old"
+
+
+def test_a_closed_index_leaves_no_thread_and_opens_again(path: Path) -> None:
+    before = set(threading.enumerate())
+    segment = described("a")
+    for number in range(2):
+        index = open_index(path)
+        index.store([segment])
+        assert index.assets("default") == [segment.row], number
+        index.close()
+    del index
+    gc.collect()
+    deadline = time.monotonic() + 5
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert set(threading.enumerate()) <= before
+
+
+def test_pymilvus_logs_where_the_program_logs() -> None:
+    assert logging.getLogger("pymilvus").propagate
+    assert not logging.getLogger("pymilvus").handlers
+
+
+def test_a_database_in_use_says_so(index: MilvusIndex, path: Path) -> None:
+    assert index.model_version == "v1"
+    with pytest.raises(UsageError, match="in use"):
+        open_index(path)
+
+
+def test_a_file_is_not_a_database(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3")
+    with pytest.raises(UsageError, match="is a file"):
+        open_index(path)
+    with pytest.raises(UsageError, match="is a file"):
+        MilvusIndex.model_versions(str(path))
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "holiday.mp4").touch()
+    with pytest.raises(UsageError, match="folder of something else"):
+        open_index(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["holiday.mp4"]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folder"):
+        open_index(tmp_path / "missing" / "index.db")
+
+
+def test_a_folder_that_cannot_be_written_is_named() -> None:
+    with pytest.raises(UsageError, match="/proc"):  # not even root may
+        open_index(Path("/proc/index.db"))
+
+
+@pytest.mark.parametrize("pattern", ["collections/segments_v1/schema.json", "**/*.parquet", "**/manifest.json*"])
+def test_a_damaged_database_says_so(path: Path, pattern: str, caplog: pytest.LogCaptureFixture) -> None:
+    index = open_index(path)
+    index.store([described("a")])
+    index.close()
+    damaged = list(path.glob(pattern))
+    assert damaged
+    for file in damaged:
+        file.write_bytes(b"\x00damage")
+    with pytest.raises(UsageError, match="damaged"):
+        open_index(path)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_server_that_is_not_there_is_down() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(DependencyDown, match="does not answer"):
+            MilvusIndex(uri, model_version="v1", dimension=DIMENSION, timeout_s=1)
+
+
+def test_a_server_that_does_not_answer_is_down() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(DependencyDown, match="does not answer"):
+            MilvusIndex(uri, model_version="v1", dimension=DIMENSION, timeout_s=1)
+        assert time.monotonic() - started < 10

@@ -1,0 +1,139 @@
+"""Crashes of the Milvus index: a write that was cut off is never read as a mix, and what was acknowledged survives."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymilvus import MilvusClient
+
+from services.backends.milvus.index import MilvusIndex
+from tests.backends.milvus.cases import described, open_index, unit
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "index.db"
+
+
+@pytest.fixture
+def index(path: Path) -> Iterator[MilvusIndex]:
+    opened = open_index(path)
+    yield opened
+    opened.close()
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+def crash_at(monkeypatch: pytest.MonkeyPatch, method: str, collection: str) -> None:
+    whole: Callable[..., object] = getattr(MilvusClient, method)
+
+    def call(self: MilvusClient, name: str, *args: object, **kwargs: object) -> object:
+        if name == collection:
+            raise Crash
+        return whole(self, name, *args, **kwargs)
+
+    monkeypatch.setattr(MilvusClient, method, call)
+
+
+def test_frames_without_a_segment_row_are_not_read(index: MilvusIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = described("a")
+    with monkeypatch.context() as patch:
+        crash_at(patch, "upsert", "segments_v1")
+        with pytest.raises(Crash):
+            index.store([segment])
+
+    assert index.assets("default") == []
+    assert index.read([segment.row.key]) == {}
+    index.store([segment])
+    assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
+
+
+@pytest.mark.parametrize(("method", "collection"), [("upsert", "segments_v1"), ("delete", "frames_v1")])
+@pytest.mark.parametrize(("before", "after"), [(5, 3), (3, 5), (3, 3)])
+def test_a_replacement_that_crashed_is_never_read_as_a_mix(
+    index: MilvusIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    before: int,
+    after: int,
+    method: str,
+    collection: str,
+) -> None:
+    old = described("a", seed=1, frames=before, stamp="old")
+    new = described("a", seed=2, frames=after, stamp="new")
+    index.store([old])
+    with monkeypatch.context() as patch:
+        crash_at(patch, method, collection)
+        if method == "upsert" or before > after:
+            with pytest.raises(Crash):
+                index.store([new])
+            assert index.read([new.row.key]) == {}
+            assert index.assets("default") == [old.row]
+
+    index.store([new])
+    np.testing.assert_array_equal(index.read([new.row.key])[new.row.key].descriptor.frames, new.descriptor.frames)
+    found = index.search_frames("default", unit(1, 1), exclude_asset="asking", limit=99)[0]
+    assert len(found) == after
+
+
+def test_a_segment_with_a_lost_frame_is_not_read(index: MilvusIndex) -> None:
+    whole, torn = described("whole", seed=1), described("torn", seed=2)
+    index.store([whole, torn])
+    index._milvus.delete("frames_v1", ["default|torn:0|1"])
+    assert set(index.read([whole.row.key, torn.row.key])) == {whole.row.key}
+
+
+def test_delete_finds_frames_that_lost_their_segment(index: MilvusIndex) -> None:
+    index.store([described("a")])
+    index._milvus.delete("segments_v1", ["default|a:0"])
+    index.delete("default", "a")
+    assert index.search_frames("default", unit(1, 1), exclude_asset="asking", limit=9) == [[]]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.backends.milvus.cases import described, open_index
+index = open_index(Path(sys.argv[1]))
+for number in range(10_000):
+    index.store([described(f"a{number}", frames=60, seed=number)])
+    sys.stdout.write(f"{number}\\n")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.integration
+def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
+    """Killed before the first flush, in the log alone, and again after some, in files and log."""
+    acknowledged = 0
+    for kill_after in (5, 60):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            for line in writer.stdout:
+                acknowledged = int(line) + 1
+                if acknowledged >= kill_after:
+                    writer.send_signal(signal.SIGKILL)
+                    break
+            for line in writer.stdout:
+                if line.endswith("\n"):
+                    acknowledged = int(line) + 1
+
+        index = open_index(path)
+        expected = [described(f"a{number}", frames=60, seed=number) for number in range(acknowledged)]
+        assert {one.row.asset_id for one in expected} <= {row.asset_id for row in index.assets("default")}
+        read = index.read([one.row.key for one in expected])
+        for one in expected:
+            np.testing.assert_array_equal(read[one.row.key].descriptor.frames, one.descriptor.frames)
+        last = expected[-1]
+        nearest = index.search_frames("default", last.descriptor.frames, exclude_asset="asking", limit=1)
+        assert {found[0].asset_id for found in nearest} == {last.row.asset_id}
+        index.close()

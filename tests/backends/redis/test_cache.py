@@ -1,0 +1,252 @@
+"""Whatever the server does, the cache answers soon, raises nothing, and never shows content that was replaced."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import redis
+from prometheus_client import REGISTRY
+
+from services.backends.redis import cache as redis_cache
+from services.backends.redis import circuit
+from services.backends.redis.cache import RedisCache
+from services.backends.redis.codec import encoded
+from services.contracts.errors import UsageError
+from services.contracts.ports import DescribedSegment, SegmentKey
+from tests.descriptors import described, work
+from tests.servers.fixtures import StartServer
+from tests.servers.redis_server import RedisServer
+
+pytestmark = pytest.mark.integration
+
+SOON_S = 0.35  # one timeout, and some time to run
+AT_ONCE_S = 0.02
+MakeCache = Callable[..., RedisCache]
+
+
+@pytest.fixture
+def server(start_server: StartServer, tmp_path: Path) -> RedisServer:
+    return start_server(RedisServer(tmp_path / "redis"))
+
+
+@pytest.fixture
+def admin(server: RedisServer) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(server.address, retry=None) as client:
+        yield client
+
+
+@pytest.fixture
+def make_cache(server: RedisServer) -> Iterator[MakeCache]:
+    caches = []
+
+    def make(url: str = server.address, **changes: object) -> RedisCache:
+        caches.append(RedisCache(url, **({"model_version": "v1", "ttl_s": 1000.0} | changes)))
+        return caches[-1]
+
+    yield make
+    for cache in caches:
+        cache.close()
+
+
+@pytest.fixture
+def cache(make_cache: MakeCache) -> RedisCache:
+    return make_cache()
+
+
+def segments(count: int, *, number: int = 1, frames: int = 32) -> list[DescribedSegment]:
+    return [described(f"a{index}", 0, work(number, 0, frames)) for index in range(count)]
+
+
+def keys_of(described_segments: Sequence[DescribedSegment]) -> list[SegmentKey]:
+    return [segment.row.key for segment in described_segments]
+
+
+def requests() -> dict[str, float]:
+    results = ("hit", "miss", "error", "skipped")
+    name = "copydetect_cache_requests_total"
+    return {result: REGISTRY.get_sample_value(name, {"result": result}) or 0.0 for result in results}
+
+
+def counted(call: Callable[[], object]) -> dict[str, float]:
+    """What the call added to the requests."""
+    before = requests()
+    call()
+    return {result: after - before[result] for result, after in requests().items() if after != before[result]}
+
+
+def is_up() -> float | None:
+    return REGISTRY.get_sample_value("copydetect_dependency_up", {"dependency": "redis"})
+
+
+def seconds(call: Callable[[], object]) -> float:
+    started_s = time.monotonic()
+    call()
+    return time.monotonic() - started_s
+
+
+def open_circuit(cache: RedisCache) -> None:
+    for _ in range(circuit.FAILURES):
+        assert cache.get_many([SegmentKey("default", "a0:0")]) == {}
+
+
+def test_keys_name_model_tenant_and_segment_and_expire_at_different_times(
+    cache: RedisCache, admin: redis.Redis
+) -> None:
+    cache.put_many(segments(40))
+    keys = sorted(admin.keys())
+    assert keys[0] == b"fd:v1:default:a0:0"
+    lives_s = [admin.pttl(key) / 1000 for key in keys]
+    assert all(890 < life_s <= 1100 for life_s in lives_s)
+    assert max(lives_s) - min(lives_s) > 50
+
+
+def test_models_never_meet(make_cache: MakeCache) -> None:
+    make_cache(model_version="v1").put_many(segments(1))
+    assert make_cache(model_version="v2").get_many(keys_of(segments(1))) == {}
+
+
+def test_requests_are_counted(cache: RedisCache) -> None:
+    stored = segments(3)
+    cache.put_many(stored[:2])
+    assert counted(lambda: cache.get_many(keys_of(stored))) == {"hit": 2, "miss": 1}
+    assert is_up() == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"nonsense", encoded(segments(1)[0])[:-1], encoded(described("other", 0, work(1)))],
+    ids=["empty", "nonsense", "short", "another-segment's"],
+)
+def test_a_value_that_is_not_what_belongs_there_is_a_miss(cache: RedisCache, admin: redis.Redis, value: bytes) -> None:
+    stored = segments(2)
+    cache.put_many(stored)
+    admin.set("fd:v1:default:a0:0", value)
+    found: list[dict[SegmentKey, DescribedSegment]] = []
+    assert counted(lambda: found.append(cache.get_many(keys_of(stored)))) == {"hit": 1, "error": 1}
+    assert list(found[0]) == [stored[1].row.key]
+    cache.put_many(stored[:1])
+    assert len(cache.get_many(keys_of(stored))) == 2
+
+
+def test_a_key_of_another_type_is_a_miss(cache: RedisCache, admin: redis.Redis) -> None:
+    admin.rpush("fd:v1:default:a0:0", "x")
+    assert cache.get_many(keys_of(segments(1))) == {}
+
+
+def test_many_segments_are_asked_for_in_bounded_pieces(cache: RedisCache, admin: redis.Redis) -> None:
+    stored = segments(400)  # 14 MB
+    cache.put_many(stored)
+    admin.config_resetstat()
+    found = cache.get_many(keys_of(stored))
+    assert found.keys() == set(keys_of(stored))
+    stats = admin.info("commandstats")
+    assert stats["cmdstat_mget"]["calls"] >= 7
+    np.testing.assert_allclose(found[stored[399].row.key].descriptor.frames, stored[399].descriptor.frames, atol=1e-3)
+
+
+def test_what_the_server_evicts_is_a_miss(cache: RedisCache, admin: redis.Redis) -> None:
+    admin.config_set("maxmemory", "5mb")
+    admin.config_set("maxmemory-policy", "allkeys-lfu")
+    stored = segments(400)
+    cache.put_many(stored)
+    found = cache.get_many(keys_of(stored))
+    assert 0 < len(found) < 200
+    assert admin.info("stats")["evicted_keys"] > 200
+    assert is_up() == 1
+
+
+def test_a_server_that_takes_no_writes_raises_nothing(cache: RedisCache, admin: redis.Redis) -> None:
+    admin.config_set("maxmemory", "1mb")
+    admin.config_set("maxmemory-policy", "noeviction")
+    cache.put_many(segments(100))
+    assert is_up() == 0
+    admin.config_set("maxmemory", "0")
+    cache.put_many(segments(100))
+    assert is_up() == 1
+
+
+def test_a_frozen_server_costs_one_timeout_and_then_nothing(cache: RedisCache, server: RedisServer) -> None:
+    stored = segments(100)
+    cache.put_many(stored)
+    server.pause()
+    keys = keys_of(stored)
+    assert seconds(lambda: cache.get_many(keys)) < SOON_S
+    assert seconds(lambda: cache.put_many(stored)) < SOON_S
+    assert seconds(lambda: cache.discard(keys[:1])) < SOON_S
+    open_circuit(cache)
+    assert is_up() == 0
+    for call in (lambda: cache.get_many(keys), lambda: cache.put_many(stored), lambda: cache.discard(keys[:1])):
+        assert seconds(call) < AT_ONCE_S
+    assert counted(lambda: cache.get_many(keys)) == {"skipped": 100}
+
+
+def test_a_server_that_comes_back_is_used_again(cache: RedisCache, server: RedisServer) -> None:
+    stored = segments(3)
+    cache.put_many(stored)
+    server.kill()
+    assert counted(lambda: cache.get_many(keys_of(stored))) == {"error": 3}
+    open_circuit(cache)
+    server.start()
+    assert cache.get_many(keys_of(stored)) == {}, "not looked at yet"
+    time.sleep(circuit.PROBE_EVERY_S)
+    cache.put_many(stored)
+    assert cache.get_many(keys_of(stored)).keys() == set(keys_of(stored))
+    assert is_up() == 1
+
+
+def test_what_was_discarded_while_the_server_was_frozen_does_not_come_back(
+    cache: RedisCache, server: RedisServer, admin: redis.Redis
+) -> None:
+    old, new = segments(3), segments(3, number=2)
+    cache.put_many(old)
+    server.pause()
+    open_circuit(cache)
+    cache.discard(keys_of(old[:2]))
+    cache.put_many(new[:1])  # skipped
+    server.resume()
+    time.sleep(circuit.PROBE_EVERY_S)
+    assert list(cache.get_many(keys_of(old))) == keys_of(old[2:])
+    cache.put_many(new[:1])
+    np.testing.assert_allclose(
+        cache.get_many(keys_of(old))[old[0].row.key].descriptor.frames, new[0].descriptor.frames, atol=1e-3
+    )
+    assert len(admin.keys()) == 2
+
+
+def test_no_more_is_owed_than_can_be_remembered(
+    cache: RedisCache, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_cache, "MAX_OWED", 3)
+    monkeypatch.setattr(redis_cache, "DELETED_AT_ONCE", 2)
+    stored = segments(5)
+    cache.put_many(stored)
+    server.pause()
+    cache.discard(keys_of(stored))
+    server.resume()
+    assert list(cache.get_many(keys_of(stored))) == keys_of(stored[:2]), "the oldest were let go"
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://nobody.invalid:6379/0"])
+def test_a_server_that_is_not_there_raises_nothing(make_cache: MakeCache, url: str) -> None:
+    cache = make_cache(url)
+    cache.put_many(segments(1))
+    cache.discard(keys_of(segments(1)))
+    assert counted(lambda: cache.get_many(keys_of(segments(1)))) == {"error": 1}
+
+
+def test_a_wrong_password_raises_nothing_and_a_right_one_is_used(make_cache: MakeCache, admin: redis.Redis) -> None:
+    commands = ["+get", "+mget", "+set", "+del", "+ping"]
+    admin.acl_setuser("app", enabled=True, passwords=["+s3cret"], keys=["fd:*"], commands=commands)
+    stored = segments(2)
+    right = make_cache(username="app", password="s3cret")
+    right.put_many(stored)
+    right.discard(keys_of(stored[:1]))
+    assert len(right.get_many(keys_of(stored))) == 1
+    assert make_cache(username="app", password="wrong").get_many(keys_of(stored)) == {}
+
+
+def test_a_url_that_is_none_is_the_operators_mistake() -> None:
+    with pytest.raises(UsageError, match="COPYDETECT_REDIS_URL"):
+        RedisCache("redis://host:port/0", model_version="v1", ttl_s=1)

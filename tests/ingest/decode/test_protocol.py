@@ -1,0 +1,58 @@
+"""Nothing that a child says is believed: one that a file has taken over is killed."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.ingest.decode.child import PREFIX
+from services.ingest.decode.pool import DecodePool
+from tests.clips import picture
+from tests.ingest.decode.decoding import SIZE, child_of, drain
+
+
+def message(header: bytes, payload: bytes = b"") -> bytes:
+    return PREFIX.pack(len(header), len(payload)) + header + payload
+
+
+PIXELS = picture(0, SIZE).tobytes()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        PREFIX.pack(2**31, 0),
+        PREFIX.pack(2, 2**31),
+        message(b"not json"),
+        message(b"[" * 10_000),
+        message(b"[1]"),
+        message(b'{"type": "os.system"}'),
+        message(b'{"type": "frames", "timestamps_s": [0]}', PIXELS[:-1]),
+        message(b'{"type": "frames", "timestamps_s": [NaN]}', PIXELS),
+        message(b'{"type": "frames", "timestamps_s": [1, 0]}', PIXELS + PIXELS),
+        message(b'{"type": "frames", "timestamps_s": [0, 1]}', PIXELS),
+        message(b'{"type": "frames", "timestamps_s": []}'),
+        message(b'{"type": "done", "duration_s": Infinity}'),
+        message(b'{"type": "done"}'),
+        message(b'{"type": "done", "duration_s": 9}'),
+        message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS) + message(b'{"type": "done", "duration_s": 8}'),
+        message(b'{"type": "frames", "timestamps_s": [1e300]}', PIXELS),
+    ],
+)
+def test_a_child_that_was_taken_over_is_killed(
+    make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    pool = make_pool()
+    pool.submit("job", clip.open("rb"))
+    child = child_of(pool)
+    ours, theirs = socket.socketpair()
+    pool._selector.unregister(child.channel)
+    child.channel.close()
+    monkeypatch.setattr(child, "channel", ours)
+    ours.setblocking(False)
+    pool._selector.register(ours, 1, child)
+    with theirs:
+        theirs.sendall(sent)
+        assert drain(pool)[-1].reason.startswith("the decoder broke the protocol")
+    assert child.process.returncode is not None

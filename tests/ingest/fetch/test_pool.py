@@ -1,0 +1,190 @@
+"""Fetches run beside their owner, come back in order, and can be called off."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.contracts.errors import InvalidMessage
+from services.ingest.decode.pool import DecodePool
+from services.ingest.fetch import pool as fetch_pool
+from services.ingest.fetch.interrupt import Interrupt
+from services.ingest.fetch.media import FetchPolicy, Media
+from services.ingest.fetch.pool import Fetched, FetchPool
+from tca_model.video.decode import DecodeLimits
+from tests.ingest.fetch.web import body, raw, running
+
+POLICY = FetchPolicy(roots=None, max_bytes=10**6, hosts=("127.0.0.1",), private_hosts=True)
+PATIENCE_S = 10.0
+MakePool = Callable[..., FetchPool]
+
+
+@pytest.fixture
+def make_pool() -> Iterator[MakePool]:
+    pools = []
+
+    def make(**changes: object) -> FetchPool:
+        pools.append(FetchPool(**({"policy": POLICY, "threads": 2} | changes)))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Every fetch waits until it is set."""
+    opened = threading.Event()
+    fetch = fetch_pool.fetch
+
+    def gated(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+        assert opened.wait(PATIENCE_S)
+        return fetch(uri, policy, interrupt)
+
+    monkeypatch.setattr(fetch_pool, "fetch", gated)
+    yield opened
+    opened.set()
+
+
+def drain(pool: FetchPool, jobs: int) -> list[Fetched]:
+    fetched: list[Fetched] = []
+    give_up_s = time.monotonic() + PATIENCE_S
+    while len(fetched) < jobs:
+        assert time.monotonic() < give_up_s, f"only {fetched}"
+        fetched += pool.poll()
+        time.sleep(0.005)
+    return fetched
+
+
+def film(folder: Path, name: str = "a") -> str:
+    (folder / name).write_text("film")
+    return str(folder / name)
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_fetch_keeps_nobody_waiting(make_pool: MakePool, gate: threading.Event, tmp_path: Path) -> None:
+    pool = make_pool()
+    started_s = time.monotonic()
+    pool.submit("a", film(tmp_path))
+    assert pool.poll() == []
+    assert time.monotonic() - started_s < 1
+    gate.set()
+    [fetched] = drain(pool, 1)
+    assert fetched.job == "a"
+    assert isinstance(fetched.result, Media)
+    with fetched.result.file as file:
+        assert file.read() == b"film"
+    assert pool.poll() == []
+
+
+def test_what_is_ready_at_once_comes_in_the_order_of_submission(
+    make_pool: MakePool, gate: threading.Event, tmp_path: Path
+) -> None:
+    pool = make_pool(threads=4)
+    names = [f"{number}" for number in range(9)]
+    for name in names:
+        pool.submit(name, str(tmp_path / "none"))
+    gate.set()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not all(task.future.done() for task in pool._tasks.values()):
+        assert time.monotonic() < deadline_s
+    assert [fetched.job for fetched in pool.poll()] == names
+
+
+def test_a_refusal_is_a_result_and_a_defect_is_raised_to_the_owner(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pool = make_pool()
+    pool.submit("none", str(tmp_path / "none"))
+    [fetched] = drain(pool, 1)
+    assert isinstance(fetched.result, InvalidMessage)
+    assert "No such file" in fetched.result.reason
+
+    def full(*_: object) -> Media:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fetch_pool, "fetch", full)
+    pool.submit("full", film(tmp_path))
+    with pytest.raises(OSError, match="No space"):
+        drain(pool, 1)
+
+
+def test_whoever_waits_for_something_else_is_woken(make_pool: MakePool, tmp_path: Path) -> None:
+    with DecodePool(workers=1, size=(32, 24), every_s=1.0, limits=DecodeLimits(), deadline_s=9.0) as decoders:
+        pool = make_pool(wake=decoders.wake)
+        for _ in range(3):
+            started_s = time.monotonic()
+            pool.submit("a", str(tmp_path / "none"))
+            assert decoders.poll(PATIENCE_S) == []
+            assert time.monotonic() - started_s < 2
+            assert [fetched.job for fetched in pool.poll()] == ["a"]
+        assert decoders.poll(0.05) == [], "the bell is silent again"
+        pool.close()
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_cancelled_fetch_gives_nothing_and_leaves_nothing_open(
+    make_pool: MakePool, gate: threading.Event, tmp_path: Path, finished: bool
+) -> None:
+    pool = make_pool(threads=1)
+    before = open_descriptors()
+    for job in ("running", "queued"):
+        pool.submit(job, film(tmp_path))
+    if finished:
+        gate.set()
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not all(task.future.done() for task in pool._tasks.values()):
+            assert time.monotonic() < deadline_s
+    for job in ("running", "queued", "unknown"):
+        pool.cancel(job)
+    pool.submit("running", film(tmp_path, "b"))  # the same record, come again
+    gate.set()
+    [fetched] = drain(pool, 1)
+    assert fetched.job == "running"
+    assert isinstance(fetched.result, Media)
+    assert fetched.result.file.name == str(tmp_path / "b")
+    fetched.result.file.close()
+    pool.close()
+    assert open_descriptors() == before
+
+
+def test_a_job_has_one_fetch_at_a_time(make_pool: MakePool, tmp_path: Path) -> None:
+    pool = make_pool()
+    pool.submit("a", film(tmp_path))
+    with pytest.raises(ValueError, match="already"):
+        pool.submit("a", film(tmp_path))
+
+
+@pytest.mark.parametrize("end", [FetchPool.close, lambda pool: pool.cancel("a")])
+def test_a_slow_server_holds_up_no_end(make_pool: MakePool, end: Callable[[FetchPool], None]) -> None:
+    with running() as web:
+        pool = make_pool(threads=1)
+        pool.submit("a", web.serve("/slow", raw(b"HTTP/1.1 200 OK\r\n\r\n", *[b"a"] * 100, pause_s=0.1)))
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not web.asked:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        started_s = time.monotonic()
+        end(pool)
+        pool.close()
+        assert time.monotonic() - started_s < 2
+
+
+def test_a_server_that_fails_is_asked_until_the_deadline_and_delays_no_other(make_pool: MakePool) -> None:
+    with running() as web:
+        pool = make_pool(policy=replace(POLICY, deadline_s=0.6))
+        pool.submit("down", web.serve("/down", body(b"", 503)))
+        pool.submit("up", web.serve("/up", body(b"film")))
+        first, second = drain(pool, 2)
+    assert (first.job, second.job) == ("up", "down")
+    assert isinstance(first.result, Media)
+    first.result.file.close()
+    assert isinstance(second.result, InvalidMessage)
+    assert "given up" in second.result.reason

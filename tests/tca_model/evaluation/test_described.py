@@ -1,0 +1,151 @@
+"""The benchmark scored from stored descriptors: by similarities, by an encoder, by any function of two videos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tca_model.bundle import load_bundle
+from tca_model.data.descriptor_files import DescriptorFolder
+from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
+from tca_model.evaluation.described import (
+    LONGEST_FRAMES,
+    PairScore,
+    describe_benchmark,
+    encode_videos,
+    joined_score,
+    judge_pairs,
+    judge_similarity,
+    normalised_chamfer,
+    weighted_cosine,
+)
+from tca_model.matching.similarity import chamfer, similarity_matrix
+from tca_model.networks.aggregators import MeanAggregator
+from tca_model.networks.extractor import DescriptorExtractor
+from tca_model.synthetic.clips import write_clip
+from tca_model.types import FloatArray, VideoDescriptor
+
+VERSION = "abc"
+
+
+def frames(seed: int, count: int = 8) -> FloatArray:
+    rows = np.random.default_rng(seed).standard_normal((count, 32), dtype=np.float32)
+    unit: FloatArray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
+
+
+def video(rows: FloatArray) -> VideoDescriptor:
+    return VideoDescriptor(np.arange(len(rows), dtype=np.float64), rows)
+
+
+def clip(name: str) -> Clip:
+    return Clip(Path(f"/{name}.mp4"), f"family of {name}")
+
+
+@pytest.fixture
+def benchmark() -> Benchmark:
+    """Two copies, one of them in the middle of another video, and a distractor, against both originals."""
+    first, second, host = clip("first"), clip("second"), clip("host")
+    copies = (
+        Copy(Path("/first-trim.mp4"), "trim", first, host, 0),
+        Copy(Path("/second-insert.mp4"), "insert", second, host, 1),
+    )
+    return Benchmark(copies, (host,), (first, second))
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> DescriptorFolder:
+    folder = DescriptorFolder(tmp_path / "described")
+    first, second, host = frames(1), frames(2), frames(3, 20)
+    inserted = np.concatenate([host[:10], second[2:6], host[10:]])
+    described = {"first": first, "second": second, "host": host, "first-trim": first[2:6], "second-insert": inserted}
+    for name, rows in described.items():
+        folder.write(name, video(rows), VERSION)
+    return folder
+
+
+def test_a_copy_within_a_video_is_found_in_the_larger_direction_alone(
+    benchmark: Benchmark, stored: DescriptorFolder
+) -> None:
+    larger = judge_similarity(benchmark, stored, "larger-chamfer")
+    assert (larger.copies, larger.missing, larger.micro_ap, larger.recall) == (2, 0, 1.0, 1.0)
+    assert larger.score
+    assert larger.score > 0.6  # half of the original is there
+
+    forward = judge_similarity(benchmark, stored, "chamfer")
+    assert forward.micro_ap == 1
+    assert forward.score
+    assert forward.score < 0.45  # a sixth of the query, the rest is chance
+
+
+def test_a_video_that_is_not_stored_counts_as_not_found(benchmark: Benchmark, stored: DescriptorFolder) -> None:
+    stored.path("first-trim").unlink()
+    quality = judge_similarity(benchmark, stored, "larger-chamfer")
+    assert (quality.missing, quality.missing_copies, quality.micro_ap) == (2, 1, 0.5)
+
+
+def test_any_function_of_two_videos_is_judged(benchmark: Benchmark, stored: DescriptorFolder) -> None:
+    assert judge_pairs(benchmark, stored, joined_score).micro_ap == 1
+    assert judge_pairs(benchmark, stored, lambda query, _reference: float(len(query))).micro_ap < 1
+
+
+def test_what_is_like_noise_counts_less() -> None:
+    own, common = frames(1, 4), frames(2, 4)
+    query, reference = (video(np.concatenate([own, common])) for _ in range(2))
+    other = video(np.concatenate([frames(3, 4), common]))
+
+    def margin(score: PairScore) -> float:
+        return score(query, reference) - score(query, other)
+
+    plain = margin(weighted_cosine(frames(9, 20)))
+    assert margin(weighted_cosine(common)) > plain + 0.1
+    assert weighted_cosine(common)(query, reference) == pytest.approx(1, abs=1e-5)
+    matrix = similarity_matrix(query.frames, other.frames)
+    assert normalised_chamfer(common)(query, other) < chamfer(matrix) - 0.1
+
+
+def test_the_mean_leaves_frames_as_they_are_and_gives_one_row_a_video(tmp_path: Path, stored: DescriptorFolder) -> None:
+    refined, whole = DescriptorFolder(tmp_path / "refined"), DescriptorFolder(tmp_path / "whole")
+    encode_videos(["first"], stored, MeanAggregator(), refined, whole)
+
+    before, (after, version) = stored.read("first")[0], refined.read("first")
+    assert version == VERSION
+    np.testing.assert_allclose(after.frames, before.frames, atol=1e-3)
+    mean = before.frames.mean(axis=0)
+    np.testing.assert_allclose(whole.read("first")[0].frames, mean[None] / np.linalg.norm(mean), atol=1e-3)
+
+
+def test_a_long_video_is_encoded_in_pieces_of_equal_length(tmp_path: Path) -> None:
+    lengths: list[int] = []
+
+    class Noted(MeanAggregator):
+        def forward(self, frames: torch.Tensor, present: torch.Tensor):  # type: ignore[no-untyped-def]
+            lengths.append(frames.shape[1])
+            return super().forward(frames, present)
+
+    stored, refined = DescriptorFolder(tmp_path / "described"), DescriptorFolder(tmp_path / "refined")
+    stored.write("long", video(frames(0, 2 * LONGEST_FRAMES + 1)), VERSION)
+    encode_videos(["long"], stored, Noted(), refined, DescriptorFolder(tmp_path / "whole"))
+    assert lengths == [43, 43, 43]
+    assert len(refined.read("long")[0]) == 129
+
+
+@pytest.mark.integration  # loads a backbone
+def test_videos_are_described_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_clip(path, 0, duration_s=3, size=(64, 48), fps=5)
+    extractor = DescriptorExtractor(load_bundle("bootstrap"))
+    folder = DescriptorFolder(tmp_path / "described")
+    benchmark = Benchmark((), (Clip(path, "a"),), (Clip(path, "a"),))
+    told: list[tuple[int, int]] = []
+    describe_benchmark(benchmark, extractor, folder, lambda done, total: told.append((done, total)))
+
+    descriptor, version = folder.read("a")
+    assert len(descriptor) == 3
+    assert version == extractor.model_version
+    assert told == [(1, 2), (2, 2)]
+
+    written = folder.path("a").stat().st_mtime_ns
+    describe_benchmark(benchmark, extractor, folder, lambda *_: None)
+    assert folder.path("a").stat().st_mtime_ns == written

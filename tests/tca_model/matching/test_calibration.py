@@ -1,0 +1,116 @@
+"""Scores become probabilities that can be believed."""
+
+import numpy as np
+import pytest
+
+from tca_model.matching.calibration import (
+    Bin,
+    Calibration,
+    Curve,
+    calibration_error,
+    cross_fitted,
+    fit,
+    reliability,
+    threshold_for,
+)
+
+
+def drawn(count: int, seed: int = 0, slope: float = 5.0, intercept: float = 6.0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores, and copies among them as often as that curve says."""
+    rng = np.random.default_rng(seed)
+    scores = rng.beta(1, 3, size=count)
+    probability = [Curve(slope=slope, intercept=intercept).probability(score) for score in scores]
+    return scores, rng.uniform(size=count) < probability
+
+
+def test_the_curve_that_drew_them_is_found() -> None:
+    curve = fit(*drawn(20_000))
+    assert (curve.slope, curve.intercept) == pytest.approx((5, 6), rel=0.05)
+
+
+def test_no_other_curve_is_more_likely() -> None:
+    scores, is_copy = drawn(200)
+    curve = fit(scores, is_copy)
+    copies, others = int(is_copy.sum()), int((~is_copy).sum())
+    target = np.where(is_copy, (copies + 1) / (copies + 2), 1 / (others + 2))
+
+    def loss(slope: float, intercept: float) -> float:
+        p = np.array([Curve(slope=slope, intercept=intercept).probability(score) for score in scores])
+        return float(-(target * np.log(p) + (1 - target) * np.log(1 - p)).sum())
+
+    best = loss(curve.slope, curve.intercept)
+    for slope, intercept in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01), (0.01, 0.01)):
+        assert loss(curve.slope + slope, curve.intercept + intercept) > best
+
+
+def test_kinds_that_do_not_overlap_have_a_curve() -> None:
+    curve = fit([0.01, 0.05, 0.1, 0.5, 0.8, 0.9], [False, False, False, True, True, True])
+    assert curve.probability(0.05) < 0.3 < 0.7 < curve.probability(0.8) < 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "is_copy", "wrong"),
+    [
+        ([0.1, 0.2], [True, True], "copies and others"),
+        ([0.1, 0.2], [False, False], "copies and others"),
+        ([0.1, 0.2, 0.8, 0.9], [True, True, False, False], "do not score higher"),
+    ],
+)
+def test_what_has_no_curve_is_told(scores: list[float], is_copy: list[bool], wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        fit(scores, is_copy)
+
+
+def test_a_score_and_its_probability_lead_to_each_other() -> None:
+    curve = Curve(slope=5, intercept=6)
+    scores = np.linspace(0.01, 0.95, 50)
+    told = [curve.probability(score) for score in scores]
+    assert told == sorted(set(told))
+    assert [curve.score(probability) for probability in told] == pytest.approx(scores, abs=1e-4)
+    assert curve.score(-1) == curve.score(0) < curve.score(1)
+    assert 0 < curve.probability(-0.2) == curve.probability(0) < curve.probability(1) <= 1
+
+
+def test_without_a_curve_the_score_itself_is_told() -> None:
+    plain = Calibration(alert_threshold=0.2, basis="by hand")
+    assert (plain.told(0.3), plain.score(0.3)) == (0.3, 0.3)
+    curved = Calibration(alert_threshold=0.9, basis="by hand", curve=Curve(slope=5, intercept=6))
+    assert curved.told(0.3) == curved.curve.probability(0.3) > 0.8
+    assert curved.score(curved.told(0.3)) == pytest.approx(0.3)
+    assert curved.score(-1) == -1  # whoever wants every pair gets every pair
+
+
+def test_the_calibration_error_by_hand() -> None:
+    probabilities = np.array([0.05, 0.05, 0.62, 0.68, 0.66, 0.64, 1.0])
+    is_copy = np.array([False, True, True, True, False, False, True])
+    bins = reliability(probabilities, is_copy)
+    assert bins == [Bin(2, 0.05, 0.5), Bin(4, pytest.approx(0.65), 0.5), Bin(1, 1.0, 1.0)]
+    assert calibration_error(bins) == pytest.approx((2 * 0.45 + 4 * 0.15) / 7)
+
+
+def test_probabilities_are_those_of_families_that_the_curve_did_not_see() -> None:
+    scores, is_copy = drawn(300)
+    groups = [f"family-{n % 7}" for n in range(300)]
+    told = cross_fitted(scores, is_copy, groups)
+    is_copy[:] = np.where(np.array(groups) == "family-3", ~is_copy, is_copy)
+    again = cross_fitted(scores, is_copy, groups)
+    own = np.array([group == "family-3" for group in groups])
+    np.testing.assert_array_equal(told[own], again[own])
+    assert np.abs(told[~own] - again[~own]).max() > 0.01
+
+
+def test_what_was_drawn_from_a_curve_is_well_calibrated() -> None:
+    scores, is_copy = drawn(5000)
+    told = cross_fitted(scores, is_copy, [n % 20 for n in range(5000)])
+    assert calibration_error(reliability(told, is_copy)) < 0.02
+
+
+def test_the_threshold_of_a_precision_by_hand() -> None:
+    probabilities = np.array([0.9, 0.8, 0.7, 0.7, 0.6, 0.5])
+    is_copy = np.array([True, True, True, False, True, False])
+    assert threshold_for(1.0, probabilities, is_copy) == 0.8
+    assert threshold_for(0.8, probabilities, is_copy) == 0.6
+    assert threshold_for(0.75, probabilities, is_copy) == 0.6
+    assert threshold_for(0.6, probabilities, is_copy) == 0.5
+    with pytest.raises(ValueError, match="from no probability"):
+        threshold_for(0.9, probabilities, ~is_copy)
