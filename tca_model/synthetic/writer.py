@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from tca_model.types import Image
 
 # Broadcast rates are n/1001; a coarser fraction would drift by a frame within minutes.
 MAX_RATE_DENOMINATOR = 1001
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 def write_video(path: Path, images: Iterable[Image], *, fps: float, crf: int = 23) -> None:
     """Writes `images` (each (H, W, 3), all of one size) to `path` at `fps`, one in memory at a time.
 
+    The same images give the same file: one thread, and none of x264's AVX-512 code, whose decisions differ from run to
+    run. Another build of x264 or another processor family may write other bytes, for pictures that look the same.
     An odd last row or column is cut off, because yuv420p halves both sides. The file is written beside `path` and
     renamed when whole, so that no reader meets half a video. Raises ValueError without images, when their sizes
     differ, when a side is under two pixels or when `fps` is not positive.
@@ -42,11 +46,8 @@ def _encode(path: Path, first: Image, images: Iterable[Image], *, fps: float, cr
         raise ValueError(f"an image of {first.shape} is too small for H.264")
     rate = Fraction(fps).limit_denominator(MAX_RATE_DENOMINATOR)
     with av.open(str(path), "w", format="mp4") as container:
-        # One thread: x264 decides otherwise with another number of threads, and the same clip should give the same
-        # file on every machine.
-        stream = container.add_stream(
-            "libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast", "threads": "1"}
-        )
+        options = {"crf": str(crf), "preset": "veryfast"} | reproducible_options(_read_cpu_info())
+        stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for index, image in enumerate(images):
             if image.shape != first.shape:
@@ -55,3 +56,14 @@ def _encode(path: Path, first: Image, images: Iterable[Image], *, fps: float, cr
             frame.pts, frame.time_base = index, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def reproducible_options(cpu_info: str) -> dict[str, str]:
+    """Options with which x264 writes the same file again, on a processor that /proc/cpuinfo describes like this."""
+    # x264 believes what `asm` says of the processor, so it is only named where there is more than that.
+    return {"threads": "1"} | ({"x264-params": "asm=avx2"} if "avx512" in cpu_info else {})
+
+
+@cache
+def _read_cpu_info() -> str:
+    return CPU_INFO.read_text() if CPU_INFO.exists() else ""

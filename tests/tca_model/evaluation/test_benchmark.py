@@ -3,12 +3,15 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tca_model.data.held_out import DISTRACTORS, HELD_OUT, MANIFEST, ORIGINALS
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy, plan
-from tca_model.synthetic import clips as synthetic
+from tca_model.synthetic.clips import write_clip
 from tca_model.synthetic.edits import EDITS, apply_edit
+from tca_model.types import FloatArray
+from tca_model.video.decode import sample_frames
 
 
 @pytest.fixture
@@ -19,6 +22,11 @@ def clips(tmp_path: Path) -> Path:
     with (tmp_path / MANIFEST).open("w", newline="") as file:
         csv.writer(file).writerows([("clip", "family"), *rows])
     return tmp_path
+
+
+def pictures(path: Path) -> list[FloatArray]:
+    with path.open("rb") as file:
+        return [frame.image.astype(np.float32) for frame in sample_frames(file, every_s=0.2)]
 
 
 def relations(benchmark: Benchmark, query: str) -> dict[str, bool]:
@@ -88,13 +96,14 @@ def test_a_folder_without_the_families_cannot_serve(tmp_path: Path) -> None:
 
 def test_a_copy_is_made_once_with_its_truth_beside_it(tmp_path: Path) -> None:
     source = tmp_path / "source.mp4"
-    synthetic.write_clip(source, 0, duration_s=2, size=(64, 48), fps=5)
+    write_clip(source, 0, duration_s=2, size=(64, 48), fps=5)
     clip = Clip(source, "a family")
     copy = Copy(tmp_path / "copies" / "source-trim.mp4", "trim", clip, clip, seed=3)
 
     copy.make()
     assert copy.truth() == apply_edit("trim", source, tmp_path / "again.mp4", seed=3)
-    assert copy.path.read_bytes() == (tmp_path / "again.mp4").read_bytes()
+    for one, two in zip(pictures(copy.path), pictures(tmp_path / "again.mp4"), strict=True):
+        assert np.abs(one - two).mean() < 1
     assert {path.name for path in copy.path.parent.iterdir()} == {"source-trim.mp4", "source-trim.json"}
 
     made = copy.path.stat().st_mtime_ns

@@ -18,6 +18,7 @@ SIZE = (96, 64)
 # The clock: frame k of the source is gray of level DARKEST + STEP k; the other video is blue and no gray at all.
 DARKEST, STEP = 20, 3
 FRAME_S = 1 / FPS
+SAME_PICTURE = 1.0  # mean difference in levels of 255 up to which an encoder's own freedom explains it
 
 Files = tuple[Path, Path]
 
@@ -51,6 +52,9 @@ def read(path: Path) -> list[tuple[float, Image]]:
 
 
 def difference(one: Image, two: Image) -> float:
+    """Mean difference in levels of 255; infinite for pictures of two sizes."""
+    if one.shape != two.shape:
+        return np.inf
     return float(np.abs(one.astype(float) - two.astype(float)).mean())
 
 
@@ -60,7 +64,7 @@ def test_there_are_enough_edits_for_a_benchmark() -> None:
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_every_edit_plays_for_as_long_as_its_truth_says_and_comes_out_the_same_again(
+def test_every_edit_plays_for_as_long_as_its_truth_says_and_looks_the_same_again(
     clips: Files, tmp_path: Path, name: str
 ) -> None:
     source, other = clips
@@ -70,7 +74,8 @@ def test_every_edit_plays_for_as_long_as_its_truth_says_and_comes_out_the_same_a
     assert frames[-1][0] + spacing_s == pytest.approx(truth.duration_s, abs=0.01)
     assert {image.shape for _, image in frames} == {frames[0][1].shape}
     assert apply_edit(name, source, tmp_path / "b.mp4", seed=5, other=other) == truth
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    pairs = zip(frames, read(tmp_path / "b.mp4"), strict=True)
+    assert max(difference(one, two) for (_, one), (_, two) in pairs) < SAME_PICTURE
 
 
 @pytest.mark.parametrize("name", ["crop", "logo", "rotation", "colour", "trim", "sped_up", "insert", "noise"])
@@ -78,7 +83,12 @@ def test_another_seed_gives_another_copy(clips: Files, tmp_path: Path, name: str
     source, other = clips
     for seed in (0, 1, 2):
         apply_edit(name, source, tmp_path / f"{seed}.mp4", seed=seed, other=other)
-    assert len({(tmp_path / f"{seed}.mp4").read_bytes() for seed in (0, 1, 2)}) > 1
+    first, *others = (read(tmp_path / f"{seed}.mp4") for seed in (0, 1, 2))
+    assert any(
+        len(copy) != len(first)
+        or any(difference(one, two) > SAME_PICTURE for (_, one), (_, two) in zip(copy, first, strict=True))
+        for copy in others
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from tca_model.synthetic.writer import write_video
+from tca_model.synthetic.writer import reproducible_options, write_video
 from tca_model.types import Image
 
 
@@ -97,3 +97,23 @@ def test_a_failing_source_leaves_the_old_file_whole(tmp_path: Path) -> None:
         write_video(path, broken(), fps=10)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_same_images_give_the_same_file(tmp_path: Path) -> None:
+    grain = [np.random.default_rng(index).integers(0, 256, (64, 96, 3), np.uint8) for index in range(30)]
+    for name in "abcd":
+        write_video(tmp_path / name, grain, fps=10)
+    assert len({(tmp_path / name).read_bytes() for name in "abcd"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ("flags : fpu sse2 avx2 avx512f avx512bw", {"threads": "1", "x264-params": "asm=avx2"}),
+        ("flags : fpu sse2 avx2", {"threads": "1"}),
+        ("Features : asimd", {"threads": "1"}),
+        ("", {"threads": "1"}),
+    ],
+)
+def test_only_avx_512_is_turned_off(flags: str, options: dict[str, str]) -> None:
+    assert reproducible_options(flags) == options
