@@ -63,7 +63,7 @@ def main() -> None:
         )
     videos = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
     calibration = bundle.manifest.calibration
-    threshold = calibration.score(calibration.alert_threshold)
+    threshold = calibration.joined_score(calibration.alert_threshold)
     pairs, seconds = compare(benchmark, videos)
     console.print(table([Judged(name, "", judge(scored, threshold)) for name, scored in pairs.items()]))
     each = {name: taken / len(pairs[name]) * 1e3 for name, taken in seconds.items()}
@@ -89,7 +89,7 @@ def compare(
             seconds[name] += time.perf_counter() - started
             evidence = join([observed])
             edit = pair.copy.edit if pair.copy else ""
-            scored[name].append(ScoredPair(pair.is_copy, evidence.score, edit, evidence.intervals, true))
+            scored[name].append(ScoredPair(pair.is_copy, evidence.joined_score, edit, evidence.intervals, true))
     return scored, seconds
 
 

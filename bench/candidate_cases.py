@@ -12,7 +12,7 @@ from tca_model.evaluation.benchmark import Benchmark, Copy
 from tca_model.matching.alignment import MIN_FRAMES
 from tca_model.synthetic.edits import EDITS, whole
 from tca_model.types import FloatArray, Match, VideoDescriptor
-from tca_model.video.segments import Cutter
+from tca_model.video.segments import SegmentCutter
 
 TENANT = "default"
 SEGMENT_S = 32.0
@@ -49,7 +49,7 @@ class Query:
 
 def segments_of(asset_id: str, video: VideoDescriptor, role: Role = Role.UPLOAD) -> list[DescribedSegment]:
     """The segments of a video as ingest cuts them, described by the mean of their frames."""
-    cutter = Cutter(dimension=video.frames.shape[1], segment_s=SEGMENT_S)
+    cutter = SegmentCutter(dimension=video.frames.shape[1], segment_s=SEGMENT_S)
     cuts = [*cutter.add(video.timestamps_s, video.frames, video.timestamps_s)]
     cuts.append(cutter.finish(float(video.timestamps_s[-1]) + 1))
     return [

@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that make copies")
     parser.add_argument("--without-vpdq", action="store_true", help="skip vPDQ where it is installed")
     arguments = parser.parse_args()
-    log.quiet()
+    log.configure_for_commands()
     try:
         settings = [load_settings().model_copy(update={"bundle": name}) for name in arguments.bundle]
         for each in settings:
@@ -104,7 +104,7 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
     judged = [scored(pair, found) for pair in pairs]
     families = {clip.path: clip.family for clip in benchmark.distractors}
     families |= {copy.path: copy.original.family for copy in benchmark.copies}
-    raw = bundle.manifest.calibration.score
+    raw = bundle.manifest.calibration.joined_score
     return Judged(
         bundle.manifest.name,
         bundle.model_version,

@@ -54,7 +54,7 @@ class Match:
     query_end_s: float
     reference_start_s: float
     reference_end_s: float
-    score: float
+    similarity: float
 
     def __post_init__(self) -> None:
         if self.query_end_s <= self.query_start_s or self.reference_end_s <= self.reference_start_s:

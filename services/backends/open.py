@@ -8,26 +8,26 @@ from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.connection import KafkaConnection
 from services.backends.milvus.index import MilvusIndex
 from services.backends.redis.cache import RedisCache
-from services.runtime.retry import Patience
+from services.runtime.retry import Retrier
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class Backends:
     bus: KafkaBus
     index: MilvusIndex
     cache: RedisCache
 
 
 @contextmanager
-def open_doors(settings: Settings, bundle: Bundle, patience: Patience) -> Iterator[Doors]:
+def open_backends(settings: Settings, bundle: Bundle, retrier: Retrier) -> Iterator[Backends]:
     """The doors, once Milvus and Kafka answer; Redis may be away at any time."""
-    index = patience("milvus", milvus_index, settings, bundle)
+    index = retrier("milvus", milvus_index, settings, bundle)
     cache = redis_cache(settings, bundle)
     bus = KafkaBus(KafkaConnection.from_settings(settings), instance=settings.instance)
     try:
-        yield Doors(bus, index, cache)
+        yield Backends(bus, index, cache)
     finally:
         bus.close()
         cache.close()

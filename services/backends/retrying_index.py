@@ -3,14 +3,14 @@
 from collections.abc import Collection, Sequence
 
 from services.contracts.ports import Candidate, DescribedSegment, DescriptorIndex, SegmentKey, SegmentRow
-from services.runtime.retry import Patience
+from services.runtime.retry import Retrier
 from tca_model.types import FloatArray
 
 
-class PatientIndex:
+class RetryingIndex:
     """Every call is made until it succeeds; all of them are idempotent. Times are `stage_seconds{stage="index_*"}`."""
 
-    def __init__(self, index: DescriptorIndex, patience: Patience) -> None:
+    def __init__(self, index: DescriptorIndex, patience: Retrier) -> None:
         self._index = index
         self._patience = patience
 

@@ -37,7 +37,7 @@ _TAKE_A_VALUE = frozenset({_REPEATABLE, "--db", "--output", "--report", "--bundl
 
 def main() -> None:
     """Run the command; what the user can mend is told in one line."""
-    log.quiet()
+    log.configure_for_commands()
     try:
         app(args=repeat_references(sys.argv[1:]))
     except Stopped:

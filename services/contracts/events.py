@@ -152,11 +152,11 @@ class CopiedInterval(BaseModel):
     query_end_s: Seconds
     reference_start_s: Seconds
     reference_end_s: Seconds
-    score: Similarity
+    score: Annotated[Similarity, Field(description="Mean similarity of the frames along the interval.")]
 
 
 class DuplicateAlert(Event):
-    """Two assets share content. The highest revision of an alert_id says it all."""
+    """Two assets share content. Only the highest `revision` of an `alert_id` counts."""
 
     alert_id: str
     pair_id: str
@@ -165,7 +165,20 @@ class DuplicateAlert(Event):
     model_version: str
     query: Side
     reference: Side
-    score: Similarity
+    score: Annotated[
+        Similarity,
+        Field(
+            description="Probability that the pair is a copy; of a bundle without calibration the joined score. "
+            "0 in the last revision of an alert that no longer holds."
+        ),
+    ]
+    joined_score: Annotated[
+        Similarity | None,
+        Field(
+            description="Score of the evidence of all segments, before calibration; missing in alerts of releases that "
+            "did not publish it."
+        ),
+    ] = None
     similarity: PairSimilarity
     intervals: tuple[CopiedInterval, ...]
     query_coverage: Annotated[float, Field(ge=0, le=1)]

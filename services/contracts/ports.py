@@ -156,11 +156,11 @@ class Record:
     offset: int
 
 
-class Moves(NamedTuple):
-    """Partitions that a consumer was given, and those that were taken from it; one may be in both, taken first."""
+class Rebalance(NamedTuple):
+    """Partitions assigned to a consumer and revoked from it; one may be in both, revoked first."""
 
-    given: frozenset[int]
-    taken: frozenset[int]
+    assigned: frozenset[int]
+    revoked: frozenset[int]
 
 
 class Consumer(Protocol):
@@ -176,7 +176,7 @@ class Consumer(Protocol):
         To be called often even when paused: it is also how a consumer shows its group that it lives.
         """
 
-    def moves(self) -> Moves:
+    def take_rebalance(self) -> Rebalance:
         """What changed hands since the last call; ask after every poll."""
 
     def pause(self) -> None:

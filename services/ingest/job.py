@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
 from services.contracts.ports import Record, SegmentRow
 from services.ingest.fetch.media import Media, redacted
-from tca_model.video.segments import Cut, Cutter
+from tca_model.video.segments import CutSegment, SegmentCutter
 from tca_model.video.stills import Stills
 
 
@@ -17,7 +17,7 @@ class Job:
     record: Record
     upload: SegmentUploaded
     segment_s: float  # where a whole file is cut
-    cutter: Cutter
+    cutter: SegmentCutter
     stills: Stills = field(default_factory=Stills)
     media: Media | None = None
     started_s: float | None = None  # time.monotonic()
@@ -26,9 +26,9 @@ class Job:
     def of(cls, record: Record, upload: SegmentUploaded, *, dimension: int, segment_s: float) -> "Job":
         """The job of an upload that nothing is done for yet."""
         if upload.segment_index is None or upload.start_s is None:
-            cutter = Cutter(dimension=dimension, segment_s=segment_s)
+            cutter = SegmentCutter(dimension=dimension, segment_s=segment_s)
         else:
-            cutter = Cutter(
+            cutter = SegmentCutter(
                 dimension=dimension, segment_s=math.inf, first_index=upload.segment_index, start_s=upload.start_s
             )
         return cls(record, upload, segment_s, cutter)
@@ -58,7 +58,7 @@ class Job:
         bounds = f"cut at {self.segment_s!r}" if self.upload.is_whole_file else f"from {self.upload.start_s!r}"
         return f"{self.media.stamp} {bounds}"
 
-    def row(self, cut: Cut, *, last: bool) -> SegmentRow:
+    def row(self, cut: CutSegment, *, last: bool) -> SegmentRow:
         """The row of a segment; `last` when no more will come of this upload."""
         return SegmentRow(
             tenant=self.upload.tenant,

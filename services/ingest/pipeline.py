@@ -21,7 +21,7 @@ from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import Job
 from services.ingest.store import SegmentStore
 from services.runtime import metrics
-from tca_model.video.segments import Cut
+from tca_model.video.segments import CutSegment
 
 SOURCE = "copydetect/ingest"
 
@@ -40,7 +40,7 @@ class _Finished:
     """A segment cut to the end, on its way to the index; `last` of what comes of its record."""
 
     job: Job
-    cut: Cut
+    cut: CutSegment
     last: bool
 
 

@@ -1,11 +1,11 @@
 """The ingest worker as a service, made from the settings."""
 
-from services.backends.open import open_doors
-from services.backends.retrying_index import PatientIndex
+from services.backends.open import open_backends
+from services.backends.retrying_index import RetryingIndex
 from services.contracts.errors import UsageError
 from services.ingest.assemble import describer_of, ingest_pipeline
 from services.ingest.worker import IngestWorker
-from services.runtime.process import life
+from services.runtime.process import service_process
 from services.runtime.settings import Settings
 from tca_model.bundle import load_bundle
 
@@ -16,12 +16,15 @@ def serve(settings: Settings) -> None:
         raise UsageError("nothing can be fetched: set COPYDETECT_FETCH_ROOTS (folders) or COPYDETECT_FETCH_HOSTS")
     bundle = load_bundle(settings.bundle)
     describer = describer_of(bundle)
-    with life(settings, bundle) as service, open_doors(settings, bundle, service.starting()) as doors:
+    with (
+        service_process(settings, bundle) as service,
+        open_backends(settings, bundle, service.retrier_until_ready()) as backends,
+    ):
         describer.warm_up()
-        patience = service.working(lambda: worker.keep_alive())
-        index = PatientIndex(doors.index, patience)
+        retrier = service.retrier_in_loop(lambda: worker.keep_alive())
+        index = RetryingIndex(backends.index, retrier)
         with ingest_pipeline(
-            settings, bundle, index=index, cache=doors.cache, describer=describer, roots=settings.fetch_roots
+            settings, bundle, index=index, cache=backends.cache, describer=describer, roots=settings.fetch_roots
         ) as pipeline:
-            worker = service.starting()("kafka", IngestWorker, doors.bus, pipeline, call=patience)
+            worker = service.retrier_until_ready()("kafka", IngestWorker, backends.bus, pipeline, call=retrier)
             service.run(worker)

@@ -7,7 +7,7 @@ from services.contracts.ports import Bus
 from services.ingest.pipeline import IngestPipeline, Outcome
 from services.runtime import metrics
 from services.runtime.offsets import OffsetTracker
-from services.runtime.retry import Caller, once
+from services.runtime.retry import Caller, call_once
 
 GROUP = "ingest"
 # Records done behind one that is not: they come again after a crash, so they must not grow without bound.
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class IngestWorker:
-    def __init__(self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = once) -> None:
+    def __init__(self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = call_once) -> None:
         """`call` makes the calls to the bus."""
         self._bus = bus
         self._pipeline = pipeline
@@ -34,7 +34,7 @@ class IngestWorker:
 
     def drain(self, timeout_s: float) -> bool:
         self.keep_alive()
-        self._follow_moves()
+        self._follow_rebalance()
         return self._advance(timeout_s)
 
     def keep_alive(self) -> None:
@@ -51,11 +51,11 @@ class IngestWorker:
         for _ in range(MAX_ACCEPTED):
             if not self._has_room():
                 self.keep_alive()
-                self._follow_moves()
+                self._follow_rebalance()
                 break
             self._consumer.resume()
             records = self._consumer.poll(1, 0.0 if accepted else timeout_s)
-            lost = self._follow_moves()
+            lost = self._follow_rebalance()
             if not records:
                 break
             accepted = True
@@ -83,13 +83,13 @@ class IngestWorker:
         metrics.in_flight_bytes.set(self._pipeline.in_flight_bytes)
         return True
 
-    def _follow_moves(self) -> frozenset[int]:
+    def _follow_rebalance(self) -> frozenset[int]:
         """Drop the work of partitions that were taken: another consumer does it. Returns those that are gone."""
-        moves = self._consumer.moves()
-        for partition in moves.taken:
+        rebalance = self._consumer.take_rebalance()
+        for partition in rebalance.revoked:
             self._pipeline.abandon(partition)
             self._tracker.forget(partition)
-        return moves.taken - moves.given
+        return rebalance.revoked - rebalance.assigned
 
     def _settle(self, outcome: Outcome) -> None:
         if outcome.messages:

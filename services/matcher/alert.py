@@ -36,12 +36,13 @@ def alert_of(
     state: AssetState,
     pair: Pair,
     joined: PairEvidence,
+    score: float,
     *,
     other: Extent | None,  # None: deleted meanwhile
     model_version: str,
     now: datetime,
 ) -> DuplicateAlert | None:
-    """The alert to publish about a pair, or None when nothing changed that a user cares about."""
+    """The alert to publish about a pair with this alert score, or None if nothing changed that a user cares about."""
     before = pair.alert
     assert state.uploaded_at is not None  # there is evidence, so a segment came
     assert state.newest_uploaded_at is not None
@@ -64,7 +65,8 @@ def alert_of(
         model_version=model_version,
         query=query,
         reference=reference,
-        score=joined.score,
+        score=score,
+        joined_score=round(joined.joined_score, 4),
         similarity=PairSimilarity(
             chamfer_query_to_reference=backward if flipped else forward,
             chamfer_reference_to_query=forward if flipped else backward,
@@ -90,6 +92,7 @@ def vanished(before: DuplicateAlert, *, model_version: str, now: datetime) -> Du
         "status": "final",
         "model_version": model_version,
         "score": 0.0,
+        "joined_score": 0.0,
         "similarity": nothing,
         "intervals": (),
         "query_coverage": 0.0,
@@ -154,7 +157,7 @@ def _interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> 
         query_end_s=query[1],
         reference_start_s=reference[0],
         reference_end_s=reference[1],
-        score=round(match.score, 4),
+        score=round(match.similarity, 4),
     )
 
 

@@ -39,10 +39,10 @@ class Announcer:
         version = self.index.model_version
         if pair.evidence:
             joined = pair.joined(query_frames=state.frame_count, reference_frames=other.frame_count if other else 0)
-            joined = replace(joined, score=self.rule.told(joined.score))
-            # One that was alerted is a copy until the end, where what replaced its content may show it no more.
-            if self.rule.alerts(state.tenant, joined.score) or (pair.alert and not state.is_final):
-                return alert_of(state, pair, joined, other=other, model_version=version, now=now)
+            score = self.rule.alert_score(joined.joined_score)
+            # A pair that was reported stays so until the asset ends: only then is replaced content known to be gone.
+            if self.rule.is_reported(state.tenant, score) or (pair.alert and not state.is_final):
+                return alert_of(state, pair, joined, score, other=other, model_version=version, now=now)
         return vanished(pair.alert, model_version=version, now=now) if pair.alert and state.is_final else None
 
     def _extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:

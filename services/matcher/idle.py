@@ -8,7 +8,7 @@ from collections.abc import Mapping
 LONGEST_GAP = 0.1
 
 
-class Quiet:
+class IdlePartitions:
     """Since when each partition's lag has been zero, again and again; a record now and then is no backlog."""
 
     def __init__(self, idle_s: float) -> None:

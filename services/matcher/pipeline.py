@@ -120,7 +120,9 @@ class MatchPipeline:
                 content = Content.of(event)
                 if content not in compared:
                     compared |= self._search(_segments(events[place:], state))
-                state = state.with_segment(event, compared[content].comparisons, self._rule.floor(event.tenant))
+                state = state.with_segment(
+                    event, compared[content].comparisons, self._rule.evidence_floor(event.tenant)
+                )
             # Not later: a verdict must not depend on what else happens to be in the batch.
             if state.is_complete and not state.decided:
                 state, news = self._announce(state, now)

@@ -1,4 +1,4 @@
-"""When a pair alerts: what an alert tells of its score, and from where on."""
+"""Which pairs are reported: the score that an alert carries, and the threshold that it must reach."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from tca_model.matching.calibration import Calibration
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """`threshold` is of what alerts tell: the probability of a copy where the bundle is calibrated, else the score.
+    """`threshold` is an alert score: a probability of a copy where the bundle is calibrated, else a joined score.
 
-    `tenants` have thresholds of their own. Evidence of single segments is kept from `evidence_share` of the score on
-    that alerts, since pieces of a copy join.
+    `tenants` maps tenants to thresholds of their own. Evidence of a single segment is kept if its joined score reaches
+    `evidence_share` of the one that alerts, because pieces of a copy join.
     """
 
     calibration: Calibration
@@ -19,15 +19,18 @@ class AlertRule:
     tenants: Mapping[str, float] = field(default_factory=dict)
     evidence_share: float = 0.5
 
-    def told(self, score: float) -> float:
-        """What an alert tells of a pair with this score, of which four digits count: caches round descriptors."""
-        return self.calibration.told(round(score, 4))
+    def alert_score(self, joined_score: float) -> float:
+        """Probability of a copy, or the joined score itself if the bundle is not calibrated.
 
-    def alerts(self, tenant: str, told: float) -> bool:
-        """Whether a pair of the tenant alerts, of which that would be told."""
-        return told >= self.tenants.get(tenant, self.threshold)
+        Rounded to 4 digits first: cached descriptors are float16.
+        """
+        return self.calibration.alert_score(round(joined_score, 4))
 
-    def floor(self, tenant: str) -> float:
-        """The score from which the tenant's evidence of a segment is kept."""
-        score = self.calibration.score(self.tenants.get(tenant, self.threshold))
-        return min(score, score * self.evidence_share)  # below zero nothing is left out; a share would be above it
+    def is_reported(self, tenant: str, alert_score: float) -> bool:
+        """Whether a pair with this alert score is reported to the tenant."""
+        return alert_score >= self.tenants.get(tenant, self.threshold)
+
+    def evidence_floor(self, tenant: str) -> float:
+        """The joined score from which evidence of a single segment is kept for the tenant."""
+        score = self.calibration.joined_score(self.tenants.get(tenant, self.threshold))
+        return min(score, score * self.evidence_share)  # a negative threshold keeps everything, and its share would not

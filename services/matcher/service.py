@@ -1,13 +1,13 @@
 """The matcher as a service, made from the settings."""
 
-from services.backends.open import open_doors
-from services.backends.retrying_index import PatientIndex
+from services.backends.open import open_backends
+from services.backends.retrying_index import RetryingIndex
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline
 from services.matcher.rule import AlertRule
 from services.matcher.state_store import StateStore
 from services.matcher.worker import MatchWorker
-from services.runtime.process import life
+from services.runtime.process import service_process
 from services.runtime.settings import Settings
 from tca_model.bundle import load_bundle
 
@@ -22,25 +22,28 @@ def serve(settings: Settings) -> None:
         settings.tenant_alert_thresholds,
         settings.evidence_share,
     )
-    with life(settings, bundle) as service, open_doors(settings, bundle, service.starting()) as doors:
-        patience = service.working(lambda: worker.keep_alive())
-        index = PatientIndex(doors.index, patience)
+    with (
+        service_process(settings, bundle) as service,
+        open_backends(settings, bundle, service.retrier_until_ready()) as backends,
+    ):
+        retrier = service.retrier_in_loop(lambda: worker.keep_alive())
+        index = RetryingIndex(backends.index, retrier)
         states = StateStore()
         pipeline = MatchPipeline(
             index=index,
-            cache=doors.cache,
+            cache=backends.cache,
             candidates=NearestCandidates(index),
             states=states,
             rule=rule,
         )
-        worker = service.starting()(
+        worker = service.retrier_until_ready()(
             "kafka",
             MatchWorker,
-            doors.bus,
+            backends.bus,
             pipeline,
             states,
             asset_idle_s=settings.asset_idle_s,
             state_retention_s=settings.state_retention_s,
-            call=patience,
+            call=retrier,
         )
         service.run(worker)

@@ -152,7 +152,7 @@ class AssetState:
         pairs = {other: pair for other, pair in pairs.items() if pair.evidence or pair.alert}
         for comparison in comparisons:
             evidence, row = comparison.evidence, comparison.row
-            if max(join([evidence]).score, _strongest_piece(evidence)) < evidence_floor:
+            if max(join([evidence]).joined_score, _strongest_piece(evidence)) < evidence_floor:
                 continue
             pair = pairs.get(row.asset_id)
             pairs[row.asset_id] = Pair(
@@ -203,7 +203,9 @@ def _strongest_piece(evidence: SegmentEvidence) -> float:
     """What the best of its intervals counts for, however short it is; -1 without any."""
     return max(
         (
-            discount(one.score, min(one.query_end_s - one.query_start_s, one.reference_end_s - one.reference_start_s))
+            discount(
+                one.similarity, min(one.query_end_s - one.query_start_s, one.reference_end_s - one.reference_start_s)
+            )
             for one in evidence.matches
         ),
         default=-1.0,

@@ -13,11 +13,11 @@ from services.contracts import topics
 from services.contracts.errors import TransientError
 from services.contracts.ports import Bus, Record
 from services.matcher.batch import Batch, tell
-from services.matcher.idle import Quiet
+from services.matcher.idle import IdlePartitions
 from services.matcher.pipeline import MatchPipeline, forget
 from services.matcher.state_store import StateStore
 from services.runtime import metrics
-from services.runtime.retry import Caller, once
+from services.runtime.retry import Caller, call_once
 
 GROUP = "matcher"
 BATCH_RECORDS = 64
@@ -36,7 +36,7 @@ class MatchWorker:
         *,
         asset_idle_s: float,
         state_retention_s: float,
-        call: Caller = once,
+        call: Caller = call_once,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`states`: those of the pipeline, filled here. `call` makes the calls to the bus that can be made again."""
@@ -46,7 +46,7 @@ class MatchWorker:
         self._state_retention_s = state_retention_s
         self._call = call
         self._clock = clock
-        self._quiet = Quiet(asset_idle_s)
+        self._quiet = IdlePartitions(asset_idle_s)
         self._records: list[Record] = []  # polled, not committed
         self._to_restore: frozenset[int] = frozenset()
         self._tidied_at = clock()
@@ -57,7 +57,7 @@ class MatchWorker:
         self._consumer.resume()
         metrics.paused.set(0)
         self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
-        self._follow_moves()
+        self._follow_rebalance()
         self._restore_one()
         if self._to_restore:
             return True
@@ -80,16 +80,16 @@ class MatchWorker:
         """Leave the group."""
         self._consumer.close()
 
-    def _follow_moves(self) -> bool:
+    def _follow_rebalance(self) -> bool:
         """Drop what was taken, take note of what is to be restored; whether anything moved."""
-        moves = self._consumer.moves()
-        for partition in moves.taken:
+        rebalance = self._consumer.take_rebalance()
+        for partition in rebalance.revoked:
             self._states.drop(partition)
-        self._records = [record for record in self._records if record.partition not in moves.taken]
-        self._to_restore = (self._to_restore - moves.taken) | moves.given
-        for partition in moves.given | moves.taken:
+        self._records = [record for record in self._records if record.partition not in rebalance.revoked]
+        self._to_restore = (self._to_restore - rebalance.revoked) | rebalance.assigned
+        for partition in rebalance.assigned | rebalance.revoked:
             self._quiet.forget(partition)
-        return bool(moves.given or moves.taken)
+        return bool(rebalance.assigned or rebalance.revoked)
 
     def _restore_one(self) -> None:
         """One partition a step: restoring many takes a while, and the loop must turn. Nothing is done before it."""
@@ -122,7 +122,7 @@ class MatchWorker:
     def _commit(self, records: Sequence[Record], batch: Batch) -> bool:
         """Whether the batch is committed; if not, it is made again, or all that was polled comes again."""
         # What changed hands while the batch was made may have gone on elsewhere.
-        if self._follow_moves():
+        if self._follow_rebalance():
             return False
         try:
             with metrics.stage("commit"):

@@ -11,7 +11,7 @@ import structlog
 CHATTY = {"urllib3": logging.WARNING, "pymilvus": logging.WARNING, "kafka": logging.CRITICAL}
 
 
-def quiet() -> None:
+def configure_for_commands() -> None:
     """For commands of people: only what they should know, in words, on standard error."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),

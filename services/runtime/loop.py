@@ -66,7 +66,7 @@ def run(worker: Worker, stop: Stop, health: Health) -> None:
         while not stop.is_asked:
             worker.run_once(STEP_S)
             health.tick()
-        health.hinder("stop", "the service is stopping")
+        health.mark_unready("stop", "the service is stopping")
         log.info("draining")
         while worker.drain(STEP_S):
             health.tick()

@@ -33,7 +33,7 @@ class Health:
         self._ticked_s = self._clock()
         metrics.last_tick.set_to_current_time()
 
-    def hinder(self, what: str, reason: str) -> None:
+    def mark_unready(self, what: str, reason: str) -> None:
         """Not ready, because of this, until `clear(what)`."""
         self._hindrances = {**self._hindrances, what: reason}
 

@@ -8,28 +8,28 @@ import structlog
 from services.runtime import metrics
 from services.runtime.loop import Stop, Worker, run
 from services.runtime.probes import Health, ProbeServer
-from services.runtime.retry import Patience
+from services.runtime.retry import Retrier
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
 
 log = structlog.get_logger(__name__)
 
 
-class Life:
-    """Made by `life`."""
+class ServiceProcess:
+    """Signals, health and retries of a service process. Made by `service_process`."""
 
     def __init__(self, settings: Settings) -> None:
         self.health = Health(loop_timeout_s=settings.loop_timeout_s)
         self._stop = Stop(settings.drain_s)
         self._stop.install()
 
-    def starting(self) -> Patience:
+    def retrier_until_ready(self) -> Retrier:
         """For calls before the loop turns, which a signal ends at once."""
-        return Patience(self.health, keep_alive=lambda: None, is_over=lambda: self._stop.is_asked)
+        return Retrier(self.health, keep_alive=lambda: None, is_over=lambda: self._stop.is_asked)
 
-    def working(self, keep_alive: Callable[[], None]) -> Patience:
+    def retrier_in_loop(self, keep_alive: Callable[[], None]) -> Retrier:
         """For calls of the loop, which `keep_alive` accompanies and a signal ends when the drain's time is over."""
-        return Patience(self.health, keep_alive=keep_alive, is_over=self._stop.is_over)
+        return Retrier(self.health, keep_alive=keep_alive, is_over=self._stop.is_over)
 
     def run(self, worker: Worker) -> None:
         """Turn the loop until a signal, then drain."""
@@ -38,10 +38,10 @@ class Life:
 
 
 @contextmanager
-def life(settings: Settings, bundle: Bundle) -> Iterator[Life]:
+def service_process(settings: Settings, bundle: Bundle) -> Iterator[ServiceProcess]:
     """Serves the probes while it is entered; a signal before the loop turns ends in Stopped."""
-    begun = Life(settings)
-    with ProbeServer(begun.health, host=settings.http_host, port=settings.http_port) as probes:
+    process = ServiceProcess(settings)
+    with ProbeServer(process.health, host=settings.http_host, port=settings.http_port) as probes:
         metrics.model.info({"version": bundle.model_version, "bundle": bundle.manifest.name})
         log.info("starting", model=bundle.model_version, http_port=probes.port, instance=settings.instance)
-        yield begun
+        yield process

@@ -28,17 +28,17 @@ class Stopped(CopydetectError):
 
 
 class Caller(Protocol):
-    """Makes a call of a stage: Patience, or `once`."""
+    """Makes a call of a stage: Retrier, or `call_once`."""
 
     def __call__(self, stage: str, call: Callable[..., T], /, *args: Any) -> T: ...
 
 
-def once(stage: str, call: Callable[..., T], /, *args: Any) -> T:  # noqa: ARG001 - there is nobody to tell
+def call_once(stage: str, call: Callable[..., T], /, *args: Any) -> T:  # noqa: ARG001 - there is nobody to tell
     """What the call returns, or its error: for one process, where nothing is down for a while."""
     return call(*args)
 
 
-class Patience:
+class Retrier:
     """Makes calls until they succeed. Raises Stopped when `is_over` says so while it waits."""
 
     def __init__(self, health: Health, *, keep_alive: Callable[[], None], is_over: Callable[[], bool]) -> None:
@@ -65,7 +65,7 @@ class Patience:
         assert state.outcome is not None
         reason = str(state.outcome.exception())
         metrics.retries.labels(stage).inc()
-        self._health.hinder(stage, reason)
+        self._health.mark_unready(stage, reason)
         log.warning("waiting", stage=stage, attempt=state.attempt_number, reason=reason)
 
     def _wait(self, seconds: float) -> None:

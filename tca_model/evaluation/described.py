@@ -144,4 +144,4 @@ def joined_score(query: VideoDescriptor, reference: VideoDescriptor) -> float:
     """The score that the matcher gives a pair: aligned intervals, and chamfer similarity where nothing aligns."""
     similarity: FloatArray = similarity_matrix(query.frames, reference.frames)
     of_segment = np.zeros(len(reference), dtype=np.int64)
-    return join([observe(0, similarity, query.timestamps_s, reference.timestamps_s, of_segment)]).score
+    return join([observe(0, similarity, query.timestamps_s, reference.timestamps_s, of_segment)]).joined_score

@@ -183,7 +183,7 @@ def _joined(first: Match, second: Match) -> Match:
         second.query_end_s,
         min(first.reference_start_s, second.reference_start_s),
         max(first.reference_end_s, second.reference_end_s),
-        (first.score * length + second.score * other) / (length + other),
+        (first.similarity * length + second.similarity * other) / (length + other),
     )
 
 
@@ -193,4 +193,4 @@ def _speed(match: Match) -> float:
 
 def time_order(match: Match) -> tuple[float, float, float, float, float]:
     """Sorts matches by query time, then by reference time."""
-    return match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s, match.score
+    return match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s, match.similarity

@@ -1,4 +1,4 @@
-"""From the score of a pair to the probability that it is a copy, and how far such probabilities can be believed."""
+"""From the joined score of a pair to the probability that it is a copy, and how well such probabilities hold."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ Bools = NDArray[np.bool_]
 
 
 class Curve(Config):
-    """Platt scaling: probability = sigmoid(slope * log odds of the score + intercept), rising with the score."""
+    """Platt scaling: probability = sigmoid(slope * log odds of the joined score + intercept); rises with the score."""
 
     slope: Annotated[float, Field(gt=0)]
     intercept: float
 
-    def probability(self, score: float) -> float:
-        """Of a pair with this score to be a copy."""
-        return float(_sigmoid(self.slope * _log_odds(score) + self.intercept))
+    def probability(self, joined_score: float) -> float:
+        """Probability that a pair with this joined score is a copy."""
+        return float(_sigmoid(self.slope * _log_odds(joined_score) + self.intercept))
 
-    def score(self, probability: float) -> float:
-        """The score that has this probability; 0 and 1 have those from which on nothing changes."""
+    def joined_score(self, probability: float) -> float:
+        """Inverse of `probability`. 0 and 1 map to the ends of the clipped range."""
         odds = np.log(max(probability, 1e-300)) - np.log(max(1 - probability, 1e-300))
         return float(np.clip(_sigmoid((odds - self.intercept) / self.slope), LOWEST, HIGHEST))
 
@@ -44,13 +44,13 @@ class Calibration(Config):
     curve: Curve | None = None
     basis: str  # how both were found, with the command
 
-    def told(self, score: float) -> float:
-        """What an alert tells of a pair with this score: the probability of a copy, where that is known."""
-        return self.curve.probability(score) if self.curve else score
+    def alert_score(self, joined_score: float) -> float:
+        """The score that an alert carries: the probability of a copy, or the joined score if there is no curve."""
+        return self.curve.probability(joined_score) if self.curve else joined_score
 
-    def score(self, told: float) -> float:
-        """The score of which an alert tells that; below 0, which nothing is, every score."""
-        return self.curve.score(told) if self.curve and told >= 0 else told
+    def joined_score(self, alert_score: float) -> float:
+        """Inverse of `alert_score`. A negative threshold (report every pair) is returned unchanged."""
+        return self.curve.joined_score(alert_score) if self.curve and alert_score >= 0 else alert_score
 
 
 @dataclass(frozen=True, slots=True)

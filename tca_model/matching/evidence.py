@@ -68,9 +68,9 @@ class SegmentEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PairEvidence:
-    """What is known of a pair of assets: `score` ranks pairs and meets the alert threshold."""
+    """What is known of a pair of assets: `joined_score` ranks pairs and, calibrated, meets the alert threshold."""
 
-    score: float
+    joined_score: float
     chamfer_query_to_reference: float
     chamfer_reference_to_query: float
     intervals: tuple[Match, ...]
@@ -130,7 +130,9 @@ def _identical(similarity: FloatArray, query_times: Times, reference_times: Time
 
 
 def _turned(match: Match) -> Match:
-    return Match(match.reference_start_s, match.reference_end_s, match.query_start_s, match.query_end_s, match.score)
+    return Match(
+        match.reference_start_s, match.reference_end_s, match.query_start_s, match.query_end_s, match.similarity
+    )
 
 
 def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, reference_frames: int = 0) -> PairEvidence:
@@ -173,7 +175,7 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
     reported = tuple(match for match in intervals if _discounted(match) >= REPORTED_SHARE * best_interval)
     chamfer = max(discount(forward, query_frames), discount(backward, reference_frames))
     return PairEvidence(
-        score=max(best_interval, CHAMFER_WEIGHT * chamfer),
+        joined_score=max(best_interval, CHAMFER_WEIGHT * chamfer),
         chamfer_query_to_reference=forward,
         chamfer_reference_to_query=backward,
         intervals=reported,
@@ -184,7 +186,7 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
 
 def _discounted(match: Match) -> float:
     shorter_s = min(match.query_end_s - match.query_start_s, match.reference_end_s - match.reference_start_s)
-    return discount(match.score, shorter_s)
+    return discount(match.similarity, shorter_s)
 
 
 def discount(similarity: float, length: float) -> float:

@@ -54,14 +54,14 @@ class Piece(NamedTuple):
 
 
 # (random numbers, length of the source, length of the other video or 0) -> what is played, in order.
-Cut = Callable[[np.random.Generator, float, float], list[Piece]]
+PieceSelector = Callable[[np.random.Generator, float, float], list[Piece]]
 
 
 def whole(_: np.random.Generator, source_s: float, __: float) -> list[Piece]:
     return [Piece(0, source_s)]
 
 
-def speed(low: float, high: float) -> Cut:
+def speed(low: float, high: float) -> PieceSelector:
     def cut(rng: np.random.Generator, source_s: float, _: float) -> list[Piece]:
         return [Piece(0, source_s, speed=rng.uniform(low, high))]
 
@@ -102,8 +102,8 @@ class Edit:
     """One copy transformation; `needs_other` says that a second video takes part."""
 
     summary: str
-    picture: filters.Picture | None = None
-    cut: Cut = whole
+    picture: filters.PictureFilter | None = None
+    cut: PieceSelector = whole
     needs_other: bool = False
     fps: float | None = None  # None: the source's
     crf: int = 23
@@ -193,7 +193,7 @@ def _played(pieces: list[Piece], counts: list[int], fps: float, source: Path, ot
 
 
 def _pictures(
-    picture: filters.Picture, images: Iterator[Image], seeds: tuple[int, int], others: Iterator[Image] | None
+    picture: filters.PictureFilter, images: Iterator[Image], seeds: tuple[int, int], others: Iterator[Image] | None
 ) -> Iterator[Image]:
     for index, image in enumerate(images):
         # A new generator a frame: a filter draws the same place, angle or colour at each of them.

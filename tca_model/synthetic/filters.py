@@ -27,10 +27,10 @@ class Moment(NamedTuple):
     other: Image | None
 
 
-Picture = Callable[[Image, Moment], Image]
+PictureFilter = Callable[[Image, Moment], Image]
 
 
-def chain(*pictures: Picture) -> Picture:
+def chain(*pictures: PictureFilter) -> PictureFilter:
     def picture(image: Image, moment: Moment) -> Image:
         for each in pictures:
             image = each(image, moment)

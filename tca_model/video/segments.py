@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tca_model.types import FloatArray, Times, VideoDescriptor
-from tca_model.video.stills import telling
+from tca_model.video.stills import distinctive_frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cut:
+class CutSegment:
     """A finished segment, in asset time; its descriptor is empty when no frame shows anything, or nothing moves."""
 
     segment_index: int
@@ -19,7 +19,7 @@ class Cut:
     descriptor: VideoDescriptor
 
 
-class Cutter:
+class SegmentCutter:
     """Collects frames until the next one lies past the segment's end; holds one segment at a time.
 
     Stretches without a frame (a jump in the timestamps) make no segment, so that damaged times cannot make millions.
@@ -37,7 +37,7 @@ class Cutter:
         self._since: list[float] = []
         self._frames: list[FloatArray] = []
 
-    def add(self, timestamps_s: Times, frames: FloatArray, since_s: Times) -> Iterator[Cut]:
+    def add(self, timestamps_s: Times, frames: FloatArray, since_s: Times) -> Iterator[CutSegment]:
         """Take in frames (N, D) with their times in the file (N,), and yield the segments that they finish.
 
         `since_s`: when the same picture was first shown, as informative.Stills tells.
@@ -51,19 +51,19 @@ class Cutter:
             self._since.append(first_s)
             self._frames.append(frame)
 
-    def finish(self, duration_s: float) -> Cut:
+    def finish(self, duration_s: float) -> CutSegment:
         """The last segment, which ends with the file. Raises ValueError when there was no frame at all."""
         if self._index is None:
             raise ValueError("a file without frames has no segments")
         return self._close(end_s=min(duration_s, (self._index + 1) * self._segment_s))
 
-    def _close(self, end_s: float) -> Cut:
+    def _close(self, end_s: float) -> CutSegment:
         assert self._index is not None
         times = np.array(self._times, dtype=np.float64)
-        kept = telling(times, np.array(self._since))
+        kept = distinctive_frames(times, np.array(self._since))
         frames = np.array(self._frames, dtype=np.float32).reshape(-1, self._dimension)
         start_s = 0.0 if self._index == 0 else self._index * self._segment_s  # 0 * inf is not a number
-        cut = Cut(
+        cut = CutSegment(
             segment_index=self._first_index + self._index,
             start_s=self._start_s + start_s,
             end_s=self._start_s + end_s,

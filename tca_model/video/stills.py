@@ -83,7 +83,7 @@ def _blocks(luma: FloatArray) -> FloatArray:
     return means
 
 
-def telling(times: Times, since: Times) -> NDArray[np.bool_]:
+def distinctive_frames(times: Times, since: Times) -> NDArray[np.bool_]:
     """Which frames (N,) of a segment tell it apart, by when they and their pictures were first shown (Stills)."""
     shown = ~np.isnan(since)
     pictures = set(since[shown].tolist())

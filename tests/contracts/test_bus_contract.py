@@ -129,7 +129,7 @@ def test_partitions_are_given_once(place: Place) -> None:
     consumer = place.consumer()
     assert join(consumer) == {0}
     consumer.poll(1, 0.0)
-    assert consumer.moves() == (frozenset(), frozenset())
+    assert consumer.take_rebalance() == (frozenset(), frozenset())
 
 
 def test_nothing_comes_while_paused_and_everything_after(place: Place) -> None:

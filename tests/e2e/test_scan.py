@@ -171,7 +171,7 @@ def is_decoding(pid: int) -> bool:
     """Whether the scan has come to its work: before, libraries that start may lose a Ctrl-C."""
     with contextlib.suppress(OSError):  # processes come and go
         children = " ".join(file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")).split()
-        return any(b"decode_child" in Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
+        return any(b"services.ingest.decode.child" in Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
     return False
 
 

@@ -7,26 +7,26 @@ from typing import Any
 from services.backends.memory.bus import MemoryConsumer
 from services.contracts import topics
 from services.contracts.events import UploadEnded
-from services.contracts.ports import Moves, Record
+from services.contracts.ports import Rebalance, Record
 from services.ingest.worker import GROUP, MAX_ACCEPTED, IngestWorker
 from tests.ingest.fakes import End, Pause, Shot
 from tests.ingest.service import Service, upload
 
-GONE = Moves(given=frozenset(), taken=frozenset({0}))
-BACK = Moves(given=frozenset({0}), taken=frozenset({0}))
+GONE = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
+BACK = Rebalance(assigned=frozenset({0}), revoked=frozenset({0}))
 
 
 class Moving:
     """A consumer whose partition goes and comes as a test tells it: a step of `moves` for every look."""
 
-    def __init__(self, consumer: MemoryConsumer, moves: Sequence[Moves] = ()) -> None:
+    def __init__(self, consumer: MemoryConsumer, moves: Sequence[Rebalance] = ()) -> None:
         self._consumer = consumer
         self.coming = list(moves)
         self.paused = False
         self.commits: list[int] = []
 
-    def moves(self) -> Moves:
-        return self.coming.pop(0) if self.coming else Moves(frozenset(), frozenset())
+    def take_rebalance(self) -> Rebalance:
+        return self.coming.pop(0) if self.coming else Rebalance(frozenset(), frozenset())
 
     def pause(self) -> None:
         self.paused = True

@@ -12,7 +12,7 @@ from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Event, SegmentEncoded
-from services.contracts.ports import DescribedSegment, Message, Moves, Record, States
+from services.contracts.ports import DescribedSegment, Message, Rebalance, Record, States
 from services.ingest.announce import asset_ended, segment_encoded
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline
@@ -93,7 +93,7 @@ class FlakyConsumer(MemoryStateConsumer):
     def move(self) -> None:
         """The partition is taken and given anew."""
         self._position = self._committed[self._group]
-        self._moves = Moves(given=frozenset({0}), taken=frozenset({0}))
+        self._rebalance = Rebalance(assigned=frozenset({0}), revoked=frozenset({0}))
         self._is_restored = False
 
 

@@ -53,7 +53,7 @@ def alert(
     now: datetime = DETECTED,
 ) -> DuplicateAlert | None:
     extent = Extent(other.other_uploaded_at, duration_s, 200)
-    return alert_of(state, other, joined, other=extent, model_version="v1", now=now)
+    return alert_of(state, other, joined, joined.joined_score, other=extent, model_version="v1", now=now)
 
 
 def first(state: AssetState, other: Pair) -> DuplicateAlert:
@@ -109,7 +109,7 @@ def test_all_that_has_a_direction_follows_the_sides() -> None:
     assert later.similarity.chamfer_reference_to_query == JOINED.chamfer_reference_to_query == 0.75
     assert earlier.similarity.chamfer_query_to_reference == 0.75
     assert earlier.similarity.chamfer_reference_to_query == 0.5
-    assert later.score == earlier.score == JOINED.score
+    assert later.score == earlier.score == JOINED.joined_score
 
 
 def test_ids_are_hashes_of_the_tenant_the_finder_and_the_other() -> None:
@@ -156,11 +156,13 @@ def test_nothing_new_is_not_said_again() -> None:
 
 
 def test_what_no_reader_sees_is_nothing_new() -> None:
-    nearly = replace(JOINED, score=JOINED.score + 0.004, intervals=(replace(COPY, score=0.904, query_end_s=30.4),))
+    nearly = replace(
+        JOINED, joined_score=JOINED.joined_score + 0.004, intervals=(replace(COPY, similarity=0.904, query_end_s=30.4),)
+    )
     assert again(joined=nearly) is None
     published = again(joined=nearly, state=asset(ended=True))
     assert published is not None, "a new status"
-    assert (published.score, published.intervals[0].reference_end_s) == (nearly.score, 30.4)
+    assert (published.score, published.intervals[0].reference_end_s) == (nearly.joined_score, 30.4)
 
 
 def test_that_the_uploads_go_on_is_nothing_new() -> None:
@@ -173,7 +175,7 @@ def test_that_the_uploads_go_on_is_nothing_new() -> None:
     "changes",
     [
         {"joined": moved(1)},
-        {"joined": replace(JOINED, score=JOINED.score + 0.01)},
+        {"joined": replace(JOINED, joined_score=JOINED.joined_score + 0.01)},
         {"joined": replace(JOINED, intervals=())},
         {"joined": replace(JOINED, intervals=(COPY, Match(50, 60, 0, 10, 0.5)))},
         {"state": asset(ended=True)},
@@ -212,7 +214,7 @@ def test_coverage_never_exceeds_what_there_is() -> None:
 
 
 def test_an_asset_that_was_deleted_meanwhile_still_alerts() -> None:
-    published = alert_of(asset(), pair(at=AT - HOUR), JOINED, other=None, model_version="v1", now=DETECTED)
+    published = alert_of(asset(), pair(at=AT - HOUR), JOINED, 0.9, other=None, model_version="v1", now=DETECTED)
     assert published is not None
     assert published.reference.uploaded_at == AT - HOUR
     assert published.reference_coverage == 0

@@ -1,7 +1,7 @@
 """An upload that does not end is decided on after a while in which its silence means something; old ones go."""
 
 from services.contracts.events import AssetEnded
-from services.matcher.idle import LONGEST_GAP, Quiet
+from services.matcher.idle import LONGEST_GAP, IdlePartitions
 from services.matcher.worker import TIDIED_ASSETS
 from tests.descriptors import cut, work
 from tests.matcher.matcher import IDLE_S, RETENTION_S, Matcher, announced, copy, ended, original, upload
@@ -157,7 +157,7 @@ def test_what_is_open_is_never_forgotten() -> None:
 
 
 def test_quiet_is_what_was_without_lag_at_every_look() -> None:
-    quiet = Quiet(100)
+    quiet = IdlePartitions(100)
     for at in range(0, 101, 10):
         quiet.look({0: 0, 1: int(50 <= at <= 70), 2: 0, **({3: 0} if at else {})}, at)
     quiet.forget(2)

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.contracts.errors import TransientError
-from services.contracts.ports import Moves
+from services.contracts.ports import Rebalance
 from services.matcher import pipeline, state_store
 from services.matcher.state_codec import decode, encode
 from tests.matcher.matcher import Matcher, announced, copy, ended, original, upload
@@ -107,7 +107,7 @@ def test_the_states_of_a_partition_that_was_taken_are_dropped() -> None:
     matcher.tell(*announced(copy())[:1])
     matcher.publish(*announced(copy())[1:])
     matcher.consumer.move()
-    matcher.consumer._moves = Moves(given=frozenset(), taken=frozenset({0}))
+    matcher.consumer._rebalance = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
     assert not matcher.worker.run_once(0)
     assert matcher.states.partitions == set()
     assert matcher.bus.states().keys() == {"default/copy"}, "for whom it was given to"

@@ -81,7 +81,7 @@ def test_intervals_do_not_depend_on_which_side_is_compared_with_the_other() -> N
     [match], [turned] = one.evidence.matches, other.evidence.matches
     assert (match.query_start_s, match.query_end_s) == (turned.reference_start_s, turned.reference_end_s) == (0, 12)
     assert (match.reference_start_s, match.reference_end_s) == (turned.query_start_s, turned.query_end_s)
-    assert match.score == pytest.approx(turned.score)
+    assert match.similarity == pytest.approx(turned.similarity)
 
 
 def test_nothing_is_compared_with_nothing() -> None:

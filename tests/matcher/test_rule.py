@@ -34,7 +34,7 @@ def test_a_calibrated_bundle_tells_probabilities() -> None:
 
 def test_scores_that_differ_by_rounding_tell_the_same() -> None:
     rule = AlertRule(CALIBRATED, 0.9)
-    assert rule.told(0.30001) == rule.told(0.3) == CURVE.probability(0.3) < rule.told(0.3001)
+    assert rule.alert_score(0.30001) == rule.alert_score(0.3) == CURVE.probability(0.3) < rule.alert_score(0.3001)
 
 
 def test_a_tenant_may_have_a_threshold_of_its_own() -> None:
@@ -45,6 +45,6 @@ def test_a_tenant_may_have_a_threshold_of_its_own() -> None:
 
 def test_evidence_is_kept_from_a_share_of_the_score_that_alerts() -> None:
     rule = AlertRule(CALIBRATED, 0.9, {"strict": 0.99}, evidence_share=0.5)
-    assert rule.floor("default") == pytest.approx(CURVE.score(0.9) / 2)
-    assert rule.floor("strict") == pytest.approx(CURVE.score(0.99) / 2)
-    assert AlertRule(PLAIN, -1).floor("default") == AlertRule(CALIBRATED, -1).floor("default") == -1
+    assert rule.evidence_floor("default") == pytest.approx(CURVE.joined_score(0.9) / 2)
+    assert rule.evidence_floor("strict") == pytest.approx(CURVE.joined_score(0.99) / 2)
+    assert AlertRule(PLAIN, -1).evidence_floor("default") == AlertRule(CALIBRATED, -1).evidence_floor("default") == -1

@@ -70,7 +70,7 @@ def steps() -> list[Step]:
 
 
 def only(comparison: Comparison) -> float:
-    return join([comparison.evidence]).score
+    return join([comparison.evidence]).joined_score
 
 
 def segment_step(steps: list[Step], index: int) -> tuple[SegmentEncoded, Sequence[Comparison]]:

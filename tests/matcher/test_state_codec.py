@@ -1,7 +1,9 @@
 """A state comes back from its bytes exactly as it was, or not at all."""
 
+import json
 import zlib
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -43,6 +45,23 @@ def test_another_version_is_told_with_what_to_do() -> None:
     for read in (decode, read_head):
         with pytest.raises(UnreadableState, match=f"form {VERSION + 1}, this matcher reads {VERSION}: run the version"):
             read(encoded)
+
+
+def test_a_state_of_the_first_form_is_read() -> None:
+    matcher = Matcher()
+    matcher.store(original(), copy())
+    matcher.tell(*upload(copy()))
+    body = _body(encode(matcher.state()))
+    for pair in body["pairs"].values():
+        for segment in pair["evidence"].values():
+            for match in segment["matches"]:
+                match["score"] = match.pop("similarity")
+    head = encode(matcher.state())[1:10]
+    assert decode(bytes([1]) + head + zlib.compress(json.dumps(body).encode())) == matcher.state()
+
+
+def _body(encoded: bytes) -> Any:
+    return json.loads(zlib.decompress(encoded[10:]))
 
 
 def test_a_field_that_is_missing_is_told() -> None:

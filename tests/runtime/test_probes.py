@@ -43,8 +43,8 @@ def test_ready_is_not_alive() -> None:
     assert health.dead() == {}
     health.clear("start")
     assert health.unready() == {}
-    health.hinder("milvus", "does not answer")
-    health.hinder("kafka", "does not answer either")
+    health.mark_unready("milvus", "does not answer")
+    health.mark_unready("kafka", "does not answer either")
     assert set(health.unready()) == {"milvus", "kafka"}
     health.clear("milvus")
     assert set(health.unready()) == {"kafka"}

@@ -6,10 +6,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.backends.memory.index import MemoryIndex
-from services.backends.retrying_index import PatientIndex
+from services.backends.retrying_index import RetryingIndex
 from services.contracts.errors import DependencyDown, InvalidMessage, TransientError
 from services.runtime.probes import Health
-from services.runtime.retry import Patience, Stopped
+from services.runtime.retry import Retrier, Stopped
 from tests.descriptors import cut, work
 
 
@@ -32,7 +32,7 @@ def test_a_call_is_made_until_it_succeeds() -> None:
     alive: list[int] = []
     health = Health(loop_timeout_s=60)
     health.clear("start")
-    patience = Patience(health, keep_alive=lambda: alive.append(1), is_over=lambda: False)
+    patience = Retrier(health, keep_alive=lambda: alive.append(1), is_over=lambda: False)
 
     before = REGISTRY.get_sample_value("copydetect_retries_total", {"stage": "a_test"}) or 0
     assert patience("a_test", flaky, 7) == "answer"
@@ -46,7 +46,7 @@ def test_while_it_waits_a_service_is_alive_and_not_ready_and_says_why() -> None:
     health = Health(loop_timeout_s=60)
     health.clear("start")
     told: list[dict[str, str]] = []
-    patience = Patience(health, keep_alive=lambda: told.append(health.unready()), is_over=lambda: False)
+    patience = Retrier(health, keep_alive=lambda: told.append(health.unready()), is_over=lambda: False)
 
     patience("milvus", Flaky([DependencyDown("Milvus at x does not answer")]), None)
     assert told[0] == {"milvus": "Milvus at x does not answer"}
@@ -56,7 +56,7 @@ def test_while_it_waits_a_service_is_alive_and_not_ready_and_says_why() -> None:
 @pytest.mark.parametrize("error", [InvalidMessage("never", stage="parse"), ValueError("a defect")])
 def test_what_will_never_succeed_is_not_tried_again(error: Exception) -> None:
     flaky = Flaky([error])
-    patience = Patience(Health(loop_timeout_s=60), keep_alive=lambda: None, is_over=lambda: False)
+    patience = Retrier(Health(loop_timeout_s=60), keep_alive=lambda: None, is_over=lambda: False)
     with pytest.raises(type(error), match=str(error)):
         patience("a_test", flaky, None)
     assert len(flaky.calls) == 1
@@ -65,7 +65,7 @@ def test_what_will_never_succeed_is_not_tried_again(error: Exception) -> None:
 def test_a_service_that_is_told_to_stop_does_not_wait_for_ever() -> None:
     endless = Flaky([DependencyDown("gone")] * 1000)
     over = iter([False, True])
-    patience = Patience(Health(loop_timeout_s=60), keep_alive=lambda: None, is_over=lambda: next(over))
+    patience = Retrier(Health(loop_timeout_s=60), keep_alive=lambda: None, is_over=lambda: next(over))
     with pytest.raises(Stopped):
         patience("a_test", endless, None)
     assert len(endless.calls) <= 2
@@ -95,9 +95,9 @@ class Failing(MemoryIndex):
 def test_every_call_of_an_index_waits_for_it() -> None:
     failing = Failing()
     alive: list[int] = []
-    patience = Patience(Health(loop_timeout_s=60), keep_alive=lambda: alive.append(1), is_over=lambda: False)
+    patience = Retrier(Health(loop_timeout_s=60), keep_alive=lambda: alive.append(1), is_over=lambda: False)
     # The wrapper takes the method before it calls, so each must be looked up anew for every attempt.
-    index = PatientIndex(failing, patience)
+    index = RetryingIndex(failing, patience)
     segments = cut("a", work(1, 0, 40))
     keys = [segment.row.key for segment in segments]
     vector = segments[0].vector[None]

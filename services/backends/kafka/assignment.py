@@ -11,7 +11,7 @@ from typing import Any
 
 from kafka import ConsumerRebalanceListener, TopicPartition
 
-from services.contracts.ports import Moves, Record
+from services.contracts.ports import Rebalance, Record
 from services.runtime import metrics
 
 
@@ -65,12 +65,12 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
         with self._lock:
             return frozenset(self._held)
 
-    def moves(self) -> Moves:
+    def take_rebalance(self) -> Rebalance:
         with self._lock:
-            moves = Moves(frozenset(self._given), frozenset(self._taken))
+            rebalance = Rebalance(frozenset(self._given), frozenset(self._taken))
             self._given.clear()
             self._taken.clear()
-            return moves
+            return rebalance
 
     def pause(self) -> None:
         with self._lock:

@@ -18,7 +18,7 @@ from services.backends.kafka.connection import KafkaConnection, made, millisecon
 from services.backends.kafka.errors import KafkaError, note_up, translated
 from services.backends.kafka.rejoin import keep_join_results
 from services.contracts.errors import DependencyDown, TransientError
-from services.contracts.ports import Message, Moves, Record
+from services.contracts.ports import Message, Rebalance, Record
 from services.runtime import metrics
 
 # Of these the client recovers by itself, with the next poll.
@@ -79,8 +79,8 @@ class KafkaConsumer:
             metrics.lag.labels(self._topic, str(partition)).set(behind)
         return records
 
-    def moves(self) -> Moves:
-        return self._assignment.moves()
+    def take_rebalance(self) -> Rebalance:
+        return self._assignment.take_rebalance()
 
     def pause(self) -> None:
         self._assignment.pause()

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from services.contracts.ports import Message, Moves, Record, States
+from services.contracts.ports import Message, Rebalance, Record, States
 
 _PARTITION = 0
 
@@ -48,7 +48,7 @@ class MemoryConsumer:
         self._committed = committed
         self._group = group
         self._position = committed[group]
-        self._moves = Moves(given=frozenset({_PARTITION}), taken=frozenset())
+        self._rebalance = Rebalance(assigned=frozenset({_PARTITION}), revoked=frozenset())
         self._paused = False
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:  # noqa: ARG002 - part of the port
@@ -58,9 +58,9 @@ class MemoryConsumer:
         self._position += len(polled)
         return polled
 
-    def moves(self) -> Moves:
-        moves, self._moves = self._moves, Moves(frozenset(), frozenset())
-        return moves
+    def take_rebalance(self) -> Rebalance:
+        rebalance, self._rebalance = self._rebalance, Rebalance(frozenset(), frozenset())
+        return rebalance
 
     def pause(self) -> None:
         self._paused = True

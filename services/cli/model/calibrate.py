@@ -73,7 +73,7 @@ def calibrate(
 
         plot_reliability(doubtful, plot, title=f"{folder.name}, pairs with at least {DOUBTFUL:g}")
     console.print(f"expected calibration error: {errors[0]:.4f}; of these pairs alone {errors[1]:.4f}")
-    raw = calibration.score(threshold)
+    raw = calibration.joined_score(threshold)
     error_console.print(f"{folder}: alerts from {threshold:.4f} on, which is a score of {raw:.3f} before calibration")
 
 

@@ -65,9 +65,9 @@ def join(consumer: Consumer, count: int = 1) -> set[int]:
 
     def arrived() -> bool:
         consumer.poll(1, 0.1)
-        moves = consumer.moves()
-        given.difference_update(moves.taken)
-        given.update(moves.given)
+        rebalance = consumer.take_rebalance()
+        given.difference_update(rebalance.revoked)
+        given.update(rebalance.assigned)
         return len(given) >= count
 
     until(arrived)

@@ -72,9 +72,9 @@ def share(first: KafkaConsumer, second: KafkaConsumer) -> tuple[set[int], set[in
     def shared() -> bool:
         for consumer, partitions in ((first, mine), (second, theirs)):
             consumer.poll(100, 0.1)
-            moves = consumer.moves()
-            partitions -= moves.taken
-            partitions |= moves.given
+            rebalance = consumer.take_rebalance()
+            partitions -= rebalance.revoked
+            partitions |= rebalance.assigned
         return len(mine) == len(theirs) == 1 and all(map(settled, (first, second)))
 
     until(shared)
@@ -92,7 +92,7 @@ def test_a_second_consumer_takes_one_of_two_partitions(group: Group) -> None:
     assert metrics.rebalances.labels("taken")._value.get() - events["taken"] == 1
 
     second.close()  # leaves at once: the other has both long before the session ends
-    until(lambda: bool(first.poll(1, 0.1)) or first.moves().given == theirs, patience_s=5)
+    until(lambda: bool(first.poll(1, 0.1)) or first.take_rebalance().assigned == theirs, patience_s=5)
 
 
 def test_a_pause_holds_for_partitions_that_are_given_later(group: Group) -> None:
@@ -102,7 +102,7 @@ def test_a_pause_holds_for_partitions_that_are_given_later(group: Group) -> None
     first.pause()
     group.publish(*range(20))
     second.close()
-    until(lambda: not first.poll(100, 0.1) and first.moves().given == theirs)
+    until(lambda: not first.poll(100, 0.1) and first.take_rebalance().assigned == theirs)
     assert first.poll(100, 1.0) == []
     assert all(first.lag().values())
     first.resume()
@@ -114,15 +114,15 @@ def test_commits_of_partitions_that_were_taken_are_ignored(group: Group) -> None
     first = group.member()
     records = take(first, 20)
     second = group.member()
-    first.moves()
+    first.take_rebalance()
     mine, theirs = {0, 1}, set[int]()
     again: list[Record] = []
 
     def shared() -> bool:
         first.poll(100, 0.1)
-        mine.difference_update(first.moves().taken)
+        mine.difference_update(first.take_rebalance().revoked)
         again.extend(second.poll(100, 0.1))
-        theirs.update(second.moves().given)
+        theirs.update(second.take_rebalance().assigned)
         return len(mine) == len(theirs) == 1 and all(map(settled, (first, second)))
 
     until(shared)
@@ -137,11 +137,11 @@ def test_records_from_before_a_partition_was_taken_and_given_again_commit_nothin
     first = group.member()
     old = take(first, 4)
     join_again = group.member()
-    first.moves()
+    first.take_rebalance()
     _, theirs = share(first, join_again)
     first.commit([record for record in old if record.partition in theirs])
     join_again.close()
-    until(lambda: bool(first.poll(1, 0.1)) or first.moves().given == theirs)
+    until(lambda: bool(first.poll(1, 0.1)) or first.take_rebalance().assigned == theirs)
     assert not first._pending
 
 

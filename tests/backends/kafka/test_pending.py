@@ -10,7 +10,7 @@ from services.backends.kafka import consumer as kafka_consumer
 from services.backends.kafka.connection import KafkaConnection
 from services.contracts.ports import Message, Record
 from services.runtime.probes import Health
-from services.runtime.retry import Patience
+from services.runtime.retry import Retrier
 
 
 class Client:
@@ -42,7 +42,7 @@ def test_an_outage_at_the_commit_is_waited_out(monkeypatch: pytest.MonkeyPatch) 
     record = Record(Message("video-segments", "k", b""), 0, 5)
     consumer._assignment.polled([record])
 
-    patience = Patience(
+    patience = Retrier(
         Health(loop_timeout_s=60), keep_alive=lambda: consumer.poll(1, 0.0) and None, is_over=lambda: False
     )
     patience("offsets", consumer.commit, [record])

@@ -21,9 +21,9 @@ def test_polls_of_no_length_join_a_group(kafka: Backend, pause_s: float) -> None
     def joined() -> bool:
         consumer.poll(1, 0.002)
         time.sleep(pause_s)  # the answer comes now
-        moves = consumer.moves()
-        given.difference_update(moves.taken)
-        given.update(moves.given)
+        rebalance = consumer.take_rebalance()
+        given.difference_update(rebalance.revoked)
+        given.update(rebalance.assigned)
         return given == {0}
 
     until(joined, patience_s=10)

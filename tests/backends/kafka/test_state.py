@@ -63,7 +63,7 @@ def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Pla
     records = take(consumer, 10)
     first, rest = records[:4], records[4:]
     consumer.commit_all(first, [message(place.output, "first")], {0: {"x": b"1"}, 1: {"y": b"1"}})
-    consumer.moves()
+    consumer.take_rebalance()
 
     commit = consumer._transactions._producer.commit_transaction
     consumer._transactions._producer.commit_transaction = lambda: time.sleep(5) or commit()
@@ -71,7 +71,7 @@ def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Pla
         consumer.commit_all(rest, [message(place.output, "lost")], {0: {"x": None}, 1: {"y": b"2"}})
     with pytest.raises(TransientError, match="were taken"):
         consumer.commit_all(rest, [message(place.output, "too early")], {0: {"x": b"5"}})
-    assert consumer.moves() == ({0, 1}, {0, 1})
+    assert consumer.take_rebalance() == ({0, 1}, {0, 1})
     assert consumer.poll(100, 0.5) == []
 
     restored = {partition: consumer.restore(partition) for partition in (0, 1)}

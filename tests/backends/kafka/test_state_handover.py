@@ -88,9 +88,9 @@ def join_both(first: KafkaStateConsumer, second: KafkaStateConsumer) -> tuple[se
     def shared() -> bool:
         for consumer, partitions in zip((first, second), owned, strict=True):
             consumer.poll(1, 0.1)
-            moves = consumer.moves()
-            partitions -= moves.taken
-            partitions |= moves.given
+            rebalance = consumer.take_rebalance()
+            partitions -= rebalance.revoked
+            partitions |= rebalance.assigned
         return len(owned[0]) == len(owned[1]) == 1
 
     until(shared)
@@ -117,10 +117,10 @@ class Counter:
                 continue
 
     def turn(self, records: list[Record]) -> None:
-        moves = self.consumer.moves()
-        for partition in moves.taken:
+        rebalance = self.consumer.take_rebalance()
+        for partition in rebalance.revoked:
             self.counts.pop(partition, None)
-        for partition in moves.given:
+        for partition in rebalance.assigned:
             self.counts[partition] = {key: int(value) for key, value in self.consumer.restore(partition).items()}
         states: dict[int, dict[str, bytes | None]] = {}
         messages = []

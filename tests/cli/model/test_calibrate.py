@@ -46,8 +46,8 @@ def test_a_curve_and_a_threshold_are_set_and_nothing_else_changes(bundle: Path, 
     calibration = after.manifest.calibration
     assert after.model_version == before.model_version
     assert calibration.version == before.manifest.calibration.version + 1
-    assert calibration.told(0.3) == pytest.approx(0.5, abs=0.1)
-    assert calibration.told(0.2) < 0.2 < 0.8 < calibration.told(0.4)
+    assert calibration.alert_score(0.3) == pytest.approx(0.5, abs=0.1)
+    assert calibration.alert_score(0.2) < 0.2 < 0.8 < calibration.alert_score(0.4)
     assert calibration.alert_threshold >= 0.9
     assert "expected calibration error on unseen families 0.0" in calibration.basis
     assert after.manifest.name == "mine"

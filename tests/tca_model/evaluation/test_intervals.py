@@ -11,7 +11,7 @@ from tca_model.types import Match
 
 
 def match(query_start: float, query_end: float, reference_start: float, reference_end: float) -> Match:
-    return Match(query_start, query_end, reference_start, reference_end, score=1.0)
+    return Match(query_start, query_end, reference_start, reference_end, similarity=1.0)
 
 
 @st.composite

@@ -51,7 +51,7 @@ def test_a_copy_at_another_speed_is_found_on_both_sides(aligner: Aligner, speed:
     plant(similarity, 6, 20, 31, speed)
     (match,) = aligner(similarity, seconds(32), seconds(120))
     assert_near(match, (6, 26, 31, 31 + 20 * speed), within_s=2)
-    assert match.score == pytest.approx(0.8, abs=0.06)
+    assert match.similarity == pytest.approx(0.8, abs=0.06)
 
 
 def test_times_are_those_of_the_assets_and_intervals_half_open(aligner: Aligner) -> None:
@@ -107,7 +107,7 @@ def test_a_static_video_gives_one_match_at_its_own_speed(aligner: Aligner) -> No
     similarity = np.full((32, 300), 0.95, np.float32)
     (match,) = aligner(similarity, seconds(32), seconds(300))
     assert_near(match, (0, 32, 0, 32), within_s=0.01)
-    assert match.score == pytest.approx(0.95)
+    assert match.similarity == pytest.approx(0.95)
 
 
 def test_a_still_picture_is_no_interval(aligner: Aligner) -> None:
@@ -310,7 +310,7 @@ def test_pieces_of_one_copy_are_joined_across_a_segment_border() -> None:
         (match,) = merge(list(order))
         assert (match.query_start_s, match.query_end_s) == (27, 67)
         assert (match.reference_start_s, match.reference_end_s) == (100, 140.5)
-        assert match.score == pytest.approx((5 * 0.6 + 35 * 0.9) / 40)
+        assert match.similarity == pytest.approx((5 * 0.6 + 35 * 0.9) / 40)
 
 
 def test_pieces_at_double_speed_are_joined_along_their_own_line() -> None:

@@ -66,18 +66,18 @@ def test_a_score_and_its_probability_lead_to_each_other() -> None:
     scores = np.linspace(0.01, 0.95, 50)
     told = [curve.probability(score) for score in scores]
     assert told == sorted(set(told))
-    assert [curve.score(probability) for probability in told] == pytest.approx(scores, abs=1e-4)
-    assert curve.score(-1) == curve.score(0) < curve.score(1)
+    assert [curve.joined_score(probability) for probability in told] == pytest.approx(scores, abs=1e-4)
+    assert curve.joined_score(-1) == curve.joined_score(0) < curve.joined_score(1)
     assert 0 < curve.probability(-0.2) == curve.probability(0) < curve.probability(1) <= 1
 
 
 def test_without_a_curve_the_score_itself_is_told() -> None:
     plain = Calibration(alert_threshold=0.2, basis="by hand")
-    assert (plain.told(0.3), plain.score(0.3)) == (0.3, 0.3)
+    assert (plain.alert_score(0.3), plain.joined_score(0.3)) == (0.3, 0.3)
     curved = Calibration(alert_threshold=0.9, basis="by hand", curve=Curve(slope=5, intercept=6))
-    assert curved.told(0.3) == curved.curve.probability(0.3) > 0.8
-    assert curved.score(curved.told(0.3)) == pytest.approx(0.3)
-    assert curved.score(-1) == -1  # whoever wants every pair gets every pair
+    assert curved.alert_score(0.3) == curved.curve.probability(0.3) > 0.8
+    assert curved.joined_score(curved.alert_score(0.3)) == pytest.approx(0.3)
+    assert curved.joined_score(-1) == -1  # whoever wants every pair gets every pair
 
 
 def test_the_calibration_error_by_hand() -> None:

@@ -91,7 +91,7 @@ def test_the_score_of_an_interval_by_hand() -> None:
     references = (ReferenceEvidence(0, 32, 3.2),)
     # Ten seconds of the query play five of the reference: the shorter side counts.
     pair = join([SegmentEvidence(0, 32, 6.4, references, (Match(0, 10, 20, 25, 0.9),))])
-    assert pair.score == pytest.approx(0.9 * 5 / (5 + PRIOR * 0.1))
+    assert pair.joined_score == pytest.approx(0.9 * 5 / (5 + PRIOR * 0.1))
     assert pair.chamfer_query_to_reference == pytest.approx(0.2)
     assert pair.chamfer_reference_to_query == pytest.approx(0.1)
     assert (pair.query_coverage_s, pair.reference_coverage_s) == (10, 5)
@@ -102,7 +102,7 @@ def test_where_nothing_aligns_chamfer_gives_the_score() -> None:
     pair = join([SegmentEvidence(0, 20, 10.0, references, ()), SegmentEvidence(1, 5, 0.0, references, ())])
     forward, backward = 10 / 25, 28 / 40
     assert (pair.chamfer_query_to_reference, pair.chamfer_reference_to_query) == pytest.approx((forward, backward))
-    assert pair.score == pytest.approx(CHAMFER_WEIGHT * backward * 40 / (40 + PRIOR * (1 - backward)))
+    assert pair.joined_score == pytest.approx(CHAMFER_WEIGHT * backward * 40 / (40 + PRIOR * (1 - backward)))
     assert pair.intervals == ()
 
 
@@ -123,7 +123,7 @@ def test_ten_copied_seconds_score_alike_whatever_surrounds_them() -> None:
     np.fill_diagonal(alone, 0.85)
     within = noise(40, 60)
     within[12:22, 31:41] = alone
-    assert join(compare(within)).score == pytest.approx(join(compare(alone)).score, abs=0.05)
+    assert join(compare(within)).joined_score == pytest.approx(join(compare(alone)).joined_score, abs=0.05)
     assert max(join(compare(within)).chamfer_query_to_reference, 0.4) == 0.4  # diluted three times
 
 
@@ -142,13 +142,13 @@ def test_a_tail_of_two_frames_does_not_alert_alone() -> None:
     similarity[32, 5] = similarity[33, 6] = 0.9
     pair = join(compare(similarity)[1:], query_frames=34, reference_frames=40)
     assert pair.intervals == ()
-    assert pair.score < 0.1
+    assert pair.joined_score < 0.1
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_identical_videos_alert_however_short_they_are(frames: int) -> None:
     similarity = np.full((frames, frames), 0.97, np.float32)
-    assert join(compare(similarity), query_frames=frames, reference_frames=frames).score > 0.45
+    assert join(compare(similarity), query_frames=frames, reference_frames=frames).joined_score > 0.45
 
 
 def test_chance_beside_a_copy_is_not_reported() -> None:

@@ -40,7 +40,7 @@ def test_vertical_crop_is_nine_by_sixteen(image: Image) -> None:
 
 
 @pytest.mark.parametrize(("bars", "axis"), [(filters.letterbox, 0), (filters.pillarbox, 1)])
-def test_bars_are_black_and_keep_the_picture_whole(image: Image, bars: filters.Picture, axis: int) -> None:
+def test_bars_are_black_and_keep_the_picture_whole(image: Image, bars: filters.PictureFilter, axis: int) -> None:
     barred = np.moveaxis(bars(image, moment()), axis, 0)
     bar = image.shape[axis] // 6
     assert not barred[:bar].any()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tca_model.video.segments import Cut, Cutter
+from tca_model.video.segments import CutSegment, SegmentCutter
 
 DIMENSION = 8
 
@@ -20,13 +20,13 @@ def unit(time_s: float) -> np.ndarray:
 
 
 def cut(
-    cutter: Cutter,
+    cutter: SegmentCutter,
     times_s: list[float],
     duration_s: float,
     *,
     informative: list[bool] | None = None,
     chunks: list[int] | None = None,
-) -> list[Cut]:
+) -> list[CutSegment]:
     """All segments of frames at these times, handed over in chunks of these sizes and a last one of the rest."""
     kept = informative if informative is not None else [True] * len(times_s)
     frames = np.array([unit(time_s) for time_s in times_s], np.float32).reshape(-1, DIMENSION)
@@ -40,15 +40,15 @@ def cut(
     return [*cuts, cutter.finish(duration_s)]
 
 
-def cutter(segment_s: float = 32.0, **changes: float) -> Cutter:
-    return Cutter(dimension=DIMENSION, segment_s=segment_s, **changes)
+def cutter(segment_s: float = 32.0, **changes: float) -> SegmentCutter:
+    return SegmentCutter(dimension=DIMENSION, segment_s=segment_s, **changes)
 
 
-def bounds(cuts: list[Cut]) -> list[tuple[int, float, float]]:
+def bounds(cuts: list[CutSegment]) -> list[tuple[int, float, float]]:
     return [(one.segment_index, one.start_s, one.end_s) for one in cuts]
 
 
-def times_in(one: Cut) -> list[float]:
+def times_in(one: CutSegment) -> list[float]:
     return one.descriptor.timestamps_s.tolist()
 
 

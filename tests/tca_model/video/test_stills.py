@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tca_model.video.stills import Stills, informative, telling
+from tca_model.video.stills import Stills, distinctive_frames, informative
 
 SIZE = 224
 Images = NDArray[np.uint8]
@@ -87,7 +87,7 @@ def seconds(*images: Images) -> tuple[list[float], list[bool]]:
     together = np.concatenate(images)
     times = np.arange(len(together), dtype=np.float64)
     since = Stills().since(times, together)
-    return since.tolist(), telling(times, since).tolist()
+    return since.tolist(), distinctive_frames(times, since).tolist()
 
 
 @pytest.mark.parametrize("sigma", [0, 2, 4])
@@ -131,7 +131,7 @@ def test_a_still_is_told_from_what_moves_in_another_view() -> None:
     since = Stills().since(times, images)
     assert since[0::2].tolist() == list(range(10))
     assert since[1::2].tolist() == [0] * 10
-    assert telling(times, since).tolist() == [True, True] + [True, False] * 9
+    assert distinctive_frames(times, since).tolist() == [True, True] + [True, False] * 9
 
 
 def test_how_the_frames_come_makes_no_difference() -> None:
@@ -144,5 +144,5 @@ def test_how_the_frames_come_makes_no_difference() -> None:
 
 
 def test_no_frames_tell_nothing() -> None:
-    assert telling(np.empty(0), np.empty(0)).shape == (0,)
-    assert not telling(np.arange(3.0), np.full(3, np.nan)).any()
+    assert distinctive_frames(np.empty(0), np.empty(0)).shape == (0,)
+    assert not distinctive_frames(np.arange(3.0), np.full(3, np.nan)).any()
