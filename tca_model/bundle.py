@@ -6,7 +6,6 @@ calibration has a version of its own, so that a new threshold orphans no index. 
 
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from safetensors.numpy import load, save
 
 from tca_model.config import Config, DescriptorConfig
 from tca_model.errors import BundleError
+from tca_model.files import replacing
 from tca_model.matching.calibration import Calibration
 
 SHIPPED = Path(__file__).parent / "bundles"
@@ -117,17 +117,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     broken = [name for name, tensor in bundle.tensors.items() if not np.isfinite(tensor).all()]
     if broken:
         raise ValueError(f"{broken[0]} holds values that are no numbers: this is no bundle")
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
-        new = Path(beside) / folder.name
+    with replacing(folder) as new:
         new.mkdir()
         (new / MANIFEST).write_text(bundle.manifest.model_dump_json(indent=2) + "\n")
         (new / WEIGHTS).write_bytes(save({name: np.asarray(t, order="C") for name, t in bundle.tensors.items()}))
-        old = Path(beside) / "replaced"
-        if folder.exists():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise

@@ -1,7 +1,6 @@
 """What the annotations of all benchmarks share: plain JSON, one model a benchmark, written beside and then renamed."""
 
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError, field_validator
 
 from tca_model.config import Config
+from tca_model.files import replacing
 
 VideoIds = tuple[str, ...]  # in the order of the source, each once and at least one
 
@@ -50,10 +50,8 @@ def read_annotations(path: Path, kind: type[A]) -> A:
 def write_annotations(path: Path, annotations: Annotations) -> None:
     """Write annotations as JSON; a file that is there is replaced whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as beside:
-        new = Path(beside) / path.name
+    with replacing(path) as new:
         new.write_text(annotations.model_dump_json() + "\n", encoding="utf-8")
-        new.replace(path)
 
 
 def from_public(path: Path, kind: type[A], values: Mapping[str, Any]) -> A:

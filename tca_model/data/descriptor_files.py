@@ -8,8 +8,6 @@ An id may be any text: what a file name cannot hold is percent-encoded (`9/9_1_Y
 ids need a file system that tells upper case from lower.
 """
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from tca_model.files import replacing
 from tca_model.types import VideoDescriptor
 
 SUFFIX = ".npz"
@@ -63,17 +62,10 @@ class DescriptorFolder:
     def write(self, video: str, descriptor: VideoDescriptor, model_version: str) -> None:
         """Store a video's descriptor, with frames in float16; a file that is there is replaced whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.path(video)
-        handle, beside = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(
-                    file,
-                    frames=descriptor.frames.astype(np.float16),
-                    timestamps_s=descriptor.timestamps_s,
-                    model_version=np.array(model_version),
-                )
-            Path(beside).replace(path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        with replacing(self.path(video)) as new:
+            np.savez(
+                new,
+                frames=descriptor.frames.astype(np.float16),
+                timestamps_s=descriptor.timestamps_s,
+                model_version=np.array(model_version),
+            )

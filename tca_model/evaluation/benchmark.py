@@ -9,13 +9,13 @@ pair is left out. Copies are made once and kept, with what is true of them in a 
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from tca_model.data.held_out import DISTRACTORS, ORIGINALS, families
+from tca_model.files import replacing
 from tca_model.synthetic import edits
 from tca_model.synthetic import filters as edit_filters
 from tca_model.synthetic import writer as video_writer
@@ -55,12 +55,11 @@ class Copy:
         if self.path.exists():
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(f".{os.getpid()}.mp4")  # another run may be making the same
-        truth = apply_edit(
-            self.edit, self.original.path, partial, seed=self.seed, other=self.other.path, within_s=WITHIN_S
-        )
-        self.truth_path.write_text(json.dumps(_told(truth)))
-        partial.replace(self.path)
+        with replacing(self.path) as new:
+            truth = apply_edit(
+                self.edit, self.original.path, new, seed=self.seed, other=self.other.path, within_s=WITHIN_S
+            )
+            self.truth_path.write_text(json.dumps(_told(truth)))
 
     @property
     def truth_path(self) -> Path:

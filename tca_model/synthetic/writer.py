@@ -1,7 +1,6 @@
 """Writes RGB images as an H.264 mp4; the only place that encodes video."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from fractions import Fraction
 from functools import cache
 from itertools import chain
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import av
 
+from tca_model.files import replacing
 from tca_model.types import Image
 
 # Broadcast rates are n/1001; a coarser fraction would drift by a frame within minutes.
@@ -31,13 +31,8 @@ def write_video(path: Path, images: Iterable[Image], *, fps: float, crf: int = 2
     first = next(remaining, None)
     if first is None:
         raise ValueError(f"no images to write to {path}")
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        _encode(partial, first, chain([first], remaining), fps=fps, crf=crf)
-        partial.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
+    with replacing(path) as new:
+        _encode(new, first, chain([first], remaining), fps=fps, crf=crf)
 
 
 def _encode(path: Path, first: Image, images: Iterable[Image], *, fps: float, crf: int) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tca_model.data.held_out import without_held_out
 from tca_model.errors import DecodeError, TrainingError
+from tca_model.files import replacing
 from tca_model.training.distributed import Processes
 from tca_model.training.images import SUFFIXES, read_images
 from tca_model.video.decode import sample_frames
@@ -46,9 +47,8 @@ def gather(folders: Sequence[Path], run: Path, processes: Processes, advance: Ca
     stated = {"images": len(images), "videos": len(videos), "files": sha256(listed.encode()).hexdigest()}
     if processes.first and not (run / WORKS).exists():
         shown, unreadable = _keep(images, videos, run, advance)
-        beside = run / f".{WORKS}"
-        beside.write_text(json.dumps({**stated, "works": shown, "unreadable": unreadable}))
-        beside.replace(run / WORKS)
+        with replacing(run / WORKS) as new:
+            new.write_text(json.dumps({**stated, "works": shown, "unreadable": unreadable}))
     processes.wait()
     kept = json.loads((run / WORKS).read_text())
     if {key: kept.get(key) for key in stated} != stated:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from tca_model.errors import TrainingError
+from tca_model.files import replacing
 from tca_model.training.distributed import ALONE, Processes
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -123,14 +124,12 @@ class Run:
             tensors |= {f"optimizer.{index}.{name}": tensor.contiguous() for name, tensor in state.items()}
         tensors["log"] = torch.tensor(self._rows, dtype=torch.float64)
         metadata = {"configuration": self._configuration, "step": str(step)}
-        beside = self.folder / f".{CHECKPOINT}"
         try:
-            beside.write_bytes(safetensors.torch.save(tensors, metadata))
-            beside.replace(self.folder / CHECKPOINT)
+            with replacing(self.folder / CHECKPOINT) as new:
+                new.write_bytes(safetensors.torch.save(tensors, metadata))
             with (self.folder / LOG).open("w", newline="") as file:
                 csv.writer(file).writerows([COLUMNS, *self._rows])
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise TrainingError(
                 f"cannot write to {self.folder}: {error.strerror}; the latest checkpoint there is whole, "
                 "make room and run the same command to go on"
