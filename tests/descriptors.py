@@ -7,17 +7,12 @@ import numpy as np
 from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment, SegmentRow
 from tca_model.types import FloatArray, VideoDescriptor
+from tests.vectors import unit
 
 DIMENSION = 512  # unrelated unit vectors of so many dimensions have a similarity of 0.00 +- 0.04
 SEGMENT_S = 32
 UPLOADED_AT = 1_780_000_000.0
 LONGEST_S = 256
-
-
-def unit(vectors: FloatArray) -> FloatArray:
-    """The rows (N, D) at length 1."""
-    result: FloatArray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return result
 
 
 @cache

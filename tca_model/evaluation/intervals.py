@@ -8,9 +8,9 @@ A pair of videos has found and true intervals; each is a rectangle in the plane 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tca_model.matching.evidence import Span, covered_s
 from tca_model.types import Match
 
-Span = tuple[float, float]  # seconds, half-open
 
 
 def interval_iou(found: Match, true: Match) -> float:
@@ -24,7 +24,7 @@ def interval_iou(found: Match, true: Match) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class PairScore:
+class PairFigures:
     """Segment-level precision and recall of one pair of videos; None where there is nothing to divide by."""
 
     precision: float | None  # None: nothing was found
@@ -39,7 +39,7 @@ class PairScore:
         return self.precision is not None and self.recall is None
 
 
-def pair_score(found: Sequence[Match], true: Sequence[Match]) -> PairScore:
+def pair_figures(found: Sequence[Match], true: Sequence[Match]) -> PairFigures:
     """Segment-level precision and recall of one pair.
 
         precision = prod over both sides of  sum_f | union_t (f n t) | / sum_f |f|
@@ -48,7 +48,7 @@ def pair_score(found: Sequence[Match], true: Sequence[Match]) -> PairScore:
     is taken along the side. Recall is the same with found and true exchanged. So one true interval found in pieces
     loses nothing, and intervals found at the right times but against each other's partners win nothing.
     """
-    return PairScore(_covered_share(found, true), _covered_share(true, found))
+    return PairFigures(_covered_share(found, true), _covered_share(true, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class IntervalScores:
         return _harmonic(self.precision, self.recall)
 
 
-def micro_scores(pairs: Iterable[PairScore]) -> IntervalScores:
+def micro_scores(pairs: Iterable[PairFigures]) -> IntervalScores:
     """VCSL's micro average: precision over the pairs with found intervals, recall over those with true ones.
 
     Nothing found at all has precision 1, nothing to find recall 1, as VCSL assigns them.
@@ -82,7 +82,7 @@ def micro_scores(pairs: Iterable[PairScore]) -> IntervalScores:
     )
 
 
-def macro_scores(query_sets: Mapping[str, Sequence[PairScore]]) -> tuple[float, float, float]:
+def macro_scores(query_sets: Mapping[str, Sequence[PairFigures]]) -> tuple[float, float, float]:
     """VCSL's macro average (precision, recall, F): the mean over query sets of the means over their pairs.
 
     Here a pair where nothing was found counts with precision 1, one with nothing to find with recall 1. Raises
@@ -112,7 +112,7 @@ def _covered_share(intervals: Sequence[Match], by: Sequence[Match]) -> float | N
             and (reference := _overlap(_spans(interval)[1], _spans(other)[1]))
         ]
         for side, (start_s, end_s) in enumerate(_spans(interval)):
-            covered[side] += _union_s([overlap[side] for overlap in overlaps])
+            covered[side] += covered_s([overlap[side] for overlap in overlaps])
             whole[side] += end_s - start_s
     return covered[0] / whole[0] * (covered[1] / whole[1])
 
@@ -120,15 +120,6 @@ def _covered_share(intervals: Sequence[Match], by: Sequence[Match]) -> float | N
 def _overlap(one: Span, other: Span) -> Span | None:
     start_s, end_s = max(one[0], other[0]), min(one[1], other[1])
     return (start_s, end_s) if end_s > start_s else None
-
-
-def _union_s(spans: Iterable[Span]) -> float:
-    """Seconds that at least one of the spans covers."""
-    total_s, reached_s = 0.0, float("-inf")
-    for start_s, end_s in sorted(spans):
-        total_s += max(0.0, end_s - max(start_s, reached_s))
-        reached_s = max(reached_s, end_s)
-    return total_s
 
 
 def _spans(match: Match) -> tuple[Span, Span]:

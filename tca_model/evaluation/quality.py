@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tca_model.evaluation.intervals import IntervalScores, PairScore, interval_iou, micro_scores, pair_score
+from tca_model.evaluation.intervals import IntervalScores, PairFigures, interval_iou, micro_scores, pair_figures
 from tca_model.evaluation.ranking import micro_ap, recall_at_precision, recall_before_false_positive
 from tca_model.types import Match
 
@@ -28,10 +28,10 @@ class ScoredPair:
         best = [max((interval_iou(one, interval) for one in self.found or ()), default=0.0) for interval in self.true]
         return sum(best) / len(best) if best else 0.0
 
-    def alerted(self, threshold: float) -> PairScore:
+    def alerted(self, threshold: float) -> PairFigures:
         """Precision and recall of the intervals that an alert from that threshold on would tell."""
         is_alert = self.score is not None and self.score >= threshold
-        return pair_score(self.found or () if is_alert else (), self.true)
+        return pair_figures(self.found or () if is_alert else (), self.true)
 
 
 @dataclass(frozen=True, slots=True)

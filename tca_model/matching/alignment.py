@@ -58,11 +58,9 @@ def align(
     half-open. A query frame is explained by one interval at most (of a static video, too); a reference frame may serve
     several.
     """
-    rows, columns = len(query_times), len(reference_times)
-    if similarity.shape != (rows, columns) or not similarity.size:
-        raise ValueError(f"expected {(rows, columns)} with entries, got {similarity.shape}")
-    if np.sum(similarity.max(axis=1) > config.floor) < MIN_FRAMES - 1:
-        return []  # most candidates are chance and end here
+    if not may_align(similarity, query_times, reference_times, config.floor, MIN_FRAMES):
+        return []
+    rows, columns = similarity.shape
     query_step_s, reference_step_s = frame_step(query_times), frame_step(reference_times)
     places, goes_on = _best_places(similarity, query_times, reference_times, config)
     query_ends = np.append(np.minimum(query_times[:-1] + query_step_s, query_times[1:]), query_times[-1] + query_step_s)
@@ -82,6 +80,19 @@ def align(
             spans = (query_times[first], query_ends[last], reference_start, reference_end, values.mean())
             matches.append(Match(*map(float, spans)))
     return matches
+
+
+def may_align(
+    similarity: FloatArray, query_times: Times, reference_times: Times, floor: float, min_frames: int
+) -> bool:
+    """Whether enough query frames are more similar than `floor` to any reference frame; most chance candidates fail.
+
+    One frame fewer than `min_frames` is enough, since a segment border may cut an interval off. Raises ValueError for a
+    matrix that is empty or does not fit the times.
+    """
+    if similarity.shape != (len(query_times), len(reference_times)) or not similarity.size:
+        raise ValueError(f"expected {(len(query_times), len(reference_times))} with entries, got {similarity.shape}")
+    return bool(np.sum(similarity.max(axis=1) > floor) >= min_frames - 1)
 
 
 def merge(matches: list[Match], max_gap_s: float = 4.0, tolerance_s: float = 2.0) -> list[Match]:

@@ -30,6 +30,7 @@ NEARLY_IDENTICAL = 0.9
 REPORTED_SHARE = 0.5
 
 Aligner: TypeAlias = Callable[[FloatArray, Times, Times], list[Match]]
+Span: TypeAlias = tuple[float, float]  # start and end in seconds, half-open
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,8 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
         chamfer_query_to_reference=forward,
         chamfer_reference_to_query=backward,
         intervals=reported,
-        query_coverage_s=_covered([(match.query_start_s, match.query_end_s) for match in reported]),
-        reference_coverage_s=_covered([(match.reference_start_s, match.reference_end_s) for match in reported]),
+        query_coverage_s=covered_s([(match.query_start_s, match.query_end_s) for match in reported]),
+        reference_coverage_s=covered_s([(match.reference_start_s, match.reference_end_s) for match in reported]),
     )
 
 
@@ -199,10 +200,10 @@ def _rank(reference: ReferenceEvidence) -> tuple[float, int]:
     return reference.similarity_sum / reference.frame_count, reference.frame_count
 
 
-def _covered(spans: list[tuple[float, float]]) -> float:
+def covered_s(spans: Iterable[Span]) -> float:
     """Seconds in the union of half-open spans."""
-    total, reached = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
+    total_s, reached_s = 0.0, float("-inf")
+    for start_s, end_s in sorted(spans):
+        total_s += max(0.0, end_s - max(start_s, reached_s))
+        reached_s = max(reached_s, end_s)
+    return total_s

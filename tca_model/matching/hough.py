@@ -13,7 +13,7 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
-from tca_model.matching.alignment import frame_step, time_order
+from tca_model.matching.alignment import frame_step, may_align, time_order
 from tca_model.types import FloatArray, Match, Times
 
 # A similarity that no frame reaches, for places on a line where the reference has no frame.
@@ -72,10 +72,8 @@ def align_by_hough(
     intervals are half-open. A query frame is explained by one interval at most (of a static video, too);
     a reference frame may serve several.
     """
-    if similarity.shape != (len(query_times), len(reference_times)) or not similarity.size:
-        raise ValueError(f"expected {(len(query_times), len(reference_times))} with entries, got {similarity.shape}")
-    if np.sum(similarity.max(axis=1) > config.floor) < config.min_frames - 1:
-        return []  # most candidates are chance and end here
+    if not may_align(similarity, query_times, reference_times, config.floor, config.min_frames):
+        return []
     query_step_s, reference_step_s = frame_step(query_times), frame_step(reference_times)
     near = _near(similarity, config.slack)
     speeds, offsets = _promising_lines(near, query_times, reference_times, reference_step_s, config)

@@ -5,14 +5,9 @@ import numpy as np
 from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment, DescriptorIndex, SegmentRow
 from tca_model.types import FloatArray, VideoDescriptor
+from tests.vectors import unit_rows
 
-DIMENSION = 16
-
-
-def unit(seed: int, count: int = 1) -> FloatArray:
-    vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION), dtype=np.float32)
-    unit_vectors: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit_vectors
+DIMENSION = 16  # of `unit_rows`
 
 
 def described(
@@ -38,8 +33,8 @@ def described(
         uploaded_at=1_753_000_000.25,
     )
     times_s = 32.0 * index + np.arange(frames) / 3
-    vector = unit(seed + 1000)[0] if frames else np.zeros(DIMENSION, np.float32)
-    return DescribedSegment(row, VideoDescriptor(times_s, unit(seed, frames)), vector)
+    vector = unit_rows(seed + 1000)[0] if frames else np.zeros(DIMENSION, np.float32)
+    return DescribedSegment(row, VideoDescriptor(times_s, unit_rows(seed, frames)), vector)
 
 
 def found_frames(index: DescriptorIndex, vectors: FloatArray, *, tenant: str = "default", limit: int = 5) -> list[str]:

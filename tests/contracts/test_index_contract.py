@@ -14,8 +14,9 @@ from services.backends.memory.index import MemoryIndex
 from services.backends.milvus.index import MilvusIndex
 from services.contracts.events import Role
 from services.contracts.ports import DescriptorIndex, SegmentKey
-from tests.contracts.index_cases import DIMENSION, described, found_frames, found_segments, unit
+from tests.contracts.index_cases import DIMENSION, described, found_frames, found_segments
 from tests.servers.process import Backend
+from tests.vectors import unit_rows
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_search_sees_at_once_what_was_stored(index: DescriptorIndex) -> None:
 def test_candidates_come_best_first_and_no_more_than_asked_for(index: DescriptorIndex) -> None:
     segments = [described(f"a{seed}", seed=seed) for seed in range(6)]
     index.store(segments)
-    queries = unit(77, 4)
+    queries = unit_rows(77, 4)
 
     vectors = np.stack([segment.vector for segment in segments])
     for query, nearest in zip(
@@ -103,8 +104,8 @@ def test_candidates_come_best_first_and_no_more_than_asked_for(index: Descriptor
 
 
 def test_an_empty_index_finds_nothing(index: DescriptorIndex) -> None:
-    assert index.search_segments("default", unit(1, 2), exclude_asset="asking", limit=3) == [[], []]
-    assert index.search_frames("default", unit(1, 2), exclude_asset="asking", limit=3) == [[], []]
+    assert index.search_segments("default", unit_rows(1, 2), exclude_asset="asking", limit=3) == [[], []]
+    assert index.search_frames("default", unit_rows(1, 2), exclude_asset="asking", limit=3) == [[], []]
     assert index.assets("default") == []
     assert index.assets("default", []) == []
     assert index.read([]) == {}
@@ -127,7 +128,7 @@ def test_storing_again_changes_nothing(index: DescriptorIndex) -> None:
 def test_the_asking_asset_is_not_found(index: DescriptorIndex) -> None:
     index.store([described("a", seed=1), described("a", 1, seed=2), described("ab", seed=3)])
     for search in (index.search_segments, index.search_frames):
-        assert {one.asset_id for one in search("default", unit(1), exclude_asset="a", limit=9)[0]} == {"ab"}
+        assert {one.asset_id for one in search("default", unit_rows(1), exclude_asset="a", limit=9)[0]} == {"ab"}
 
 
 def test_assets_that_were_found_already_are_left_out_on_demand(index: DescriptorIndex) -> None:
@@ -156,7 +157,7 @@ def test_references_are_searched_also_on_their_own(index: DescriptorIndex) -> No
     index.flush()
     index.store([described("late", seed=1, tenant="ours", role=Role.REFERENCE)])
     for search in (index.search_segments, index.search_frames):
-        found = partial(search, "ours", unit(1, 2), exclude_asset="copy0", limit=99)
+        found = partial(search, "ours", unit_rows(1, 2), exclude_asset="copy0", limit=99)
         everything = {"late", "original", *(f"copy{number}" for number in range(1, 9))}
         assert [{one.asset_id for one in nearest} for nearest in found()] == [everything] * 2
         among_references = found(references_only=True)
@@ -174,7 +175,7 @@ def test_a_segment_is_a_reference_as_long_as_its_asset_is_one(
         index.store([segment])
         assert index.read([segment.row.key])[segment.row.key].row.stamp == "first"
         for search in (index.search_segments, index.search_frames):
-            found = search("default", unit(1), exclude_asset="asking", limit=4, references_only=True)[0]
+            found = search("default", unit_rows(1), exclude_asset="asking", limit=4, references_only=True)[0]
             assert {one.asset_id for one in found} == ({"a"} if role is Role.REFERENCE else set())
 
 
@@ -241,7 +242,7 @@ def test_a_segment_without_frames_is_known_but_not_found(index: DescriptorIndex)
 
     assert index.assets("default", ["black"]) == [black.row]
     assert len(index.read([black.row.key])[black.row.key].descriptor) == 0
-    assert found_segments(index, -unit(1)[0], limit=9) == ["a:0"]
+    assert found_segments(index, -unit_rows(1)[0], limit=9) == ["a:0"]
 
 
 def test_delete_removes_an_asset_from_one_segment_on(index: DescriptorIndex) -> None:

@@ -22,7 +22,8 @@ from services.matcher.state_store import StateStore
 from services.matcher.worker import GROUP, MatchWorker
 from tca_model.matching.calibration import Calibration
 from tca_model.types import FloatArray
-from tests.descriptors import UPLOADED_AT, cut, unit, work
+from tests.descriptors import UPLOADED_AT, cut, work
+from tests.vectors import unit
 
 MODEL = "v1"
 THRESHOLD = 0.45

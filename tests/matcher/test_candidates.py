@@ -18,7 +18,8 @@ from services.matcher.candidates import (
     merge,
 )
 from tca_model.types import FloatArray
-from tests.descriptors import DIMENSION, cut, described, unit, work
+from tests.descriptors import DIMENSION, cut, described, work
+from tests.vectors import unit
 
 
 def index_of(*segments: DescribedSegment) -> MemoryIndex:

@@ -10,7 +10,8 @@ from services.backends.memory.index import MemoryIndex
 from services.contracts.ports import DescribedSegment, SegmentKey
 from services.matcher.rerank import DescriptorReader, compare
 from tca_model.matching.evidence import join
-from tests.descriptors import cut, described, unit, work
+from tests.descriptors import cut, described, work
+from tests.vectors import unit
 
 
 class CountingIndex(MemoryIndex):

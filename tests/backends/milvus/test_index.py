@@ -15,7 +15,9 @@ from services.backends.milvus import rows as milvus_rows
 from services.backends.milvus.index import MilvusIndex
 from services.contracts.errors import DependencyDown, UsageError
 from services.contracts.events import Role
-from tests.backends.milvus.cases import DIMENSION, described, open_index, unit
+from tests.backends.milvus.cases import open_index
+from tests.contracts.index_cases import DIMENSION, described
+from tests.vectors import unit_rows
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def index(path: Path) -> Iterator[MilvusIndex]:
 
 @pytest.mark.parametrize("name", ['" or tenant != "', 'a"', "a|b", "a b", "", "ä", "a" * 151])
 def test_an_id_that_could_change_a_filter_is_refused(index: MilvusIndex, name: str) -> None:
-    vectors = unit(0, 1)
+    vectors = unit_rows(0, 1)
     for call in (
         lambda: index.assets(name),
         lambda: index.assets("default", [name]),

@@ -11,7 +11,9 @@ import pytest
 from pymilvus import MilvusClient
 
 from services.backends.milvus.index import MilvusIndex
-from tests.backends.milvus.cases import described, open_index, unit
+from tests.backends.milvus.cases import open_index
+from tests.contracts.index_cases import described
+from tests.vectors import unit_rows
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -79,7 +81,7 @@ def test_a_replacement_that_crashed_is_never_read_as_a_mix(
 
     index.store([new])
     np.testing.assert_array_equal(index.read([new.row.key])[new.row.key].descriptor.frames, new.descriptor.frames)
-    found = index.search_frames("default", unit(1, 1), exclude_asset="asking", limit=99)[0]
+    found = index.search_frames("default", unit_rows(1, 1), exclude_asset="asking", limit=99)[0]
     assert len(found) == after
 
 
@@ -94,13 +96,14 @@ def test_delete_finds_frames_that_lost_their_segment(index: MilvusIndex) -> None
     index.store([described("a")])
     index._milvus.delete("segments_v1", ["default|a:0"])
     index.delete("default", "a")
-    assert index.search_frames("default", unit(1, 1), exclude_asset="asking", limit=9) == [[]]
+    assert index.search_frames("default", unit_rows(1, 1), exclude_asset="asking", limit=9) == [[]]
 
 
 WRITER = """
 import sys
 from pathlib import Path
-from tests.backends.milvus.cases import described, open_index
+from tests.backends.milvus.cases import open_index
+from tests.contracts.index_cases import described
 index = open_index(Path(sys.argv[1]))
 for number in range(10_000):
     index.store([described(f"a{number}", frames=60, seed=number)])

@@ -27,7 +27,8 @@ from tca_model.types import Frame, VideoDescriptor
 from tca_model.video.decode import DecodeLimits
 from tests.cli.found import alert
 from tests.clips import steady, time_in, write_clip
-from tests.descriptors import cut, unit, work
+from tests.descriptors import cut, work
+from tests.vectors import unit
 
 AT = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 PIXEL = Picture("data:image/png;base64,AAAA", 160, 90)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tca_model.evaluation.intervals import PairScore, interval_iou, macro_scores, micro_scores, pair_score
+from tca_model.evaluation.intervals import PairFigures, interval_iou, macro_scores, micro_scores, pair_figures
 from tca_model.types import Match
 
 
@@ -44,7 +44,7 @@ def painted_share(intervals: list[Match], by: list[Match]) -> float:
 
 @given(st.lists(whole_seconds(), min_size=1, max_size=4), st.lists(whole_seconds(), min_size=1, max_size=4))
 def test_precision_and_recall_count_seconds(found: list[Match], true: list[Match]) -> None:
-    score = pair_score(found, true)
+    score = pair_figures(found, true)
     assert score.precision == pytest.approx(painted_share(found, true))
     assert score.recall == pytest.approx(painted_share(true, found))
 
@@ -66,31 +66,31 @@ def test_iou_of_half_an_interval_is_a_quarter() -> None:
 
 def test_pieces_lose_nothing() -> None:
     whole, pieces = [match(4, 14, 10, 20)], [match(4, 8, 10, 14), match(8, 14, 14, 20)]
-    assert pair_score(pieces, whole) == PairScore(1.0, 1.0)
-    assert pair_score(whole, pieces) == PairScore(1.0, 1.0)
+    assert pair_figures(pieces, whole) == PairFigures(1.0, 1.0)
+    assert pair_figures(whole, pieces) == PairFigures(1.0, 1.0)
 
 
 def test_right_times_with_exchanged_partners_win_nothing() -> None:
     true = [match(4, 14, 10, 18), match(20, 28, 21, 29)]
-    assert pair_score([match(4, 14, 21, 29), match(20, 28, 10, 18)], true) == PairScore(0.0, 0.0)
+    assert pair_figures([match(4, 14, 21, 29), match(20, 28, 10, 18)], true) == PairFigures(0.0, 0.0)
 
 
 def test_finding_too_much_costs_precision_and_too_little_recall() -> None:
-    assert pair_score([match(0, 20, 0, 20)], [match(0, 10, 0, 10)]) == PairScore(0.25, 1.0)
-    assert pair_score([match(0, 10, 0, 10)], [match(0, 20, 0, 20)]) == PairScore(1.0, 0.25)
+    assert pair_figures([match(0, 20, 0, 20)], [match(0, 10, 0, 10)]) == PairFigures(0.25, 1.0)
+    assert pair_figures([match(0, 10, 0, 10)], [match(0, 20, 0, 20)]) == PairFigures(1.0, 0.25)
 
 
 def test_the_same_thing_found_twice_is_not_twice_as_good() -> None:
-    assert pair_score([match(0, 10, 0, 10)] * 2, [match(0, 20, 0, 20)]) == PairScore(1.0, 0.25)
+    assert pair_figures([match(0, 10, 0, 10)] * 2, [match(0, 20, 0, 20)]) == PairFigures(1.0, 0.25)
 
 
-HALF = pair_score([match(0, 10, 0, 10)], [match(0, 10, 0, 20)])  # precision 1, recall 1/2
-MISSED, FALSE_ALARM, QUIET = PairScore(None, 0.0), PairScore(0.0, None), PairScore(None, None)
+HALF = pair_figures([match(0, 10, 0, 10)], [match(0, 10, 0, 20)])  # precision 1, recall 1/2
+MISSED, FALSE_ALARM, QUIET = PairFigures(None, 0.0), PairFigures(0.0, None), PairFigures(None, None)
 
 
 def test_empty_sides_have_no_figure() -> None:
     some = [match(0, 1, 0, 1)]
-    assert (pair_score([], some), pair_score(some, []), pair_score([], [])) == (MISSED, FALSE_ALARM, QUIET)
+    assert (pair_figures([], some), pair_figures(some, []), pair_figures([], [])) == (MISSED, FALSE_ALARM, QUIET)
 
 
 def test_micro_average_leaves_out_what_cannot_be_divided() -> None:

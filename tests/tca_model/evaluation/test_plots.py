@@ -8,6 +8,7 @@ import pytest
 
 from tca_model.evaluation import plots
 from tca_model.types import FloatArray, Frame, Match, VideoDescriptor
+from tests.vectors import unit_rows
 
 pytest.importorskip("matplotlib")
 
@@ -28,11 +29,6 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return drawn
 
 
-def units(seed: int, *shape: int) -> FloatArray:
-    rows = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True))
-
-
 def clip(count: int, step_s: float = 1.0) -> list[Frame]:
     return [Frame(number * step_s, np.full((8, 8, 3), 20 * number, np.uint8)) for number in range(count)]
 
@@ -46,8 +42,8 @@ def legend_of(owner: Any) -> list[str]:
 
 
 def test_a_similarity_matrix_has_seconds_and_its_intervals(tmp_path: Path, figures: list[Any]) -> None:
-    query = VideoDescriptor(np.arange(3.0), units(0, 3, 8))
-    reference = VideoDescriptor(np.arange(5.0) * 2, units(1, 5, 8))
+    query = VideoDescriptor(np.arange(3.0), unit_rows(0, 3, 8))
+    reference = VideoDescriptor(np.arange(5.0) * 2, unit_rows(1, 5, 8))
     matches = [Match(0, 2, 4, 8, 0.9), Match(2, 3, 0, 2, 0.8)]
     plots.plot_similarity(query, reference, matches, tmp_path / "m.png", title="a x b")
 
@@ -63,7 +59,7 @@ def test_a_similarity_matrix_has_seconds_and_its_intervals(tmp_path: Path, figur
 
 
 def test_a_matrix_without_intervals_has_no_legend(tmp_path: Path, figures: list[Any]) -> None:
-    video = VideoDescriptor(np.arange(2.0), units(0, 2, 4))
+    video = VideoDescriptor(np.arange(2.0), unit_rows(0, 2, 4))
     plots.plot_similarity(video, video, [], tmp_path / "m.png", title="")
     assert figures[0].axes[0].get_legend() is None
 
@@ -71,8 +67,8 @@ def test_a_matrix_without_intervals_has_no_legend(tmp_path: Path, figures: list[
 @pytest.mark.integration  # importing scikit-learn takes seconds
 def test_tsne_keeps_near_near_and_is_the_same_every_time() -> None:
     pytest.importorskip("sklearn")
-    centres = units(2, 3, 16)
-    segments = np.repeat(centres, 5, axis=0) + 0.05 * units(3, 15, 16)
+    centres = unit_rows(2, 3, 16)
+    segments = np.repeat(centres, 5, axis=0) + 0.05 * unit_rows(3, 15, 16)
     points = plots.flatten(segments)
     assert points.shape == (15, 2)
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
@@ -91,7 +87,7 @@ def test_too_few_segments_are_told(count: int) -> None:
 
 
 def test_segments_are_coloured_and_named_by_group(tmp_path: Path, figures: list[Any]) -> None:
-    points = units(4, 6, 2)
+    points = unit_rows(4, 6, 2)
     groups = ["cat", "dog", "dog", "a name of a group that is longer than there is room for", "cat", "dog"]
     plots.plot_segments(points, groups, tmp_path / "s.png", title="six")
 
@@ -104,7 +100,7 @@ def test_segments_are_coloured_and_named_by_group(tmp_path: Path, figures: list[
 
 def test_more_groups_than_can_be_told_apart_are_grey(tmp_path: Path, figures: list[Any]) -> None:
     groups = [f"pair {n}" for n in range(22) for _ in range(2)] + [f"single {n}" for n in range(5)]
-    plots.plot_segments(units(5, len(groups), 2), groups, tmp_path / "s.png", title="")
+    plots.plot_segments(unit_rows(5, len(groups), 2), groups, tmp_path / "s.png", title="")
     legend = legend_of(figures[0])
     assert len(legend) == 21
     assert legend[-1] == "7 other groups (9)"
@@ -112,7 +108,7 @@ def test_more_groups_than_can_be_told_apart_are_grey(tmp_path: Path, figures: li
     assert len(looks) == 21
 
     groups = ["pair", "pair", *(f"single {n}" for n in range(25))]
-    plots.plot_segments(units(6, len(groups), 2), groups, tmp_path / "s.png", title="")
+    plots.plot_segments(unit_rows(6, len(groups), 2), groups, tmp_path / "s.png", title="")
     assert legend_of(figures[1]) == ["pair (2)", "25 other groups (25)"]
 
 

@@ -13,11 +13,7 @@ from tca_model.matching.similarity import (
     symmetric_chamfer,
 )
 from tca_model.types import FloatArray
-
-
-def unit_rows(seed: int, count: int, dimension: int = 8) -> FloatArray:
-    rows = np.random.default_rng(seed).normal(size=(count, dimension))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+from tests.vectors import unit_rows
 
 
 def slow_chamfer(query: FloatArray, reference: FloatArray) -> float:
@@ -83,13 +79,13 @@ def test_arguments_stay_as_they_were() -> None:
 
 
 def test_empty_input_and_wrong_shapes_are_refused() -> None:
-    frames, nothing = unit_rows(1, 3), np.zeros((0, 8), np.float32)
+    frames, nothing = unit_rows(1, 3), np.zeros((0, 16), np.float32)
     with pytest.raises(ValueError, match="without frames"):
         similarity_matrix(nothing, frames)
     with pytest.raises(ValueError, match="without frames"):
         similarity_matrix(frames, nothing)
     with pytest.raises(ValueError, match="expected"):
-        similarity_matrix(frames, unit_rows(1, 3, 9))
+        similarity_matrix(frames, unit_rows(1, 3, 17))
     with pytest.raises(ValueError, match="similarity matrix"):
         chamfer(np.zeros((0, 4), np.float32))
     with pytest.raises(ValueError, match="similarity matrix"):

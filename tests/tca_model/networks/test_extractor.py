@@ -22,7 +22,7 @@ from tca_model.networks.backbone import load_backbone
 from tca_model.networks.encoder import build_encoder
 from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.synthetic.clips import clip_frames
-from tca_model.types import FloatArray
+from tests.vectors import unit_rows
 
 NAME, SIDE, DIMENSION = "test_efficientnet", 64, 16
 RANDOM = RandomWeights(seed=0)
@@ -66,11 +66,6 @@ def pictures(seed: int, count: int) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
 
 
-def unit_rows(seed: int, count: int) -> FloatArray:
-    rows = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
-
-
 def test_it_says_what_it_is(extractor: DescriptorExtractor) -> None:
     bundle = small_bundle()
     assert extractor.model_version == bundle.model_version
@@ -109,7 +104,7 @@ def test_images_of_another_size_are_refused(extractor: DescriptorExtractor, shap
 @pytest.mark.parametrize(("aggregator", "compares"), [("tca", "refined"), ("tca", "frame"), ("mean", "frame")])
 def test_segments_together_are_segments_one_at_a_time(aggregator: str, compares: str) -> None:
     extractor = DescriptorExtractor(small_bundle(aggregator, compares), device="cpu")
-    segments = [unit_rows(seed, length) for seed, length in enumerate((5, 1, 9, 3))]
+    segments = [unit_rows(seed, length, DIMENSION) for seed, length in enumerate((5, 1, 9, 3))]
     before = [frames.copy() for frames in segments]
     for frames, kept, together in zip(segments, before, extractor.encode(segments), strict=True):
         np.testing.assert_array_equal(frames, kept)
@@ -124,7 +119,7 @@ def test_segments_together_are_segments_one_at_a_time(aggregator: str, compares:
 
 
 def test_the_bundle_decides_which_descriptors_are_stored(extractor: DescriptorExtractor) -> None:
-    frames = unit_rows(5, 6)
+    frames = unit_rows(5, 6, DIMENSION)
     (refined,) = extractor.encode([frames])
     (plain,) = DescriptorExtractor(small_bundle(compares="frame"), device="cpu").encode([frames])
     np.testing.assert_array_equal(plain.frames, frames)
@@ -136,7 +131,7 @@ def test_the_bundle_decides_which_descriptors_are_stored(extractor: DescriptorEx
 def test_no_segments_and_segments_without_frames(extractor: DescriptorExtractor) -> None:
     assert extractor.encode([]) == []
     with pytest.raises(ValueError, match="at least one real frame"):
-        extractor.encode([unit_rows(1, 2), unit_rows(1, 0)])
+        extractor.encode([unit_rows(1, 2, DIMENSION), unit_rows(1, 0, DIMENSION)])
 
 
 def test_a_backbone_in_the_bundle_is_the_backbone() -> None:
@@ -187,7 +182,7 @@ def test_a_bundle_without_its_backbone_is_refused() -> None:
 def test_gpu_equals_cpu(extractor: DescriptorExtractor) -> None:
     on_gpu = DescriptorExtractor(small_bundle(), batch_frames=256)
     assert on_gpu.device.type == "cuda"
-    images, segments = pictures(3, 5), [unit_rows(1, 4), unit_rows(2, 7)]
+    images, segments = pictures(3, 5), [unit_rows(1, 4, DIMENSION), unit_rows(2, 7, DIMENSION)]
     np.testing.assert_allclose(on_gpu.describe(images), extractor.describe(images), atol=1e-3)
     for ours, theirs in zip(on_gpu.encode(segments), extractor.encode(segments), strict=True):
         np.testing.assert_allclose(ours.frames, theirs.frames, atol=1e-3)
