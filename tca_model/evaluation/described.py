@@ -17,7 +17,7 @@ from tca_model.evaluation.benchmark import Advance, Benchmark
 from tca_model.evaluation.quality import Quality, ScoredPair, judge
 from tca_model.evaluation.scoring import Similarity, score_table
 from tca_model.matching.evidence import join, observe
-from tca_model.matching.similarity import chamfer, cosine, noise_similarity, normalised, similarity_matrix
+from tca_model.matching.similarity import chamfer, cosine, noise_similarity, similarity_matrix, subtract_noise
 from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.types import FloatArray, VideoDescriptor
 from tca_model.video.decode import sample_frames
@@ -121,7 +121,7 @@ def normalised_chamfer(noise: FloatArray) -> PairScore:
 
     def score(query: VideoDescriptor, reference: VideoDescriptor) -> float:
         matrix = similarity_matrix(query.frames, reference.frames)
-        matrix = normalised(matrix, *(noise_similarity(video.frames, noise) for video in (query, reference)))
+        matrix = subtract_noise(matrix, *(noise_similarity(video.frames, noise) for video in (query, reference)))
         return max(chamfer(matrix), chamfer(matrix.T))
 
     return score

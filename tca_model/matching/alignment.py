@@ -1,9 +1,9 @@
-"""Temporal alignment: similarity matrix -> copied intervals, and joining them across segment borders.
+"""Temporal alignment: from a similarity matrix to copied intervals, and merging them across segment borders.
 
-`align` is dynamic programming (Viterbi): every query frame is shown by one reference frame or copied from nowhere, and
-the best sequence of these is the one whose similarities, less what moving costs, sum up to the most. Going on along the
-reference costs little, and nothing at its own speed; a cut to another place costs more, so that pieces in another
-order, repeated or left out come apart; what is copied costs when it begins and when it ends.
+`align` is dynamic programming (Viterbi). Each query frame is assigned to one reference frame or to none. The best
+sequence has the largest sum of similarities minus costs. Advancing along the reference is free at normal speed and
+cheap otherwise. A cut to another place costs more, so that reordered, repeated and missing pieces become separate
+intervals. The begin and the end of a copied interval cost too.
 """
 
 from dataclasses import dataclass
@@ -13,22 +13,24 @@ from numpy.typing import NDArray
 
 from tca_model.types import FloatArray, Match, Times
 
-MIN_FRAMES = 3  # shorter runs are chance; one that a segment border may have cut off can be one frame shorter
-SHORTEST_STEP_S = 0.1  # ten frames a second; nobody samples more densely to find copies
-ROUNDING_S = 1e-6  # of times
-FASTEST, SLOWEST = 2.0, 0.25  # reference seconds per query second; what is slower is a still picture, or nearly
+MIN_FRAMES = 3  # shorter runs are chance; a run that a segment border may have cut off can be one frame shorter
+SHORTEST_STEP_S = 0.1  # ten frames per second; copy detection never samples more densely
+ROUNDING_S = 1e-6  # rounding error of times
+FASTEST, SLOWEST = 2.0, 0.25  # reference seconds per query second; anything slower is a still picture, or nearly
 
 
 @dataclass(frozen=True, slots=True)
 class AlignmentConfig:
-    """What a sequence of places costs, in sums of similarity over query frames.
+    """The costs of a sequence, in units of similarity summed over query frames.
 
-    `floor`: what a frame that shows nothing of the reference is worth; unrelated whitened frames reach 0.15 to the
-    nearest ten of a thousand. `gap_cost`: most that one frame can cost, so that a flash does not cut a copy in two.
-    `cut_cost`: going on elsewhere. `edge_cost`: a begin or an end of what is copied. `drift_cost`: each reference
-    frame more or less than at speed 1; what is static goes at speed 1.
-    `longest_gap_s`: frames that lie further apart, since those between were left out, are not on one run, unless all
-    of the query's are as sparse as that.
+    `floor`: the worth of a frame that shows nothing of the reference; unrelated whitened frames reach 0.15 to the
+    nearest ten of a thousand.
+    `gap_cost`: the most that one frame can cost, so that a flash does not cut a copy in two.
+    `cut_cost`: continuing at another place.
+    `edge_cost`: the begin or the end of a copied interval.
+    `drift_cost`: per reference frame more or less than at speed 1, so that a static picture is aligned at speed 1.
+    `longest_gap_s`: frames further apart, because those between were dropped, are not on one run, unless all query
+    frames are that sparse.
     """
 
     floor: float = 0.15
@@ -40,7 +42,7 @@ class AlignmentConfig:
 
     def __post_init__(self) -> None:
         if min(self.gap_cost, self.cut_cost, self.edge_cost, self.drift_cost, self.longest_gap_s) <= 0:
-            raise ValueError("gaps, cuts, edges and drift must cost something, and a gap have a length")
+            raise ValueError("gaps, cuts, edges and drift must cost something, and longest_gap_s must be positive")
 
 
 DEFAULT_ALIGNMENT = AlignmentConfig()
@@ -52,10 +54,10 @@ def align(
     reference_times: Times,
     config: AlignmentConfig = DEFAULT_ALIGNMENT,
 ) -> list[Match]:
-    """Copied intervals in a similarity matrix (Tq, Tr), by query time; none when nothing aligns.
+    """Copied intervals in a similarity matrix (Tq, Tr), by query time; empty if nothing aligns.
 
-    Times (Tq,), (Tr,) are seconds, ascending. A frame stands for the time until the next is due, so that intervals are
-    half-open. A query frame is explained by one interval at most (of a static video, too); a reference frame may serve
+    Times (Tq,), (Tr,) are seconds, ascending. A frame stands for the time until the next one, so intervals are
+    half-open. A query frame belongs to one interval at most, even in a static video; a reference frame may belong to
     several.
     """
     if not may_align(similarity, query_times, reference_times, config.floor, MIN_FRAMES):
@@ -74,7 +76,7 @@ def align(
         values = values[counted[0] : counted[-1] + 1]
         first, last = first + counted[0], first + counted[-1]
         reference_start, reference_end = reference_times[places[first]], reference_times[places[last]]
-        # Many query frames that are like one reference frame are a still picture, and no copied interval.
+        # Many query frames similar to a single reference frame are a still picture, not a copied interval.
         if reference_end > reference_start + SLOWEST * (query_times[last] - query_times[first] - query_step_s):
             reference_end = reference_end + reference_step_s
             spans = (query_times[first], query_ends[last], reference_start, reference_end, values.mean())
@@ -98,34 +100,34 @@ def may_align(
 def merge(matches: list[Match], max_gap_s: float = 4.0, tolerance_s: float = 2.0) -> list[Match]:
     """The intervals of one pair of assets, with those that continue each other joined into one, by query time.
 
-    Two continue each other when at most `max_gap_s` of the query lies between them and the second starts, in the
-    reference, within `tolerance_s` of where the line of the first arrives; their lines then are one line. The score
-    is the mean by query time. Whatever the order of `matches`, the result is the same.
+    One continues another if at most `max_gap_s` of the query lies between them and it starts, in the reference, within
+    `tolerance_s` of the other's line. The similarity of the result is the mean weighted by query time. The order of
+    `matches` does not matter.
     """
     chains: list[Match] = []
     for match in sorted(set(matches), key=time_order):
         errors = [(_discontinuity(chain, match, max_gap_s), index) for index, chain in enumerate(chains)]
         error, index = min(errors, default=(np.inf, -1))
         if error <= tolerance_s:
-            chains[index] = _joined(chains[index], match)
+            chains[index] = _join(chains[index], match)
         else:
             chains.append(match)
     return sorted(chains, key=time_order)
 
 
 def frame_step(times: Times) -> float:
-    """Seconds from one frame to the next: the median, as frames may have been left out."""
-    # A single frame has no spacing; the service samples 1 frame/s. Damaged times may come in close pairs, and a step
-    # of a millisecond would make a line of every one of them.
+    """Seconds from one frame to the next: the median, because frames may have been dropped."""
+    # A single frame has no spacing; the service samples 1 frame/s. In damaged files, times may lie in close pairs: a
+    # step of a millisecond would put each of them on a line of its own.
     return max(float(np.median(np.diff(times))), SHORTEST_STEP_S) if len(times) > 1 else 1.0
 
 
 def _best_places(
     similarity: FloatArray, query_times: Times, reference_times: Times, config: AlignmentConfig
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """The reference frame of each query frame, (Tq,), -1 for nowhere, and whether it goes on with the one before.
+    """The reference frame of each query frame (Tq,), -1 for none, and whether it continues the run before (Tq,).
 
-    Viterbi, forward: `sums` (Tr + 1,) of the best sequence that ends at each place, the last of them being nowhere.
+    Forward Viterbi: `sums` (Tr + 1,) is the best sum of a sequence that ends at each reference frame or, last, at none.
     """
     rows, columns = similarity.shape
     query_step_s, reference_step_s = frame_step(query_times), frame_step(reference_times)
@@ -136,7 +138,7 @@ def _best_places(
     sums = gain[0].copy()
     sums[:columns] -= config.edge_cost
     for row in range(1, rows):
-        # From nowhere to a place, or by a cut from the best one; from there to nowhere; or going on.
+        # Begin at a place, or cut to it from the best one; end; or continue (below).
         best, nowhere = int(sums[:columns].argmax()), float(sums[columns])
         begun, cut, ended = nowhere - config.edge_cost, sums[best] - config.cut_cost, sums[best] - config.edge_cost
         reached = np.full(columns + 1, max(begun, cut), dtype=np.float32)
@@ -165,7 +167,7 @@ def _best_places(
 
 
 def _runs(places: NDArray[np.intp], goes_on: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last query frame of each run of places that go on."""
+    """First and last query frame of each continued run of places."""
     runs: list[tuple[int, int]] = []
     for row, place in enumerate(places.tolist()):
         if place < 0:
@@ -178,7 +180,7 @@ def _runs(places: NDArray[np.intp], goes_on: NDArray[np.bool_]) -> list[tuple[in
 
 
 def _discontinuity(first: Match, second: Match, max_gap_s: float) -> float:
-    """Seconds of the reference by which `second` misses the line of `first`; infinite when too far away in time."""
+    """Seconds of the reference by which `second` misses the line of `first`; infinite if too far away in time."""
     gap_s = second.query_start_s - first.query_end_s
     if gap_s > max_gap_s or second.query_end_s <= first.query_end_s:
         return float("inf")
@@ -187,7 +189,7 @@ def _discontinuity(first: Match, second: Match, max_gap_s: float) -> float:
     return max(ahead, back)
 
 
-def _joined(first: Match, second: Match) -> Match:
+def _join(first: Match, second: Match) -> Match:
     length, other = first.query_end_s - first.query_start_s, second.query_end_s - second.query_start_s
     return Match(
         first.query_start_s,
@@ -203,5 +205,5 @@ def _speed(match: Match) -> float:
 
 
 def time_order(match: Match) -> tuple[float, float, float, float, float]:
-    """Sorts matches by query time, then by reference time."""
+    """Sort key of matches: by query time, then by reference time."""
     return match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s, match.similarity

@@ -1,4 +1,4 @@
-"""From the joined score of a pair to the probability that it is a copy, and how well such probabilities hold."""
+"""Turns the joined score of a pair into the probability that it is a copy, and measures how well calibrated that is."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from tca_model.config import Config
 
 BINS = 10
 FOLDS = 5
-# Scores are between 0 and 1, and at most a little below 0; their log odds have an end there.
+# Scores lie between 0 and 1 or slightly below 0. They are clipped to this range to keep the log odds finite.
 LOWEST, HIGHEST = 1e-3, 1 - 1e-3
-STEPS, ENOUGH = 100, 1e-9  # of Newton's method; 10 are usual
+STEPS, ENOUGH = 100, 1e-9  # of Newton's method, which usually takes 10 steps
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -37,12 +37,12 @@ class Curve(Config):
 
 
 class Calibration(Config):
-    """How a pair's score becomes a decision; `alert_threshold` is a probability where there is a curve."""
+    """How a pair's score becomes a decision. With a curve, `alert_threshold` is a probability, else a joined score."""
 
     version: Annotated[int, Field(ge=1)] = 1
     alert_threshold: Annotated[float, Field(ge=-1, le=1)]
     curve: Curve | None = None
-    basis: str  # how both were found, with the command
+    basis: str  # how threshold and curve were found, with the command
 
     def alert_score(self, joined_score: float) -> float:
         """The score that an alert carries: the probability of a copy, or the joined score if there is no curve."""
@@ -55,7 +55,7 @@ class Calibration(Config):
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Pairs whose probabilities lie in one tenth: their mean, and the share of copies among them."""
+    """Pairs whose probabilities lie in one tenth: their mean probability, and the share of copies among them."""
 
     pairs: int
     probability: float
@@ -63,10 +63,10 @@ class Bin:
 
 
 def fit(scores: Sequence[float] | Floats, is_copy: Sequence[bool] | Bools) -> Curve:
-    """The curve of greatest likelihood (Platt, 1999), its targets drawn in a little, as by one more pair of each kind.
+    """The maximum likelihood curve (Platt, 1999), with targets smoothed as if there were one more pair of each kind.
 
-    By Newton's method (Lin, Lin and Weng, Machine Learning 68, 2007). Raises ValueError where one kind is missing, or
-    copies do not score higher than others.
+    Newton's method (Lin, Lin and Weng, Machine Learning 68, 2007). Raises ValueError if there are no copies or no other
+    pairs, or if copies do not score higher than the others.
     """
     x, copied = _log_odds(scores), np.asarray(is_copy, dtype=bool)
     copies, others = int(copied.sum()), int((~copied).sum())
@@ -91,21 +91,21 @@ def fit(scores: Sequence[float] | Floats, is_copy: Sequence[bool] | Bools) -> Cu
     return Curve(slope=float(weights[0]), intercept=float(weights[1]))
 
 
-def cross_fitted(scores: Floats, is_copy: Bools, groups: Sequence[Hashable]) -> Floats:
-    """The probability of each pair (N,) by a curve that saw no pair of its group; groups are dealt out to FOLDS."""
-    dealt = {group: number % FOLDS for number, group in enumerate(sorted(set(groups), key=str))}
-    fold = np.array([dealt[group] for group in groups])
-    told = np.empty(len(scores))
+def cross_fit(scores: Floats, is_copy: Bools, groups: Sequence[Hashable]) -> Floats:
+    """The probability of each pair (N,), by a curve fitted without its group; the groups are split into FOLDS."""
+    fold_of = {group: number % FOLDS for number, group in enumerate(sorted(set(groups), key=str))}
+    fold = np.array([fold_of[group] for group in groups])
+    probabilities = np.empty(len(scores))
     for number in range(FOLDS):
         unseen = fold == number
         if unseen.any():
             curve = fit(scores[~unseen], is_copy[~unseen])
-            told[unseen] = [curve.probability(score) for score in scores[unseen]]
-    return told
+            probabilities[unseen] = [curve.probability(score) for score in scores[unseen]]
+    return probabilities
 
 
 def reliability(probabilities: Floats, is_copy: Bools) -> list[Bin]:
-    """The pairs by tenths of their probability; tenths without any are left out."""
+    """The pairs in ten bins by probability; empty bins are left out."""
     tenth = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     return [
         Bin(int(within.sum()), float(probabilities[within].mean()), float(is_copy[within].mean()))
@@ -121,14 +121,14 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 
 
 def threshold_for(precision: float, probabilities: Floats, is_copy: Bools) -> float:
-    """The least probability from which on at least that share of the pairs are copies. Raises ValueError for none."""
+    """The lowest threshold at which at least that share of the pairs are copies. Raises ValueError if there is none."""
     order = np.argsort(-probabilities, kind="stable")
     ranked, copied = probabilities[order], is_copy[order]
     share = np.cumsum(copied) / np.arange(1, len(copied) + 1)
     last_of_equals = np.append(np.diff(ranked) != 0, True)
     enough = np.flatnonzero((share >= precision) & last_of_equals)
     if not len(enough):
-        raise ValueError(f"from no probability on {precision:.0%} of the pairs are copies")
+        raise ValueError(f"at no threshold are {precision:.0%} of the pairs copies")
     return float(ranked[enough[-1]])
 
 

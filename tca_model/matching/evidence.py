@@ -1,7 +1,7 @@
-"""Evidence that one asset copies another: a few numbers for each query segment, joined into one score for the pair.
+"""Evidence that one asset copies another: a few numbers per query segment, joined into one score for the pair.
 
-A query segment is compared once with all that is stored of a reference asset. What must be remembered of that is a
-`SegmentEvidence`: no matrix, no descriptors. `join` may be called again whenever one segment more is known.
+A query segment is compared once with all stored frames of a reference asset. Only a `SegmentEvidence` is kept of that:
+no matrix, no descriptors. `join` is called again when another segment has been compared.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,17 +16,18 @@ from tca_model.matching.similarity import best_views, first_views
 from tca_model.types import FloatArray, Match, Times
 
 # A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
-# similarity s over n frames or seconds counts as s * n / (n + PRIOR * (1 - s)). 6 to 12 rank alike.
+# similarity s over n frames or seconds counts as s * n / (n + PRIOR * (1 - s)). Values of 6 to 12 rank alike.
 PRIOR = 9.0
-# Chamfer takes the best of all frames for each, in any order: between unrelated works it comes out higher than an
-# aligned interval. From 0.8 on, pairs of different works pass true ones; without it, what is reversed has no score.
+# Chamfer takes the best match of each frame in any order, so unrelated works get a higher value than an aligned
+# interval would have. At 0.8 or more, pairs of different works rank above true ones; without chamfer, a reversed copy
+# has no score.
 CHAMFER_WEIGHT = 0.6
-# A copy that lasts less, after pieces on both sides of a segment border were joined, is chance: three frames at
-# 1 frame/s, whose times may lie a little closer together than that.
+# Shorter intervals, after joining across segment borders, are chance: three frames at 1 frame/s, whose times may lie
+# slightly closer together.
 SHORTEST_COPY_S = 2.5
-# One or two frames that are all there is of a video speak for a copy only when they are almost the same.
+# If a video has only one or two frames, they are evidence of a copy only if they are almost the same.
 NEARLY_IDENTICAL = 0.9
-# Intervals are reported down to this share of the best one's score; chance alignments beside a copy lie below.
+# Intervals are reported if they reach this share of the best one's score; chance alignments beside a copy do not.
 REPORTED_SHARE = 0.5
 
 Aligner: TypeAlias = Callable[[FloatArray, Times, Times], list[Match]]
@@ -37,7 +38,7 @@ Span: TypeAlias = tuple[float, float]  # start and end in seconds, half-open
 class ReferenceEvidence:
     """How well one query segment shows one reference segment.
 
-    `similarity_sum`: sum over the reference segment's frames of the largest similarity to a frame of the query.
+    `similarity_sum`: the sum, over the reference segment's frames, of the largest similarity to any query frame.
     """
 
     segment_index: int
@@ -46,14 +47,14 @@ class ReferenceEvidence:
 
     def __post_init__(self) -> None:
         if self.frame_count < 1:
-            raise ValueError("a compared reference segment has frames")
+            raise ValueError("a compared reference segment must have frames")
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentEvidence:
     """What one query segment says about one reference asset.
 
-    `similarity_sum`: sum over the query segment's frames of the largest similarity to a frame of the reference.
+    `similarity_sum`: the sum, over the query segment's frames, of the largest similarity to any reference frame.
     """
 
     segment_index: int
@@ -64,12 +65,12 @@ class SegmentEvidence:
 
     def __post_init__(self) -> None:
         if self.frame_count < 1 or not self.references:
-            raise ValueError("evidence needs frames on both sides")
+            raise ValueError("evidence must have frames on both sides")
 
 
 @dataclass(frozen=True, slots=True)
 class PairEvidence:
-    """What is known of a pair of assets: `joined_score` ranks pairs and, calibrated, meets the alert threshold."""
+    """All evidence of a pair of assets. `joined_score` ranks pairs; calibrated, it is compared with the threshold."""
 
     joined_score: float
     chamfer_query_to_reference: float
@@ -91,10 +92,10 @@ def observe(
 ) -> SegmentEvidence:
     """Evidence of one query segment, from its similarity matrix (Tq, Tr) with the stored frames of a reference asset.
 
-    Times (Tq,), (Tr,) are seconds of the assets, ascending; rows or columns with one time are views of one frame, of
-    which the most similar counts. `reference_segments` (Tr,) is the segment index of each
-    reference frame. `is_original`: the query is the older of the two. Alignment explains frames of the copy by those
-    of the original, so that intervals do not depend on which of them is compared with the other.
+    Times (Tq,), (Tr,) are seconds of the assets, ascending. Rows or columns with the same time are views of one frame;
+    the most similar view counts. `reference_segments` (Tr,) is the segment index of each reference frame.
+    `is_original`: the query is the older asset. Alignment always assigns frames of the copy to those of the original,
+    so that the intervals do not depend on which one is the query. Raises ValueError if shapes do not fit.
     """
     if reference_segments.shape != (similarity.shape[1],):
         raise ValueError(f"expected a segment index for each of {similarity.shape[1]} reference frames")
@@ -103,9 +104,9 @@ def observe(
     query_times, reference_times = query_times[rows], reference_times[columns]
     reference_segments = reference_segments[columns]
     if min(similarity.shape) < MIN_FRAMES:
-        matches = _identical(similarity, query_times, reference_times)
+        matches = _match_identical(similarity, query_times, reference_times)
     elif is_original:
-        matches = [_turned(match) for match in aligner(similarity.T, reference_times, query_times)]
+        matches = [_swap_sides(match) for match in aligner(similarity.T, reference_times, query_times)]
     else:
         matches = aligner(similarity, query_times, reference_times)
     indices, which, counts = np.unique(reference_segments, return_inverse=True, return_counts=True)
@@ -118,10 +119,10 @@ def observe(
     return SegmentEvidence(segment_index, len(similarity), similarity_sum, references, tuple(matches))
 
 
-def _identical(similarity: FloatArray, query_times: Times, reference_times: Times) -> list[Match]:
-    """The interval of one or two frames that are shown nearly identically, too few to align; or none."""
+def _match_identical(similarity: FloatArray, query_times: Times, reference_times: Times) -> list[Match]:
+    """The interval of one or two nearly identical frames, which are too few to align; empty if there is none."""
     if len(reference_times) < len(query_times):
-        return [_turned(one) for one in _identical(similarity.T, reference_times, query_times)]
+        return [_swap_sides(one) for one in _match_identical(similarity.T, reference_times, query_times)]
     score = float(similarity.max(axis=1).mean())
     if score < NEARLY_IDENTICAL:
         return []
@@ -130,27 +131,27 @@ def _identical(similarity: FloatArray, query_times: Times, reference_times: Time
     return [Match(query_start, query_start + length_s, reference_start, reference_start + length_s, score)]
 
 
-def _turned(match: Match) -> Match:
+def _swap_sides(match: Match) -> Match:
     return Match(
         match.reference_start_s, match.reference_end_s, match.query_start_s, match.query_end_s, match.similarity
     )
 
 
 def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, reference_frames: int = 0) -> PairEvidence:
-    """Evidence of a pair of assets from that of its query segments, in whatever order they were compared.
+    """Evidence of a pair of assets from that of its query segments, in any order.
 
-    Of two with one segment index the later one replaces the earlier. `query_frames` and `reference_frames` are all
-    frames that are known of the assets: what was never compared counts as unlike, or a tail of two frames that shows
-    the same end card would speak for a whole video. The score is
+    A later entry replaces an earlier one with the same segment index. `query_frames` and `reference_frames` are the
+    numbers of all known frames of the assets: frames that were never compared count as dissimilar, or a tail of two
+    frames with the same end card would stand for a whole video. Raises ValueError without evidence. The score is
 
         max(max over intervals m of d(s_m, n_m), CHAMFER_WEIGHT * max over directions of d(chamfer, T))
 
     with d(s, n) = s n / (n + PRIOR (1 - s)), s_m the mean similarity along the interval, n_m its seconds on the side
-    where it is shorter, and T the frames of the direction. It does not change with what surrounds the copy on either
-    side, unlike chamfer similarity, which stands in where nothing aligns.
+    where it is shorter, and T the number of frames in that direction. An interval's score does not depend on what
+    surrounds the copy; chamfer similarity does, and decides only where nothing aligns.
 
-    The chamfer of the reference takes, for each reference segment, the query segment that shows it best: a lower
-    bound where a copy crosses a query border.
+    Chamfer from reference to query takes, for each reference segment, the query segment that shows it best: a lower
+    bound if a copy crosses a border of query segments.
     """
     latest = {one.segment_index: one for one in evidence}
     if not latest:
@@ -166,14 +167,14 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
                 shown[reference.segment_index] = reference
     reference_frames = max(reference_frames, sum(one.frame_count for one in shown.values()))
     backward = sum(shown[index].similarity_sum for index in sorted(shown)) / reference_frames
-    are_short = min(query_frames, reference_frames) < MIN_FRAMES  # then a copy can be no longer
+    are_short = min(query_frames, reference_frames) < MIN_FRAMES  # then no copy can be longer
     intervals = [
         match
         for match in merge([match for one in segments for match in one.matches])
         if match.query_end_s - match.query_start_s >= SHORTEST_COPY_S or are_short
     ]
-    best_interval = max((_discounted(match) for match in intervals), default=-1.0)
-    reported = tuple(match for match in intervals if _discounted(match) >= REPORTED_SHARE * best_interval)
+    best_interval = max((_discount(match) for match in intervals), default=-1.0)
+    reported = tuple(match for match in intervals if _discount(match) >= REPORTED_SHARE * best_interval)
     chamfer = max(discount(forward, query_frames), discount(backward, reference_frames))
     return PairEvidence(
         joined_score=max(best_interval, CHAMFER_WEIGHT * chamfer),
@@ -185,18 +186,18 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
     )
 
 
-def _discounted(match: Match) -> float:
+def _discount(match: Match) -> float:
     shorter_s = min(match.query_end_s - match.query_start_s, match.reference_end_s - match.reference_start_s)
     return discount(match.similarity, shorter_s)
 
 
 def discount(similarity: float, length: float) -> float:
-    """What a mean similarity counts for over that many seconds or frames."""
+    """The worth of a mean similarity over that many seconds or frames: s n / (n + PRIOR (1 - s))."""
     return similarity * length / (length + PRIOR * max(0.0, 1 - similarity))
 
 
 def _rank(reference: ReferenceEvidence) -> tuple[float, int]:
-    # A reference segment may have been stored again between two comparisons, with other frames.
+    # Between two comparisons a reference segment may have been stored again with other frames.
     return reference.similarity_sum / reference.frame_count, reference.frame_count
 
 

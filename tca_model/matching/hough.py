@@ -1,10 +1,10 @@
-"""Temporal Hough voting, the method that `alignment` is compared with (`python -m bench.alignment`).
+"""Temporal Hough voting. Not used in the service: `python -m bench.alignment` compares `alignment` with it.
 
 A copy shows as a bright line r = speed * q + offset in the matrix of similarities at query time q and reference
 time r. `align_by_hough` is a temporal Hough transform whose votes keep their place on the line: it reads the similarity
-along every line of a small set of speeds and all offsets, and takes the run of frames with the largest sum of
-(similarity - floor), again and again until none is long enough. A run rather than a vote count gives the ends of
-the interval, and lets two copies that lie on one line stay apart.
+along the lines of a few speeds and all offsets, and takes the run of frames with the largest sum of
+(similarity - floor) until none is long enough. Unlike a vote count, a run gives the ends of the interval and keeps two
+copies on one line apart.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from tca_model.matching.alignment import frame_step, may_align, time_order
 from tca_model.types import FloatArray, Match, Times
 
-# A similarity that no frame reaches, for places on a line where the reference has no frame.
+# Lower than any similarity: for places on a line where the reference has no frame.
 _NOTHING = np.float32(-1.0)
-# What a query frame costs that an interval has explained: no other may cross it.
+# The cost of a query frame that an interval already explains: no other interval may cross it.
 _EXPLAINED = np.float32(-1e6)
-# Lines that are searched for runs, most promising first: bounds the time that a static video takes.
+# How many lines are searched for runs, most promising first: bounds the time for a static video.
 _MAX_LINES = 128
 
 
@@ -28,15 +28,16 @@ _MAX_LINES = 128
 class HoughConfig:
     """What counts as a copied interval.
 
-    `floor`: frames more similar than this lengthen a run, others cost it. Unrelated whitened frames reach 0.15 to
-    the nearest ten of a thousand; from 0.25 on, runs of vertical crops and stacked pictures are missed. `gap_cost`:
-    most that one frame can cost, so that a flash does not cut a copy in two; after `max_gap_frames` it is another
-    interval. `min_frames`: shorter runs are chance, except that a run which a segment border cuts off may be one
-    frame shorter.
-    `slack`: what a match one reference frame beside the line costs; 1 frame/s leaves that much doubt.
-    `speeds`: reference seconds per query second; neighbours differ by 12 %, half of which moves the ends of a 32 s
-    segment by one frame from its middle. `speed_cost`, per doubling or halving: what is static goes at speed 1.
-    `max_matches` bounds the work for one matrix.
+    `floor`: frames more similar than this gain, others cost. Unrelated whitened frames reach 0.15 to the nearest ten of
+    a thousand; at 0.25 or more, runs of vertical crops and stacked pictures are missed.
+    `gap_cost`: the most that one frame can cost, so that a flash does not cut a copy in two. After `max_gap_frames`
+    another interval begins.
+    `min_frames`: shorter runs are chance. A run that a segment border cuts off may be one frame shorter.
+    `slack`: the cost of a match one reference frame beside the line; at 1 frame/s, times are that uncertain.
+    `speeds`: reference seconds per query second. Neighbours differ by 12 %; half of that moves the ends of a 32 s
+    segment by one frame from its middle.
+    `speed_cost`: per doubling or halving, so that a static picture is aligned at speed 1.
+    `max_matches`: bounds the work for one matrix.
     """
 
     floor: float = 0.2
@@ -52,9 +53,9 @@ class HoughConfig:
         if not self.speeds or min(self.speeds) <= 0:
             raise ValueError("speeds must be positive")
         if self.min_frames < 2 or self.max_matches < 1 or self.max_gap_frames < 0:
-            raise ValueError("an interval has two frames or more, a result one match, a gap no negative length")
+            raise ValueError("min_frames must be at least 2, max_matches at least 1, max_gap_frames at least 0")
         if self.gap_cost <= 0 or self.slack < 0 or self.speed_cost < 0:
-            raise ValueError("costs must not be negative, and a gap must cost something")
+            raise ValueError("gap_cost must be positive, slack and speed_cost must not be negative")
 
 
 DEFAULT_HOUGH = HoughConfig()
@@ -68,9 +69,9 @@ def align_by_hough(
 ) -> list[Match]:
     """Copied intervals in a similarity matrix (Tq, Tr), by query time; none when nothing aligns.
 
-    Times (Tq,), (Tr,) are seconds, ascending. A frame stands for the time until the next is due, so that
-    intervals are half-open. A query frame is explained by one interval at most (of a static video, too);
-    a reference frame may serve several.
+    Times (Tq,), (Tr,) are seconds, ascending. A frame stands for the time until the next one, so intervals are
+    half-open. A query frame belongs to one interval at most, even in a static video; a reference frame may belong to
+    several.
     """
     if not may_align(similarity, query_times, reference_times, config.floor, config.min_frames):
         return []
@@ -90,7 +91,7 @@ def align_by_hough(
         query_start, query_end = query_times[first], query_times[last] + query_step_s
         reference_start = max(speeds[line] * query_start + offsets[line], reference_times[0])
         reference_end = min(speeds[line] * query_end + offsets[line], reference_times[-1] + reference_step_s)
-        # Many query frames that are like one reference frame are a still picture, and no copied interval.
+        # Many query frames similar to a single reference frame are a still picture, not a copied interval.
         if reference_end - reference_start > reference_step_s:
             score = float(values[values > _NOTHING].mean())
             matches.append(
@@ -100,7 +101,7 @@ def align_by_hough(
 
 
 def _near(similarity: FloatArray, slack: float) -> FloatArray:
-    """Similarity (Tq, Tr) to a reference frame or, less `slack`, to one of its two neighbours."""
+    """Similarity (Tq, Tr) to a reference frame or, minus `slack`, to one of its two neighbours."""
     padded = np.pad(similarity, ((0, 0), (1, 1)), constant_values=_NOTHING)
     return np.maximum(similarity, np.maximum(padded[:, :-2], padded[:, 2:]) - np.float32(slack))
 
@@ -108,10 +109,10 @@ def _near(similarity: FloatArray, slack: float) -> FloatArray:
 def _promising_lines(
     near: FloatArray, query_times: Times, reference_times: Times, step_s: float, config: HoughConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Speeds (L,) and offsets (L,) of the lines with most similarity above the floor on them, best first.
+    """Speeds (L,) and offsets (L,) of the lines with the most similarity above the floor, best first.
 
-    The Hough vote: each pair of frames above the floor votes, for each speed, for the one line through it; lines
-    of a speed lie one reference frame apart. No run on a line can have a larger sum than its votes.
+    The Hough vote: for each speed, each pair of frames above the floor votes for the line through it. Lines of one
+    speed are one reference frame apart. No run on a line can have a larger sum than its votes.
     """
     rows, columns = np.nonzero(near > config.floor)
     weights = near[rows, columns] - np.float32(config.floor)
@@ -119,7 +120,7 @@ def _promising_lines(
     for speed in config.speeds:
         lowest = reference_times[0] - speed * query_times[-1]
         count = int((reference_times[-1] - speed * query_times[0] - lowest) / step_s) + 2
-        # Halves go up, not to even: of a row, each line then gets one reference frame.
+        # Round half up, not to even: each line then gets one reference frame per row.
         line = np.floor((reference_times[columns] - speed * query_times[rows] - lowest) / step_s + 0.5).astype(np.intp)
         votes.append(np.bincount(line, np.maximum(weights - config.speed_cost * abs(log2(speed)), 0), count))
         offsets.append(lowest + step_s * np.arange(count))
@@ -146,10 +147,10 @@ def _along_lines(
 
 
 def _best_run(gain: FloatArray, config: HoughConfig) -> tuple[int, int, int]:
-    """Line, first and last row of the run with the largest sum of gain (Tq, L); line -1 when there is none.
+    """Line, first and last row of the run with the largest sum of gain (Tq, L); line -1 if there is none.
 
-    Kadane's maximum subarray on all lines at once. `min_frames` rows of a run gain, one less when it touches the
-    first or last row; it ends where more than `max_gap_frames` rows one after the other cost it.
+    Kadane's maximum subarray on all lines at once. At least `min_frames` rows of a run gain, one fewer if it touches
+    the first or last row. It ends where more than `max_gap_frames` consecutive rows cost.
     """
     rows, lines = gain.shape
     running = np.zeros(lines, dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Similarity of frame descriptors: cosine, similarity matrix, chamfer similarity, one way and both ways.
+"""Similarity of frame descriptors: cosine, similarity matrix, directed and symmetric chamfer similarity.
 
 Letters: Tq, Tr frames of query and reference, N references, D dimension. Rows are unit vectors, so an inner
-product is a cosine. Every function leaves its arguments as they were and raises ValueError on empty input.
+product is a cosine. No function changes its arguments; all raise ValueError on empty input.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tca_model.types import FloatArray
 def cosine(left: FloatArray, right: FloatArray) -> float:
     """Cosine of two vectors (D,), a.b / (|a| |b|), in [-1, 1]; 0 when one of them is the zero vector.
 
-    Segment descriptors are means of frames before they are normalised: lengths are not taken for granted here.
+    The vectors need not have length 1: segment descriptors are means of frames before they are normalised.
     """
     if left.ndim != 1 or left.shape != right.shape or not len(left):
         raise ValueError(f"expected two vectors of one dimension, got {left.shape} and {right.shape}")
@@ -36,9 +36,9 @@ def similarity_matrix(query: FloatArray, reference: FloatArray) -> FloatArray:
 def best_views(
     similarity: FloatArray, query_starts: NDArray[np.intp], reference_starts: NDArray[np.intp]
 ) -> FloatArray:
-    """The matrix with one row and one column a frame, where frames have several views: the most similar pair counts.
+    """The matrix with one row and one column per frame: for frames with several views, the most similar pair counts.
 
-    `query_starts`, `reference_starts`: where the views of each frame begin (`first_views`).
+    `query_starts`, `reference_starts`: index of the first view of each frame (`first_views`).
     """
     if len(query_starts) < similarity.shape[0]:
         similarity = np.maximum.reduceat(similarity, query_starts, axis=0)
@@ -48,7 +48,7 @@ def best_views(
 
 
 def first_views(*keys: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.intp]:
-    """Where one of the keys (N,), such as the times, changes: the first of the views of each frame."""
+    """Index of the first view of each frame: where one of the keys (N,), such as the times, changes."""
     changes = np.any([np.diff(key) != 0 for key in keys], axis=0)
     return np.concatenate([[0], np.flatnonzero(changes) + 1])
 
@@ -59,7 +59,7 @@ def chamfer(similarity: FloatArray) -> float:
         CS(q, r) = 1/Tq * sum_i max_j S[i, j]
 
     Equation 3 of ViSiL (Kordopatis-Zilos et al., ICCV 2019, arXiv 1908.07410), TCA_f of TCA (arXiv 2008.01334).
-    It is 1 when the reference shows every query frame, whatever else it shows; transpose for the other direction.
+    It is 1 when the reference shows every query frame, whatever else it shows. Transpose for the other direction.
     """
     _check_matrix(similarity)
     return float(similarity.max(axis=1).mean())
@@ -68,15 +68,16 @@ def chamfer(similarity: FloatArray) -> float:
 def symmetric_chamfer(similarity: FloatArray) -> float:
     """Symmetric chamfer similarity, (CS(q, r) + CS(r, q)) / 2 (ViSiL equation 4, TCA_sym).
 
-    A short copy in a long video scores low here; ranking takes the larger direction instead.
+    A short copy in a long video scores low, so the matcher uses the larger direction instead. Not used in the service:
+    here for comparison with the papers. `score_table` computes the same as "symmetric-chamfer".
     """
     return (chamfer(similarity) + chamfer(similarity.T)) / 2
 
 
 def noise_similarity(frames: FloatArray, noise: FloatArray, nearest: int = 10) -> FloatArray:
-    """How like any other video each of the frames (T, D) is, (T,): the mean cosine to its nearest rows of noise (M, D).
+    """How similar each frame (T, D) is to unrelated videos, (T,): its mean cosine to the nearest rows of noise (M, D).
 
-    Score normalisation of VSC2022 (facebookresearch/vsc2022) subtracts it from the similarities of a frame.
+    The score normalisation of VSC2022 (facebookresearch/vsc2022) subtracts it from a frame's similarities.
     """
     similarity = similarity_matrix(frames, noise)
     nearest = min(nearest, len(noise))
@@ -84,12 +85,12 @@ def noise_similarity(frames: FloatArray, noise: FloatArray, nearest: int = 10) -
     return mean
 
 
-def normalised(similarity: FloatArray, query_noise: FloatArray, reference_noise: FloatArray) -> FloatArray:
-    """Similarity matrix (Tq, Tr) less what its frames have in common with noise, half of it from each side:
+def subtract_noise(similarity: FloatArray, query_noise: FloatArray, reference_noise: FloatArray) -> FloatArray:
+    """The similarity matrix (Tq, Tr) minus the mean noise similarity of both frames:
 
         S[i, j] - (n_i + m_j) / 2
 
-    for noise similarities n (Tq,), m (Tr,). Both sides, since a reference that is like everything misleads as well.
+    for noise similarities n (Tq,), m (Tr,). Both sides count: a reference that resembles everything misleads too.
     """
     if similarity.shape != (len(query_noise), len(reference_noise)):
         raise ValueError(f"{similarity.shape} does not fit {len(query_noise)} and {len(reference_noise)} frames")
@@ -102,9 +103,9 @@ def chamfer_ragged(
 ) -> tuple[FloatArray, FloatArray]:
     """Chamfer similarity of one query (Tq, D) with N references, as (forward (N,), backward (N,)).
 
-    The references lie one below the other in `references` (sum Tr, D), `lengths` (N,) frames each, so that one
-    matrix product serves them all: forward[n] = chamfer(S_n), backward[n] = chamfer(S_n^T), where S_n are the
-    columns of reference n. No padding, therefore no mask.
+    The references are stacked in `references` (sum Tr, D), `lengths` (N,) frames each, so that one matrix product
+    serves all: forward[n] = chamfer(S_n), backward[n] = chamfer(S_n^T), where S_n are the
+    columns of reference n. There is no padding, so no mask.
     """
     counts = np.asarray(lengths, dtype=np.int64)
     if counts.ndim != 1 or not len(counts) or counts.min() < 1 or counts.sum() != len(references):

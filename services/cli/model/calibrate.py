@@ -16,7 +16,7 @@ from tca_model.matching.calibration import (
     Bin,
     Calibration,
     calibration_error,
-    cross_fitted,
+    cross_fit,
     fit,
     reliability,
     threshold_for,
@@ -46,7 +46,7 @@ def calibrate(
     loaded = load_bundle(bundle)
     figures, families, scores, is_copy = _benchmark(quality, loaded.model_version)
     try:
-        told = cross_fitted(scores, is_copy, families)
+        told = cross_fit(scores, is_copy, families)
         threshold = max(least, threshold_for(precision, told, is_copy))
         curve = fit(scores, is_copy)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Copied intervals in similarity matrices: what both methods find, what dynamic programming alone finds, merging."""
+"""Copied intervals in similarity matrices: what both methods find, what only dynamic programming finds, merging."""
 
 from itertools import permutations, product
 
@@ -15,7 +15,7 @@ from tca_model.types import FloatArray, Match
 
 
 def background(query_frames: int, reference_frames: int, seed: int = 0) -> FloatArray:
-    """Similarities of unrelated whitened frames: about 0, some pairs alike by chance."""
+    """Similarities of unrelated whitened frames: about 0, some pairs similar by chance."""
     noise = np.random.default_rng(seed).normal(0.02, 0.1, size=(query_frames, reference_frames))
     return np.clip(noise, -0.2, 0.2).astype(np.float32)
 
@@ -23,7 +23,7 @@ def background(query_frames: int, reference_frames: int, seed: int = 0) -> Float
 def plant(
     similarity: FloatArray, query_start: int, count: int, reference_start: float, speed: float, value: float = 0.8
 ) -> None:
-    """A copy: `count` query frames from `query_start` on show the reference from `reference_start` on."""
+    """A copy: `count` query frames starting at `query_start` show the reference starting at `reference_start`."""
     for step in range(count):
         column = int(reference_start + speed * step)
         similarity[query_start + step, column] = value
@@ -54,14 +54,14 @@ def test_a_copy_at_another_speed_is_found_on_both_sides(aligner: Aligner, speed:
     assert match.similarity == pytest.approx(0.8, abs=0.06)
 
 
-def test_times_are_those_of_the_assets_and_intervals_half_open(aligner: Aligner) -> None:
+def test_times_are_those_of_the_assets_and_intervals_are_half_open(aligner: Aligner) -> None:
     similarity = background(32, 40)
     plant(similarity, 0, 32, 4, 1.0)
     (match,) = aligner(similarity, seconds(32, start=64), seconds(40, start=320))
     assert_near(match, (64, 96, 324, 356), within_s=0.01)
 
 
-def test_two_intervals_in_another_order_are_two_matches(aligner: Aligner) -> None:
+def test_two_reordered_intervals_are_two_matches(aligner: Aligner) -> None:
     similarity = background(32, 60)
     plant(similarity, 2, 8, 40, 1.0)
     plant(similarity, 15, 12, 5, 1.0)
@@ -70,7 +70,7 @@ def test_two_intervals_in_another_order_are_two_matches(aligner: Aligner) -> Non
     assert_near(second, (15, 27, 5, 17), within_s=1)
 
 
-def test_two_intervals_of_one_line_with_other_material_between_stay_apart(aligner: Aligner) -> None:
+def test_two_intervals_on_one_line_with_other_material_between_them_stay_separate(aligner: Aligner) -> None:
     similarity = background(32, 60)
     plant(similarity, 0, 8, 10, 1.0)
     plant(similarity, 22, 8, 32, 1.0)
@@ -87,7 +87,7 @@ def test_a_flash_of_one_frame_does_not_cut_an_interval(aligner: Aligner) -> None
     assert_near(match, (0, 20, 0, 20), within_s=0.01)
 
 
-def test_frames_that_were_dropped_before_describing_leave_no_hole(aligner: Aligner) -> None:
+def test_dropped_frames_do_not_split_an_interval(aligner: Aligner) -> None:
     similarity = background(20, 30)
     plant(similarity, 0, 20, 5, 1.0)
     kept, stored = np.delete(np.arange(20), [7, 8]), np.delete(np.arange(30), [20])
@@ -95,7 +95,7 @@ def test_frames_that_were_dropped_before_describing_leave_no_hole(aligner: Align
     assert_near(match, (0, 20, 5, 25), within_s=1)
 
 
-def test_a_sampling_phase_half_a_frame_off_is_no_hindrance(aligner: Aligner) -> None:
+def test_a_copy_sampled_half_a_frame_later_is_found(aligner: Aligner) -> None:
     similarity = background(20, 30)
     for row in range(20):
         similarity[row, [row + 5, row + 6]] = 0.6
@@ -103,25 +103,25 @@ def test_a_sampling_phase_half_a_frame_off_is_no_hindrance(aligner: Aligner) -> 
     assert_near(match, (0, 20, 5.5, 25.5), within_s=1)
 
 
-def test_a_static_video_gives_one_match_at_its_own_speed(aligner: Aligner) -> None:
+def test_a_static_video_gives_one_match_at_normal_speed(aligner: Aligner) -> None:
     similarity = np.full((32, 300), 0.95, np.float32)
     (match,) = aligner(similarity, seconds(32), seconds(300))
     assert_near(match, (0, 32, 0, 32), within_s=0.01)
     assert match.similarity == pytest.approx(0.95)
 
 
-def test_a_still_picture_is_no_interval(aligner: Aligner) -> None:
+def test_a_still_picture_is_not_an_interval(aligner: Aligner) -> None:
     assert aligner(np.full((20, 1), 0.95, np.float32), seconds(20), seconds(1)) == []
     assert aligner(np.full((1, 20), 0.95, np.float32), seconds(1), seconds(20)) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (2, 2), (2, 40), (32, 1), (32, 300)])
-def test_nothing_is_found_where_nothing_is(aligner: Aligner, shape: tuple[int, int]) -> None:
+def test_nothing_is_found_in_unrelated_frames(aligner: Aligner, shape: tuple[int, int]) -> None:
     for seed in range(5):
         assert aligner(background(*shape, seed=seed), seconds(shape[0]), seconds(shape[1])) == []
 
 
-def test_shorter_than_three_frames_is_chance(aligner: Aligner) -> None:
+def test_fewer_than_three_frames_are_chance(aligner: Aligner) -> None:
     similarity = background(32, 60)
     plant(similarity, 10, 2, 20, 1.0, 0.95)
     assert aligner(similarity, seconds(32), seconds(60)) == []
@@ -145,7 +145,7 @@ def test_two_frames_count_at_the_ends_of_the_reference(start: int) -> None:
     assert_near(match, (12, 14, start, start + 2), within_s=1)
 
 
-def test_a_query_frame_is_explained_once(aligner: Aligner) -> None:
+def test_a_query_frame_belongs_to_one_interval(aligner: Aligner) -> None:
     similarity = background(10, 60)
     plant(similarity, 0, 10, 5, 1.0, 0.8)
     plant(similarity, 0, 10, 40, 1.0, 0.9)
@@ -153,7 +153,7 @@ def test_a_query_frame_is_explained_once(aligner: Aligner) -> None:
     assert_near(match, (0, 10, 40, 50), within_s=0.01)
 
 
-def test_the_matrix_stays_as_it_was(aligner: Aligner) -> None:
+def test_the_matrix_is_not_changed(aligner: Aligner) -> None:
     similarity = background(32, 60)
     plant(similarity, 3, 9, 20, 1.0)
     before = similarity.copy()
@@ -162,7 +162,7 @@ def test_the_matrix_stays_as_it_was(aligner: Aligner) -> None:
     assert np.array_equal(similarity, before)
 
 
-def test_wrong_shapes_are_refused(aligner: Aligner) -> None:
+def test_wrong_shapes_are_rejected(aligner: Aligner) -> None:
     with pytest.raises(ValueError, match="expected"):
         aligner(background(4, 5), seconds(5), seconds(4))
     with pytest.raises(ValueError, match="expected"):
@@ -170,28 +170,28 @@ def test_wrong_shapes_are_refused(aligner: Aligner) -> None:
 
 
 def slow_scene(frames: int, seed: int = 0) -> FloatArray:
-    """Unit frames of a scene that changes slowly: neighbours 5 s apart are 0.6 alike."""
+    """Unit frames of a slowly changing scene: frames 5 s apart have a similarity of 0.6."""
     steps = np.random.default_rng(seed).normal(size=(frames, 64)).cumsum(axis=0)
     rows = steps + 3 * np.random.default_rng(seed + 1).normal(size=64)
     unit: FloatArray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return unit
 
 
-def shown(order: list[slice]) -> list[Match]:
-    """The alignment of pieces of a slow scene with the whole."""
+def align_pieces(order: list[slice]) -> list[Match]:
+    """The matches of pieces of a slow scene with the whole scene."""
     scene = slow_scene(30)
     copy = np.concatenate([scene[piece] for piece in order])
     return align(copy @ scene.T, seconds(len(copy)), seconds(len(scene)))
 
 
-def test_pieces_of_a_slow_scene_in_another_order_come_apart() -> None:
-    first, second = shown([slice(15, 30), slice(0, 15)])
+def test_reordered_pieces_of_a_slow_scene_are_separate_matches() -> None:
+    first, second = align_pieces([slice(15, 30), slice(0, 15)])
     assert_near(first, (0, 15, 15, 30), within_s=1)
     assert_near(second, (15, 30, 0, 15), within_s=1)
 
 
-def test_a_loop_shows_the_same_piece_again() -> None:
-    matches = shown([slice(0, 12)] * 3)
+def test_a_loop_matches_the_same_piece_twice() -> None:
+    matches = align_pieces([slice(0, 12)] * 3)
     assert len(matches) == 3
     for number, match in enumerate(matches):
         assert_near(match, (12 * number, 12 * number + 12, 0, 12), within_s=1)
@@ -210,7 +210,7 @@ def test_frames_far_apart_are_not_on_one_run() -> None:
 def slow_sum(
     places: tuple[int, ...], similarity: FloatArray, query: NDArray[np.float64], reference: NDArray[np.float64]
 ) -> float:
-    """What a sequence of places is worth, -1 for nowhere, by the best of going on and a cut at each step."""
+    """The worth of a sequence of places (-1: none), with the better of continuing and a cut at each step."""
     costs = AlignmentConfig()
     query_step_s = float(np.median(np.diff(query))) if len(query) > 1 else 1.0
     step_s = float(np.median(np.diff(reference))) if len(reference) > 1 else 1.0
@@ -226,7 +226,7 @@ def slow_sum(
         passed, moved = query[row] - query[row - 1], reference[place] - reference[previous]
         furthest = 2 * passed + step_s + 1e-6
         may_go_on = passed <= max(costs.longest_gap_s, 2 * query_step_s) and 0 <= moved <= furthest
-        may_go_on = may_go_on and place - previous <= int(furthest / step_s)  # as many as usual, where some lie closer
+        may_go_on = may_go_on and place - previous <= int(furthest / step_s)  # as many as usual, if some are closer
         drift = costs.drift_cost * abs(moved - passed) / step_s if may_go_on else costs.cut_cost
         total -= min(drift, costs.cut_cost)
     return total - costs.edge_cost * (places[-1] >= 0)
@@ -251,14 +251,14 @@ def test_no_sequence_of_places_is_better(
 
 @pytest.mark.parametrize("columns", range(3, 9))
 @pytest.mark.parametrize("gap_s", [2, 3, 4])
-def test_a_hole_in_the_query_is_longer_than_the_reference(columns: int, gap_s: int) -> None:
+def test_a_gap_in_the_query_may_be_longer_than_the_reference(columns: int, gap_s: int) -> None:
     times = np.concatenate([seconds(4), seconds(4, start=3 + gap_s)])
     for match in align(np.full((8, columns), 0.6, np.float32), times, seconds(columns)):
         assert 0 <= match.reference_start_s < match.reference_end_s <= columns
 
 
 @pytest.mark.parametrize(("query_s", "reference_s"), [(5, 5), (10, 10), (5, 1), (1, 5)])
-def test_sparse_frames_align_as_well(query_s: float, reference_s: float) -> None:
+def test_sparse_frames_align_too(query_s: float, reference_s: float) -> None:
     query = np.arange(0, 60, query_s, dtype=np.float64)
     reference = np.arange(0, 60, reference_s, dtype=np.float64)
     alike = np.abs(query[:, None] // 10 - reference // 10) < 0.5  # slides of 10 s
@@ -266,7 +266,7 @@ def test_sparse_frames_align_as_well(query_s: float, reference_s: float) -> None
     assert_near(match, (0, 60, 0, 60), within_s=6)
 
 
-def test_a_hole_in_the_reference_is_no_way_through() -> None:
+def test_an_interval_does_not_cross_a_gap_in_the_reference() -> None:
     reference = seconds(20)
     reference[10:] += 300
     similarity = background(20, 20)
@@ -276,19 +276,19 @@ def test_a_hole_in_the_reference_is_no_way_through() -> None:
     assert_near(second, (10, 20, 310, 320), within_s=1)
 
 
-def test_the_same_hole_on_both_sides_costs_nothing() -> None:
+def test_the_same_gap_on_both_sides_costs_nothing() -> None:
     times = np.delete(seconds(20), [8, 9, 10])
     (match,) = align(np.eye(17, dtype=np.float32) * 0.5, times, times)
     assert_near(match, (0, 20, 0, 20), within_s=0.01)
 
 
-def test_a_still_in_both_is_no_interval() -> None:
+def test_a_still_picture_in_both_is_not_an_interval() -> None:
     similarity = background(32, 60)
     similarity[:, 20:23] = 0.9
     assert all(match.query_end_s - match.query_start_s < 14 for match in align(similarity, seconds(32), seconds(60)))
 
 
-def test_intervals_do_not_overlap_where_frames_lie_close() -> None:
+def test_intervals_do_not_overlap_where_frames_are_close_together() -> None:
     times = np.array([0, 1, 2, 3, 4, 5, 5.2, 6.2, 7.2, 8.2, 9.2, 10.2])
     similarity = background(12, 60)
     plant(similarity, 0, 6, 30, 1.0)
@@ -297,7 +297,7 @@ def test_intervals_do_not_overlap_where_frames_lie_close() -> None:
     assert first.query_end_s <= second.query_start_s
 
 
-def test_costs_that_make_no_sense_are_refused() -> None:
+def test_costs_that_make_no_sense_are_rejected() -> None:
     with pytest.raises(ValueError, match="must cost something"):
         AlignmentConfig(cut_cost=0)
     with pytest.raises(ValueError, match="speeds"):
@@ -326,13 +326,13 @@ def test_pieces_at_double_speed_are_joined_along_their_own_line() -> None:
         Match(20, 30, 50, 60, 0.8),  # at the same time
     ],
 )
-def test_what_does_not_continue_stays_apart(other: Match) -> None:
+def test_intervals_that_do_not_continue_each_other_stay_separate(other: Match) -> None:
     first = Match(20, 30, 10, 20, 0.8)
     assert merge([first, other]) == merge([other, first])
     assert len(merge([first, other])) == 2
 
 
-def test_merging_nothing_or_the_same_twice() -> None:
+def test_merging_nothing_or_the_same_interval_twice() -> None:
     match = Match(0, 5, 10, 15, 0.7)
     assert merge([]) == []
     assert merge([match, match]) == [match]

@@ -55,7 +55,7 @@ def segment_evidence(draw: st.DrawFn, index: int) -> SegmentEvidence:
     )
 
 
-def test_of_several_views_of_a_frame_the_most_similar_counts() -> None:
+def test_the_most_similar_view_of_a_frame_counts() -> None:
     whole, panel = noise(10, 12), noise(10, 12, seed=1)
     panel[np.arange(10), np.arange(10) + 1] = 0.8  # the copy is in the panel
     query_times, reference_times = np.arange(10.0), np.arange(12.0)
@@ -71,12 +71,12 @@ def test_of_several_views_of_a_frame_the_most_similar_counts() -> None:
     assert turned.similarity_sum == pytest.approx(np.maximum(whole, panel).max(axis=0).sum())
 
 
-def test_frames_of_two_segments_at_one_time_are_no_views_of_one() -> None:
+def test_frames_of_two_segments_at_the_same_time_are_not_views_of_one_frame() -> None:
     found = observe(0, noise(4, 6), np.arange(4.0), np.arange(3.0).repeat(2), np.array([0, 1] * 3))
     assert [(one.segment_index, one.frame_count) for one in found.references] == [(0, 3), (1, 3)]
 
 
-def test_what_is_remembered_of_a_comparison_by_hand() -> None:
+def test_segment_evidence_by_hand() -> None:
     similarity = np.array([[0.1, 0.2, 0.0], [0.0, 0.1, 0.2]], np.float32)
     times = np.arange(3, dtype=np.float64)
     found = observe(4, similarity, times[:2], times, np.array([7, 7, 9]))
@@ -97,7 +97,7 @@ def test_the_score_of_an_interval_by_hand() -> None:
     assert (pair.query_coverage_s, pair.reference_coverage_s) == (10, 5)
 
 
-def test_where_nothing_aligns_chamfer_gives_the_score() -> None:
+def test_chamfer_gives_the_score_if_nothing_aligns() -> None:
     references = (ReferenceEvidence(0, 30, 27.0), ReferenceEvidence(1, 10, 1.0))
     pair = join([SegmentEvidence(0, 20, 10.0, references, ()), SegmentEvidence(1, 5, 0.0, references, ())])
     forward, backward = 10 / 25, 28 / 40
@@ -106,7 +106,7 @@ def test_where_nothing_aligns_chamfer_gives_the_score() -> None:
     assert pair.intervals == ()
 
 
-def test_chamfer_over_the_segments_is_the_slow_loop_over_all_frames() -> None:
+def test_chamfer_over_segments_equals_a_slow_loop_over_all_frames() -> None:
     similarity = noise(80, 50)
     pair = join(compare(similarity))
     assert pair.chamfer_query_to_reference == pytest.approx(np.mean([max(row) for row in similarity]), abs=1e-5)
@@ -118,7 +118,7 @@ def test_chamfer_over_the_segments_is_the_slow_loop_over_all_frames() -> None:
     assert pair.chamfer_reference_to_query <= np.mean([max(column) for column in similarity.T])
 
 
-def test_ten_copied_seconds_score_alike_whatever_surrounds_them() -> None:
+def test_the_score_of_ten_copied_seconds_does_not_depend_on_what_surrounds_them() -> None:
     alone = np.full((10, 10), 0.05, np.float32)
     np.fill_diagonal(alone, 0.85)
     within = noise(40, 60)
@@ -137,7 +137,7 @@ def test_a_copy_across_a_segment_border_is_one_interval(before_border: int) -> N
     assert found == pytest.approx((32 - before_border, 42 - before_border, 20, 30), abs=1)
 
 
-def test_a_tail_of_two_frames_does_not_alert_alone() -> None:
+def test_a_tail_of_two_frames_alone_does_not_alert() -> None:
     similarity = noise(34, 40)
     similarity[32, 5] = similarity[33, 6] = 0.9
     pair = join(compare(similarity)[1:], query_frames=34, reference_frames=40)
@@ -146,7 +146,7 @@ def test_a_tail_of_two_frames_does_not_alert_alone() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
-def test_identical_videos_alert_however_short_they_are(frames: int) -> None:
+def test_identical_videos_alert_even_if_very_short(frames: int) -> None:
     similarity = np.full((frames, frames), 0.97, np.float32)
     assert join(compare(similarity), query_frames=frames, reference_frames=frames).joined_score > 0.45
 
@@ -159,14 +159,14 @@ def test_chance_beside_a_copy_is_not_reported() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(data=st.data(), count=st.integers(1, 5))
-def test_the_order_of_segments_is_of_no_effect(data: st.DataObject, count: int) -> None:
+def test_the_order_of_segments_does_not_matter(data: st.DataObject, count: int) -> None:
     evidence = [data.draw(segment_evidence(index)) for index in range(count)]
     shuffled = data.draw(st.permutations(evidence))
     assert join(shuffled) == join(evidence)
     assert join(evidence + shuffled) == join(evidence)
 
 
-def test_a_repeated_segment_replaces_what_was_known_of_it() -> None:
+def test_a_repeated_segment_replaces_its_earlier_evidence() -> None:
     old = SegmentEvidence(0, 10, 1.0, (ReferenceEvidence(0, 10, 1.0),), ())
     new = replace(old, similarity_sum=9.0, matches=(Match(0, 10, 0, 10, 0.9),))
     other = replace(old, segment_index=1)
@@ -174,14 +174,14 @@ def test_a_repeated_segment_replaces_what_was_known_of_it() -> None:
     assert join([old, other, new]) != join([old, other])
 
 
-def test_overlapping_intervals_cover_once() -> None:
+def test_overlapping_intervals_are_counted_once() -> None:
     matches = (Match(0, 10, 0, 10, 0.9), Match(10, 20, 50, 60, 0.9), Match(20, 30, 4, 14, 0.9))
     pair = join([SegmentEvidence(0, 32, 20.0, (ReferenceEvidence(0, 60, 30.0),), matches)])
     assert isinstance(pair, PairEvidence)
     assert (pair.query_coverage_s, pair.reference_coverage_s) == (30, 24)
 
 
-def test_evidence_of_nothing_is_refused() -> None:
+def test_empty_evidence_is_rejected() -> None:
     with pytest.raises(ValueError, match="no evidence"):
         join([])
     with pytest.raises(ValueError, match="frames on both sides"):
@@ -193,7 +193,7 @@ def test_evidence_of_nothing_is_refused() -> None:
         observe(0, noise(4, 4), times, times, np.array([0, 0]))
 
 
-def test_an_interval_is_the_same_from_either_side() -> None:
+def test_an_interval_is_the_same_from_both_sides() -> None:
     long, piece = noise(13, 7), np.eye(7, dtype=np.float32) * 0.8
     long[3:10] = np.maximum(long[3:10], piece)
     (found,) = join(compare(long)).intervals
@@ -204,7 +204,7 @@ def test_an_interval_is_the_same_from_either_side() -> None:
 
 
 @pytest.mark.parametrize(("query", "reference"), [(1, 1), (2, 2), (1, 9), (9, 2)])
-def test_a_video_of_two_frames_at_most_has_an_interval_where_it_is_identical(query: int, reference: int) -> None:
+def test_a_video_of_one_or_two_frames_has_an_interval_if_identical(query: int, reference: int) -> None:
     similarity = np.full((query, reference), 0.1, np.float32)
     np.fill_diagonal(similarity, 0.98)
     (interval,) = join(compare(similarity), query_frames=query, reference_frames=reference).intervals

@@ -8,7 +8,7 @@ from tca_model.matching.similarity import (
     chamfer_ragged,
     cosine,
     noise_similarity,
-    normalised,
+    subtract_noise,
     similarity_matrix,
     symmetric_chamfer,
 )
@@ -42,7 +42,7 @@ def test_chamfer_by_hand() -> None:
     assert symmetric_chamfer(similarity) == pytest.approx((0.7 + 0.6) / 2)
 
 
-def test_a_clip_of_a_longer_video_is_found_whole_one_way_only() -> None:
+def test_chamfer_of_a_clip_and_its_longer_source_is_1_in_one_direction_only() -> None:
     long = unit_rows(0, 12)
     clip = long[3:6]
     assert chamfer(similarity_matrix(clip, long)) == pytest.approx(1)
@@ -53,7 +53,7 @@ def test_a_clip_of_a_longer_video_is_found_whole_one_way_only() -> None:
 @given(
     seed=st.integers(0, 2**16), frames=st.integers(1, 9), lengths=st.lists(st.integers(1, 7), min_size=1, max_size=6)
 )
-def test_ragged_is_the_slow_loop_over_each_reference(seed: int, frames: int, lengths: list[int]) -> None:
+def test_ragged_chamfer_equals_a_slow_loop_over_the_references(seed: int, frames: int, lengths: list[int]) -> None:
     query, references = unit_rows(seed, frames), unit_rows(seed + 1, sum(lengths))
     forward, backward = chamfer_ragged(query, references, lengths)
     assert forward.shape == backward.shape == (len(lengths),)
@@ -68,7 +68,7 @@ def test_ragged_is_the_slow_loop_over_each_reference(seed: int, frames: int, len
         assert backward[index] == pytest.approx(chamfer(similarity.T), abs=1e-6)
 
 
-def test_arguments_stay_as_they_were() -> None:
+def test_arguments_are_not_changed() -> None:
     query, references = unit_rows(1, 4), unit_rows(2, 6)
     for array in (query, references):
         array.flags.writeable = False
@@ -78,7 +78,7 @@ def test_arguments_stay_as_they_were() -> None:
     np.testing.assert_array_equal(references, unit_rows(2, 6))
 
 
-def test_empty_input_and_wrong_shapes_are_refused() -> None:
+def test_empty_input_and_wrong_shapes_are_rejected() -> None:
     frames, nothing = unit_rows(1, 3), np.zeros((0, 16), np.float32)
     with pytest.raises(ValueError, match="without frames"):
         similarity_matrix(nothing, frames)
@@ -104,10 +104,10 @@ def test_noise_similarity_is_the_mean_of_the_nearest() -> None:
     np.testing.assert_allclose(noise_similarity(frames, noise, nearest=9), (frames @ noise.T).mean(axis=1), atol=1e-6)
 
 
-def test_normalising_takes_half_from_each_side() -> None:
+def test_subtract_noise_takes_half_from_each_side() -> None:
     matrix = np.array([[0.9, 0.5], [0.4, 0.8]], np.float32)
     query, reference = np.array([0.2, 0.0], np.float32), np.array([0.1, 0.3], np.float32)
     expected = [[0.9 - 0.15, 0.5 - 0.25], [0.4 - 0.05, 0.8 - 0.15]]
-    np.testing.assert_allclose(normalised(matrix, query, reference), expected, atol=1e-6)
+    np.testing.assert_allclose(subtract_noise(matrix, query, reference), expected, atol=1e-6)
     with pytest.raises(ValueError, match=r"\(2, 2\) does not fit 1 and 2 frames"):
-        normalised(matrix, query[:1], reference)
+        subtract_noise(matrix, query[:1], reference)
