@@ -2,8 +2,8 @@
 
 Wu, Hauptmann and Ngo, "Practical elimination of near-duplicates from web video search", ACM MM 2007; annotations as
 `cc_web_video.pickle` of MKLab-ITI/visil and xwen99/temporal_context_aggregation. Labels: E exactly the same, S similar,
-V another version, M major change, L long version; X is another video. `excluded` are videos that ViSiL's authors found
-to be labelled wrongly: the cleaned variants leave them out.
+V another version, M major change, L long version; X is another video. `excluded` are videos that are labelled wrongly
+according to ViSiL's authors: the cleaned variants leave them out.
 """
 
 from pathlib import Path
@@ -17,21 +17,22 @@ POSITIVE_LABELS = frozenset("ESLMV")
 
 class CcWebVideoAnnotations(Annotations):
     benchmark: Literal["CC_WEB_VIDEO"] = "CC_WEB_VIDEO"
-    labels: dict[str, dict[str, str]]  # query -> video of its set -> label
-    excluded: dict[str, tuple[str, ...]]  # query -> videos, of any set
+    labels: dict[str, dict[str, str]]  # query -> video in its set -> label
+    excluded: dict[str, tuple[str, ...]]  # query -> videos in any set
 
 
 def convert_cc_web_video(source: Path) -> tuple[CcWebVideoAnnotations, list[str]]:
-    """Annotations of the public pickle, and remarks on what it names twice or not at all.
+    """Annotations of the public pickle, and remarks on repeated and missing names.
 
-    The pickle numbers the videos, and `index` names the numbers. Five names have two numbers: they become one video
-    (ViSiL's code counts the second one of 4_160_Y as a video that no search can find). Raises ValueError or OSError.
+    The pickle numbers the videos, and `index` maps numbers to names. Five names have two numbers: they become one video
+    (ViSiL's code counts the second one of 4_160_Y as a video that no search can find). Raises ValueError if it is
+    another file, OSError if it cannot be read.
     """
     raw = load_restricted(source)
     names, queries = entry(source, raw, "index"), entry(source, raw, "queries")
     sets, wrong = entry(source, raw, "ground_truth"), entry(source, raw, "excluded")
     try:
-        labels = {query: _named(names, labelled) for query, labelled in zip(queries, sets, strict=True)}
+        labels = {query: _labels_by_name(names, labelled) for query, labelled in zip(queries, sets, strict=True)}
         excluded = {
             query: sorted(names[number] for number in numbers) for query, numbers in zip(queries, wrong, strict=True)
         }
@@ -48,8 +49,8 @@ def convert_cc_web_video(source: Path) -> tuple[CcWebVideoAnnotations, list[str]
     return from_public(source, CcWebVideoAnnotations, values), remarks
 
 
-def _named(names: list[str], labelled: dict[int, str]) -> dict[str, Any]:
-    """The labels by name. Raises ValueError where a name has two labels."""
+def _labels_by_name(names: list[str], labelled: dict[int, str]) -> dict[str, Any]:
+    """The labels by name. Raises ValueError if a name has two labels."""
     named: dict[str, str] = {}
     for number, label in labelled.items():
         name = names[number]

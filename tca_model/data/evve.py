@@ -1,4 +1,4 @@
-"""EVVE: videos of 13 events, found by other videos of the same event.
+"""EVVE: videos of 13 events; a query should find the other videos of its event.
 
 Revaud et al., "Event retrieval in large video collections with circulant temporal encoding", CVPR 2013; annotations as
 `evve.pickle` of MKLab-ITI/visil and xwen99/temporal_context_aggregation (620 queries, 2,373 database videos).
@@ -15,7 +15,7 @@ from tca_model.data.restricted_pickle import load_restricted
 class Event(Config):
     queries: tuple[str, ...]
     positives: tuple[str, ...]
-    undecided: tuple[str, ...]  # "null": may show the event or not, so that finding them neither helps nor hurts
+    undecided: tuple[str, ...]  # "null": may or may not show the event, so finding them neither helps nor hurts
 
 
 class EvveAnnotations(Annotations):
@@ -24,7 +24,7 @@ class EvveAnnotations(Annotations):
 
 
 def convert_evve(source: Path) -> EvveAnnotations:
-    """Annotations of the public pickle. Raises ValueError where it is another file, OSError where it cannot be read."""
+    """Annotations of the public pickle. Raises ValueError if it is another file, OSError if it cannot be read."""
     raw = load_restricted(source)
     events = entry(source, raw, "annotation")
     try:

@@ -1,4 +1,4 @@
-"""FIVR-200K and FIVR-5K: which videos show the same incident as a query, and how nearly.
+"""FIVR-200K and FIVR-5K: which videos show the same incident as a query, and how closely.
 
 Kordopatis-Zilos et al., "FIVR: Fine-grained Incident Video Retrieval", IEEE TMM 2019, arXiv 1809.04094; files of
 MKLab-ITI/FIVR-200K (`dataset/annotation.json`, `dataset/youtube_ids.txt`: 100 queries, 225,960 videos). FIVR-5K is
@@ -13,7 +13,7 @@ from tca_model.data.restricted_pickle import load_restricted
 
 Label = Literal["ND", "DS", "CS", "IS", "DA"]
 
-# Which labels count in which task (README of MKLab-ITI/FIVR-200K). DA is about audio, and counts in none of them.
+# The labels that count in each task (README of MKLab-ITI/FIVR-200K). DA is about audio and counts in none.
 TASKS: dict[str, tuple[Label, ...]] = {
     "DSVR": ("ND", "DS"),  # duplicate scenes
     "CSVR": ("ND", "DS", "CS"),  # and complementary ones: another camera
@@ -23,10 +23,10 @@ TASKS: dict[str, tuple[Label, ...]] = {
 
 class FivrAnnotations(Annotations):
     benchmark: Literal["FIVR-200K"] = "FIVR-200K"
-    labels: dict[str, dict[Label, tuple[str, ...]]]  # query -> label -> videos, some outside of the database
+    labels: dict[str, dict[Label, tuple[str, ...]]]  # query -> label -> videos, some not in the database
 
     def relevant(self, query: str, task: str) -> set[str]:
-        """The videos that `query` should find, wherever they are; not itself, which one query is labelled with."""
+        """The videos that `query` should find, in the database or not. One query is labelled with itself: left out."""
         labels = self.labels.get(query, {})
         return {video for label in TASKS[task] for video in labels.get(label, ())} - {query}
 
@@ -34,8 +34,8 @@ class FivrAnnotations(Annotations):
 def convert_fivr(source: Path, database: Path | None, subset: str = "200k") -> FivrAnnotations:
     """Annotations from `annotation.json` with the ids of the database, or from ViSiL's `fivr.pickle`.
 
-    With a JSON file, `database` is the file of ids and the queries are those that it names; with a pickle, `subset`
-    is "200k" or "5k". Raises ValueError where a file is not what it should be, OSError where it cannot be read.
+    With a JSON file, `database` is the file of ids, and only queries in it are used; with a pickle, `subset` is "200k"
+    or "5k". Raises ValueError if a file has another content, OSError if it cannot be read.
     """
     if source.suffix == ".json":
         if database is None:

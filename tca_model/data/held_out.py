@@ -1,15 +1,15 @@
-"""The families of clips that the benchmark measures on, and that no training may see.
+"""The families of clips that the benchmark uses and no training may see.
 
-A family is one room, robot, laboratory or person: clips of one family share what a network could learn by heart.
+A family is one room, robot, laboratory or person: clips of one family share what a network could memorise.
 """
 
 import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-MANIFEST = "manifest.csv"  # of a folder of clips: names at least `clip` and `family`
+MANIFEST = "manifest.csv"  # of a folder of clips: has at least the columns `clip` and `family`
 
-# Fixed once; every published figure of quality depends on them.
+# Do not change: every published quality figure depends on them.
 ORIGINALS = (
     "video-captioni-5haf-inrfy0-3-25",
     "rerender-a-vid-pexels-koolshooters-7322716",
@@ -82,7 +82,7 @@ HELD_OUT = frozenset(ORIGINALS + DISTRACTORS)
 
 
 def families(folder: Path) -> dict[str, list[Path]]:
-    """The clips of a folder by family, as its manifest tells; none where it names no families.
+    """The clips of a folder by family, from its manifest; empty if it names no families.
 
     Raises FileNotFoundError without a manifest.
     """
@@ -95,10 +95,10 @@ def families(folder: Path) -> dict[str, list[Path]]:
 
 
 def without_held_out(videos: Sequence[Path]) -> tuple[list[Path], int]:
-    """The videos that training may see, and how many it may not: those of families that are held out.
+    """The videos that training may see, and the number of those it may not, because their families are held out.
 
-    Manifests are looked for in the folder of each video and above it, links are followed. A video that no manifest
-    names is the user's own.
+    Manifests are looked up in the folder of each video and all folders above; links are resolved. A video that no
+    manifest names is the user's own and allowed.
     """
     real = [video.resolve() for video in videos]
     refused = {

@@ -1,8 +1,8 @@
-"""Reading the public annotation pickles without running what they say.
+"""Reads the public annotation pickles without running code in them.
 
-A pickle names functions and calls them while it is read. Here it may name only the containers that the public files
-are made of (VCDB, CC_WEB_VIDEO, EVVE and FIVR-200K in MKLab-ITI/visil and xwen99/temporal_context_aggregation: dicts,
-lists, tuples, sets of strings and numbers); whatever else it names is an error that says so, before it is looked up.
+A pickle names functions, and reading it calls them. Here it may name only the containers that the public files are
+made of (VCDB, CC_WEB_VIDEO, EVVE and FIVR-200K in MKLab-ITI/visil and xwen99/temporal_context_aggregation: dicts,
+lists, tuples, sets of strings and numbers). Any other name is an error before it is looked up.
 """
 
 import pickle
@@ -34,16 +34,16 @@ class _Refused(Exception):
 
 
 def load_restricted(path: Path) -> Any:
-    """What the pickle holds, made of plain containers, strings and numbers.
+    """The content of a pickle of plain containers, strings and numbers.
 
-    Raises ValueError when it names anything else or is no pickle, OSError when it cannot be read.
+    Raises ValueError if it names anything else or is not a pickle, OSError if it cannot be read.
     """
     with path.open("rb") as file:
         try:
-            return _Unpickler(file, encoding="latin1").load()  # Python 2's strings, of which these are ASCII
+            return _Unpickler(file, encoding="latin1").load()  # for Python 2's strings; these are all ASCII
         except _Refused as refused:
             raise ValueError(
-                f"{path} names {refused}, which annotations have no use for: reading it could run code. "
+                f"{path} names {refused}, which annotations never need: reading it could run code. "
                 "Take the file from its public repository"
             ) from None
         except (
@@ -57,4 +57,4 @@ def load_restricted(path: Path) -> Any:
             OverflowError,
             MemoryError,
         ) as error:
-            raise ValueError(f"{path} is not a pickle that can be read: {error or type(error).__name__}") from error
+            raise ValueError(f"{path} is not a readable pickle: {error or type(error).__name__}") from error

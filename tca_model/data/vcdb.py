@@ -1,7 +1,7 @@
-"""VCDB: 528 core videos of 28 queries whose copied parts were marked by hand, and distractors of the same site.
+"""VCDB: 528 core videos of 28 queries with copied parts marked by hand, and distractors from the same site.
 
 Jiang, Jiang and Wang, "VCDB: A large-scale database for partial copy detection in videos", ECCV 2014; annotations as
-`vcdb.pickle` of xwen99/temporal_context_aggregation, which training and evaluation of TCA read.
+`vcdb.pickle` of xwen99/temporal_context_aggregation, used for training and evaluation of TCA.
 """
 
 from pathlib import Path
@@ -10,16 +10,16 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from tca_model.config import Config
-from tca_model.data.annotations import Annotations, distinct, entry, from_public, repeated
+from tca_model.data.annotations import Annotations, count_repeats, distinct, entry, from_public
 from tca_model.data.restricted_pickle import load_restricted
 
 CORE_VIDEOS = 528  # the first ones of `index`
 
 
 class CopiedPair(Config):
-    """Two core videos that share content, in no order.
+    """Two core videos that share content, in no particular order.
 
-    `overlap` is kept as published, one number a video; most are shares of its length, but they reach 27.
+    `overlap` is kept as published, one number per video: mostly shares of its length, but values go up to 27.
     """
 
     videos: tuple[str, str]
@@ -29,7 +29,7 @@ class CopiedPair(Config):
 class VcdbAnnotations(Annotations):
     benchmark: Literal["VCDB"] = "VCDB"
     pairs: tuple[CopiedPair, ...]
-    distractors: tuple[str, ...]  # as published: 99,180, of which 4 are named twice
+    distractors: tuple[str, ...]  # as published: 99,180 ids, 4 of them repeats
 
     @model_validator(mode="after")
     def _pairs_are_of_queries(self) -> Self:
@@ -40,7 +40,7 @@ class VcdbAnnotations(Annotations):
         return self
 
     def copies(self) -> dict[str, set[str]]:
-        """For each query the videos that share content with it."""
+        """The videos that share content with each query."""
         found: dict[str, set[str]] = {query: set() for query in self.queries}
         for pair in self.pairs:
             one, other = pair.videos
@@ -50,9 +50,9 @@ class VcdbAnnotations(Annotations):
 
 
 def convert_vcdb(source: Path) -> tuple[VcdbAnnotations, list[str]]:
-    """Annotations of the public pickle, and remarks on what it names twice.
+    """Annotations of the public pickle, and remarks on repeats in it.
 
-    Raises ValueError where it is another file, OSError where it cannot be read.
+    Raises ValueError if it is another file, OSError if it cannot be read.
     """
     raw = load_restricted(source)
     index, distractors = entry(source, raw, "index"), entry(source, raw, "negs")
@@ -63,5 +63,5 @@ def convert_vcdb(source: Path) -> tuple[VcdbAnnotations, list[str]]:
         "distractors": distractors,
     }
     annotations = from_public(source, VcdbAnnotations, values)
-    twice = repeated(distractors)
-    return annotations, [f"{twice} distractors are named twice"] if twice else []
+    repeats = count_repeats(distractors)
+    return annotations, [f"{repeats} distractors are named twice"] if repeats else []

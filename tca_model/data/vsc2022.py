@@ -1,4 +1,4 @@
-"""VSC2022: queries made of parts of reference videos, and many that are not.
+"""VSC2022: queries, some of them edited from parts of reference videos.
 
 Pizzi et al., "The 2023 Video Similarity Dataset and Challenge", arXiv 2306.09489; files of facebookresearch/vsc2022:
 a CSV of copied intervals (query_id, ref_id, query_start, query_end, ref_start, ref_end) and lists of video ids.
@@ -25,7 +25,7 @@ class CopiedPart(Config):
 
 class Vsc2022Annotations(Annotations):
     benchmark: Literal["VSC2022"] = "VSC2022"
-    parts: tuple[CopiedPart, ...]  # a pair of videos may share several
+    parts: tuple[CopiedPart, ...]  # a pair of videos may have several
 
     @model_validator(mode="after")
     def _parts_are_of_listed_videos(self) -> Self:
@@ -36,7 +36,7 @@ class Vsc2022Annotations(Annotations):
         return self
 
     def pairs(self) -> set[tuple[str, str]]:
-        """(query, reference) of the pairs that share content."""
+        """The pairs (query, reference) that share content."""
         return {(part.query, part.reference) for part in self.parts}
 
 
@@ -51,9 +51,9 @@ COLUMNS = {
 
 
 def convert_vsc2022(source: Path, queries: Path, database: Path) -> Vsc2022Annotations:
-    """Annotations of the ground truth's CSV with the ids of all queries and all references.
+    """Annotations from the ground truth's CSV and the lists of all query and reference ids.
 
-    Raises ValueError where a column or a copied video's id is missing, OSError where a file cannot be read.
+    Raises ValueError if a column or the id of a copied video is missing, OSError if a file cannot be read.
     """
     with source.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)

@@ -1,4 +1,4 @@
-"""Annotations: the public files as they are, made-up ones with their peculiarities, and files that are none."""
+"""Annotations: the public files, made-up ones with their peculiarities, and files of other content."""
 
 import json
 import pickle
@@ -20,14 +20,14 @@ from tca_model.data.vsc2022 import Vsc2022Annotations, convert_vsc2022
 
 @pytest.fixture(scope="session")
 def public(real_videos: Path) -> Path:
-    """The folder of public annotations, beside that of real clips."""
+    """The folder of public annotations, next to that of real clips."""
     folder = real_videos.parent / "annotations"
     if not folder.is_dir():
         pytest.skip(f"no public annotations in {folder}")
     return folder
 
 
-def pickled(path: Path, value: object) -> Path:
+def write_pickle(path: Path, value: object) -> Path:
     path.write_bytes(pickle.dumps(value, protocol=3))
     return path
 
@@ -83,7 +83,7 @@ def test_the_command_converts_vcdb(public: Path, tmp_path: Path) -> None:
 FIVR_LABELS: dict[str, Any] = {"q": {"ND": ["a", "q"], "DS": ["b"], "DA": ["c"]}, "other": {"IS": ["a"]}}
 
 
-def test_fivr_takes_the_queries_that_its_database_names(tmp_path: Path) -> None:
+def test_fivr_uses_the_queries_in_its_database(tmp_path: Path) -> None:
     (tmp_path / "annotation.json").write_text(json.dumps(FIVR_LABELS))
     (tmp_path / "ids.txt").write_text("b\nq\n\na\nb\n")
     fivr = convert_fivr(tmp_path / "annotation.json", tmp_path / "ids.txt")
@@ -93,7 +93,7 @@ def test_fivr_takes_the_queries_that_its_database_names(tmp_path: Path) -> None:
 
 def test_fivr_pickle_has_two_subsets(tmp_path: Path) -> None:
     parts = {"5k": {"queries": ["q"], "database": {"a", "q"}}, "200k": {"queries": ["q"], "database": ["a", "b"]}}
-    source = pickled(tmp_path / "fivr.pickle", {"annotation": FIVR_LABELS, **parts})
+    source = write_pickle(tmp_path / "fivr.pickle", {"annotation": FIVR_LABELS, **parts})
     assert convert_fivr(source, None, "5k").database == ("a", "q")
     assert convert_fivr(source, None).database == ("a", "b")
     with pytest.raises(ValueError, match=r"no entry '1k' \(it has 200k, 5k, annotation\)"):
@@ -114,16 +114,16 @@ def cc_web(**changes: object) -> dict[str, object]:
     return {**whole, "ground_truth": [{1: "E", 2: "S", 3: "S", 5: "X"}], "excluded": [{4}], **changes}
 
 
-def test_cc_web_video_names_numbers_and_says_what_it_cannot(tmp_path: Path) -> None:
-    annotations, remarks = convert_cc_web_video(pickled(tmp_path / "cc.pickle", cc_web()))
+def test_cc_web_video_maps_numbers_to_names_and_remarks_on_the_rest(tmp_path: Path) -> None:
+    annotations, remarks = convert_cc_web_video(write_pickle(tmp_path / "cc.pickle", cc_web()))
     assert annotations.labels == {"q": {"q": "E", "a": "S"}}
     assert (annotations.database, annotations.excluded) == (("q", "a", "b"), {"q": ("b",)})
     assert len(remarks) == 2
 
 
-def test_cc_web_video_with_two_labels_for_a_video_is_refused(tmp_path: Path) -> None:
+def test_cc_web_video_with_two_labels_for_a_video_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a is labelled S and X"):
-        convert_cc_web_video(pickled(tmp_path / "cc.pickle", cc_web(ground_truth=[{2: "S", 3: "X"}])))
+        convert_cc_web_video(write_pickle(tmp_path / "cc.pickle", cc_web(ground_truth=[{2: "S", 3: "X"}])))
 
 
 def test_vsc2022_reads_csv_files(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_vsc2022_reads_csv_files(tmp_path: Path) -> None:
         convert_vsc2022(tmp_path / "gt.csv", tmp_path / "queries.csv", tmp_path / "refs.txt")
 
 
-def test_json_gives_back_what_was_written(tmp_path: Path) -> None:
+def test_json_comes_back_as_written(tmp_path: Path) -> None:
     event = Event(queries=("q",), positives=("a",), undecided=("b",))
     evve = EvveAnnotations(queries=("q",), database=("a", "b"), events={"e": event})
     write_annotations(tmp_path / "evve.json", evve)
@@ -154,7 +154,7 @@ def test_json_gives_back_what_was_written(tmp_path: Path) -> None:
     [
         ('{"benchmark": "EVVE", "queries": ["q"], "database": ["a"], "events": {}}', "benchmark: .*VCDB.*and 3 more"),
         ('{"benchmark": "VCDB"}', "queries: Field required"),
-        ('{"queries": ["q", "q"], "database": ["a"], "distractors": [], "pairs": []}', "queries: 1 of 2 ids .* twice"),
+        ('{"queries": ["q", "q"], "database": ["a"], "distractors": [], "pairs": []}', "queries: 1 of 2 ids are repeated"),
         ('{"queries": ["q"], "database": [], "distractors": [], "pairs": []}', "database: there is no video"),
         ('{"queries": ["q"], "database": ["a"], "distractors": [], "pairs": '
          '[{"videos": ["q", "x"], "overlap": [1, 1]}]}', "the pair .* is not of two core videos"),
@@ -162,28 +162,28 @@ def test_json_gives_back_what_was_written(tmp_path: Path) -> None:
         ("\xff", "not text"),
     ],
 )  # fmt: skip
-def test_json_of_something_else_says_what_is_wrong(tmp_path: Path, content: str, problem: str) -> None:
+def test_the_error_for_other_json_says_what_is_wrong(tmp_path: Path, content: str, problem: str) -> None:
     (tmp_path / "vcdb.json").write_bytes(content.encode("latin1"))
     with pytest.raises(ValueError, match=f"does not hold annotations of VCDB: .*{problem}.*convert-annotations"):
         read_annotations(tmp_path / "vcdb.json", VcdbAnnotations)
 
 
 @pytest.mark.parametrize("value", [[], {"annotation": 1}, {"index": ["a"], "negs": 3, "video_pairs": []}, {}])
-def test_pickles_of_something_else_say_what_is_missing(tmp_path: Path, value: object) -> None:
-    source = pickled(tmp_path / "some.pickle", value)
+def test_the_error_for_another_pickle_says_what_is_missing(tmp_path: Path, value: object) -> None:
+    source = write_pickle(tmp_path / "some.pickle", value)
     for convert in (convert_vcdb, convert_evve, convert_cc_web_video):
         with pytest.raises(ValueError, match=r"some\.pickle is not laid out as the public annotations"):
             convert(source)
 
 
-def test_a_list_without_ids_is_refused(tmp_path: Path) -> None:
+def test_a_list_without_ids_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("\n\n")
     with pytest.raises(ValueError, match="names no video"):
         read_ids(tmp_path / "ids.txt")
 
 
 def test_the_command_says_what_to_do(tmp_path: Path) -> None:
-    source = pickled(tmp_path / "some.pickle", {"a": 1})
+    source = write_pickle(tmp_path / "some.pickle", {"a": 1})
     for benchmark, problem in (("vcdb", "not laid out"), ("vsc2022", "--queries and --database")):
         command = ["model", "convert-annotations", benchmark, str(source), "--output", str(tmp_path / "x.json")]
         result = CliRunner().invoke(app, command)
@@ -192,6 +192,6 @@ def test_the_command_says_what_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "x.json").exists()
 
 
-def test_every_benchmark_says_which_it_is() -> None:
+def test_every_benchmark_states_its_name() -> None:
     kinds = (FivrAnnotations, CcWebVideoAnnotations, EvveAnnotations, VcdbAnnotations, Vsc2022Annotations)
     assert len({kind.model_fields["benchmark"].default for kind in kinds}) == len(kinds)

@@ -1,4 +1,4 @@
-"""Stored frame descriptors: what is written is read, and a damaged file says so."""
+"""Stored frame descriptors come back as written; damaged files are errors."""
 
 import pickle
 from pathlib import Path
@@ -13,7 +13,7 @@ UNIT = VideoDescriptor(np.array([0.0, 1.0, 2.5]), np.eye(3, 4, dtype=np.float32)
 
 
 @pytest.mark.parametrize("video", ["-W3x", "9/9_1_Y", "../up", "a b.mp4", "..", "é%2F", "UPPER"])
-def test_any_id_is_one_file_of_the_folder(tmp_path: Path, video: str) -> None:
+def test_any_id_becomes_one_file_in_the_folder(tmp_path: Path, video: str) -> None:
     stored = DescriptorFolder(tmp_path / "made")
     stored.write(video, UNIT, "abc")
     descriptor, version = stored.read(video)
@@ -24,7 +24,7 @@ def test_any_id_is_one_file_of_the_folder(tmp_path: Path, video: str) -> None:
     assert [path.parent for path in tmp_path.rglob("*.npz")] == [stored.folder]
 
 
-def test_writing_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
+def test_writing_replaces_a_file_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     stored = DescriptorFolder(tmp_path)
     stored.write("a", UNIT, "one")
     stored.write("a", VideoDescriptor(np.zeros(0), np.zeros((0, 4), np.float32)), "two")
@@ -32,14 +32,14 @@ def test_writing_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
-def test_what_is_not_stored_is_a_key_error(tmp_path: Path) -> None:
+def test_a_missing_video_is_a_key_error(tmp_path: Path) -> None:
     stored = DescriptorFolder(tmp_path)
     assert "a" not in stored
     with pytest.raises(KeyError, match="a"):
         stored.read("a")
 
 
-def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
+def test_errors_name_damaged_and_foreign_files(tmp_path: Path) -> None:
     stored = DescriptorFolder(tmp_path)
     stored.write("whole", UNIT, "abc")
     whole = stored.path("whole").read_bytes()
@@ -54,5 +54,5 @@ def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
     np.savez(stored.path("object"), frames=trap, timestamps_s=trap, model_version=trap)
     np.savez(stored.path("long"), frames=UNIT.frames * 2, timestamps_s=UNIT.timestamps_s, model_version="abc")
     for video in ("cut", "text", "nothing", "pickled", "array", "foreign", "object", "long"):
-        with pytest.raises(ValueError, match=f"{video}.npz is (damaged or )?no file of frame descriptors"):
+        with pytest.raises(ValueError, match=f"{video}.npz is (damaged or )?not a file of frame descriptors"):
             stored.read(video)

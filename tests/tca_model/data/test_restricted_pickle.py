@@ -1,4 +1,4 @@
-"""A pickle that names anything but plain containers is refused, and what it names is never run."""
+"""A pickle that names anything but plain containers is rejected, and what it names is never run."""
 
 import pickle
 from collections import OrderedDict
@@ -20,7 +20,7 @@ class Trap:
         return self.call
 
 
-def pickled(path: Path, value: object, protocol: int = 3) -> Path:
+def write_pickle(path: Path, value: object, protocol: int = 3) -> Path:
     path.write_bytes(pickle.dumps(value, protocol=protocol))
     return path
 
@@ -28,7 +28,7 @@ def pickled(path: Path, value: object, protocol: int = 3) -> Path:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_plain_containers_are_read(tmp_path: Path, protocol: int) -> None:
     value = {"a": [1, 2.5, None, True], "b": ({"x", "y"}, frozenset({"z"})), "c": OrderedDict(d="é")}
-    assert load_restricted(pickled(tmp_path / "plain.pickle", value, protocol)) == value
+    assert load_restricted(write_pickle(tmp_path / "plain.pickle", value, protocol)) == value
 
 
 def test_python_2s_sets_and_strings_are_read(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_python_2s_sets_and_strings_are_read(tmp_path: Path) -> None:
     assert load_restricted(tmp_path / "old.pickle") == {"a": {"b"}}
 
 
-def test_a_call_is_refused_by_name_and_not_made(tmp_path: Path) -> None:
+def test_a_call_is_rejected_by_name_and_never_run(tmp_path: Path) -> None:
     marker = tmp_path / "was_run"
     for function, arguments, name in (
         (exec, (f"open({str(marker)!r}, 'w')",), "builtins.exec"),
@@ -46,21 +46,21 @@ def test_a_call_is_refused_by_name_and_not_made(tmp_path: Path) -> None:
         (Path.touch, (marker,), "builtins.getattr|pathlib.Path"),
         (np.array, ([1],), "numpy.array"),
     ):
-        path = pickled(tmp_path / "trap.pickle", {"queries": [Trap(function, *arguments)]})
+        path = write_pickle(tmp_path / "trap.pickle", {"queries": [Trap(function, *arguments)]})
         with pytest.raises(ValueError, match=f"names ({name})") as refusal:
             load_restricted(path)
         assert str(path) in str(refusal.value)
     assert not marker.exists()
 
 
-def test_persistent_objects_are_refused(tmp_path: Path) -> None:
+def test_persistent_objects_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "persistent.pickle").write_bytes(b"Psome-id\n.")
     with pytest.raises(ValueError, match="persistent object 'some-id'"):
         load_restricted(tmp_path / "persistent.pickle")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x03}q", b"\x80\x63.", b"."])
-def test_what_is_no_pickle_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_pickle_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.pickle").write_bytes(content)
-    with pytest.raises(ValueError, match=r"broken\.pickle is not a pickle that can be read"):
+    with pytest.raises(ValueError, match=r"broken\.pickle is not a readable pickle"):
         load_restricted(tmp_path / "broken.pickle")

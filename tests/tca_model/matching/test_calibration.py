@@ -112,5 +112,5 @@ def test_the_threshold_for_a_precision_by_hand() -> None:
     assert threshold_for(0.8, probabilities, is_copy) == 0.6
     assert threshold_for(0.75, probabilities, is_copy) == 0.6
     assert threshold_for(0.6, probabilities, is_copy) == 0.5
-    with pytest.raises(ValueError, match="from no probability"):
+    with pytest.raises(ValueError, match="at no threshold are"):
         threshold_for(0.9, probabilities, ~is_copy)

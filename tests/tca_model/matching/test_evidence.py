@@ -186,7 +186,7 @@ def test_empty_evidence_is_rejected() -> None:
         join([])
     with pytest.raises(ValueError, match="frames on both sides"):
         SegmentEvidence(0, 5, 1.0, (), ())
-    with pytest.raises(ValueError, match="has frames"):
+    with pytest.raises(ValueError, match="must have frames"):
         ReferenceEvidence(0, 0, 0.0)
     times = np.arange(4, dtype=np.float64)
     with pytest.raises(ValueError, match="segment index"):
