@@ -1,9 +1,9 @@
-"""The own benchmark: edited copies of held-out clips are to be told from clips of other works.
+"""The project's own benchmark: can edited copies of held-out clips be distinguished from clips of other works?
 
-Queries are the copies of the originals, and the distractors as they are. References are the originals and, as hard
-negatives, the further clips of the held-out families. A copy with its original is a true pair. Other clips of a family
-that the query shows are another take of the same scene or a piece of the same film, neither copy nor stranger: such a
-pair is left out. Copies are made once and kept, with what is true of them in a JSON file beside each.
+Queries are copies of the originals, and unedited distractors. References are the originals and, as hard negatives, the
+other clips of the held-out families. A copy and its original are a true pair. Other clips of a family that the query
+shows are other takes of the scene or pieces of the same film, neither copies nor unrelated: such pairs are left out.
+Copies are made once and kept, each with its truth in a JSON file beside it.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from tca_model.synthetic import writer as video_writer
 from tca_model.synthetic.edits import EDITS, Truth, apply_edit
 from tca_model.types import Match
 
-WITHIN_S = 40.0  # of a longer original only its start is copied
-Advance = Callable[[int, int], None]  # how many of how many are done
+WITHIN_S = 40.0  # only this much from the start of a longer original is copied
+Advance = Callable[[int, int], None]  # (done, total)
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A video as it was gathered, and the family that it belongs to."""
+    """A source video and its family."""
 
     path: Path
     family: str
@@ -36,7 +36,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An edited copy: `seed` and the clips that it is made of decide it, `other` only where the edit needs one."""
+    """An edited copy, determined by edit, clips and `seed`; `other` is used only if the edit needs a second clip."""
 
     path: Path
     edit: str
@@ -45,13 +45,13 @@ class Copy:
     seed: int
 
     @property
-    def shown(self) -> frozenset[str]:
+    def families(self) -> frozenset[str]:
         """The families of all clips in it."""
         other = {self.other.family} if EDITS[self.edit].needs_other else set()
         return frozenset({self.original.family} | other)
 
     def make(self) -> None:
-        """Make the video and its truth, unless they are there. The video comes last: it says that both are."""
+        """Make the video and its truth unless they exist. The video is written last: if it exists, both do."""
         if self.path.exists():
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,31 +59,31 @@ class Copy:
             truth = apply_edit(
                 self.edit, self.original.path, new, seed=self.seed, other=self.other.path, within_s=WITHIN_S
             )
-            self.truth_path.write_text(json.dumps(_told(truth)))
+            self.truth_path.write_text(json.dumps(_to_json(truth)))
 
     @property
     def truth_path(self) -> Path:
         return self.path.with_suffix(".json")
 
     def truth(self) -> Truth:
-        """What in the video is copied from where. Raises ValueError when it is not there or damaged."""
+        """Which parts of the video are copied from where. Raises ValueError if the file is missing or damaged."""
         try:
-            told = json.loads(self.truth_path.read_bytes())
+            content = json.loads(self.truth_path.read_bytes())
             matches = tuple(
                 Match(float(query_start), float(query_end), float(reference_start), float(reference_end), 1.0)
-                for query_start, query_end, reference_start, reference_end in told["intervals_s"]
+                for query_start, query_end, reference_start, reference_end in content["intervals_s"]
             )
-            return Truth(float(told["duration_s"]), matches)
+            return Truth(float(content["duration_s"]), matches)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{self.truth_path} does not tell what {self.path.name} copies ({error}): remove the video, it is made "
+                f"{self.truth_path} does not say what {self.path.name} copies ({error}): remove the video to make both "
                 "again"
             ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A query, a reference, and whether one copies the other; `copy` is None where the query is a distractor."""
+    """A query, a reference, and whether one copies the other; `copy` is None if the query is a distractor."""
 
     query: Path
     reference: Path
@@ -102,11 +102,11 @@ class Benchmark:
         return tuple(copy.path for copy in self.copies) + tuple(clip.path for clip in self.distractors)
 
     def pairs(self) -> Iterator[Pair]:
-        """Every query with every reference, besides other clips of a family that the query shows."""
+        """Every query with every reference, except other clips of a family that the query shows."""
         for reference in self.references:
             for copy in self.copies:
                 is_copy = copy.original == reference
-                if is_copy or reference.family not in copy.shown:
+                if is_copy or reference.family not in copy.families:
                     yield Pair(copy.path, reference.path, is_copy, copy)
             for distractor in self.distractors:
                 if reference.family != distractor.family:
@@ -114,10 +114,10 @@ class Benchmark:
 
 
 def plan(clips: Path, work: Path, *, names: Sequence[str] = tuple(EDITS), originals: int = len(ORIGINALS)) -> Benchmark:
-    """The benchmark over a folder of clips with a manifest, its copies to be kept below `work`; nothing is made yet.
+    """The benchmark on a folder of clips with a manifest, with its copies in a folder below `work`; makes no files.
 
-    With fewer `originals` it is smaller, with the same distractors. Raises ValueError when the folder has no manifest
-    or lacks families, or for an unknown edit.
+    Fewer `originals` make it smaller, with the same distractors. Raises ValueError if the folder has no manifest or
+    lacks families, for an unknown edit, or for an impossible number of originals.
     """
     try:
         by_family = families(clips)
@@ -125,12 +125,12 @@ def plan(clips: Path, work: Path, *, names: Sequence[str] = tuple(EDITS), origin
         raise ValueError(f"{clips} has no manifest that names the clips' families") from None
     missing = [family for family in (*ORIGINALS, *DISTRACTORS) if family not in by_family]
     if missing:
-        raise ValueError(f"{clips} lacks {len(missing)} families of the benchmark, {missing[0]} is one")
+        raise ValueError(f"{clips} lacks {len(missing)} families of the benchmark, for example {missing[0]}")
     unknown = [name for name in names if name not in EDITS]
     if unknown:
         raise ValueError(f"there is no edit {unknown[0]!r}; there are {', '.join(EDITS)}")
     if not 1 <= originals <= len(ORIGINALS):
-        raise ValueError(f"there are {len(ORIGINALS)} originals, {originals} are wanted")
+        raise ValueError(f"there are {len(ORIGINALS)} originals, {originals} were asked for")
     firsts = {family: Clip(paths[0], family) for family, paths in by_family.items()}
     chosen = [firsts[family] for family in ORIGINALS[:originals]]
     distractors = [firsts[family] for family in DISTRACTORS]
@@ -145,7 +145,7 @@ def plan(clips: Path, work: Path, *, names: Sequence[str] = tuple(EDITS), origin
 
 
 def edits_digest() -> str:
-    """Of the code that makes copies: where it changes, copies are made again."""
+    """A hash of the code that makes copies: if the code changes, copies are made again."""
     digest = hashlib.sha256()
     for module in (edits, edit_filters, video_writer):
         digest.update(Path(str(module.__file__)).read_bytes())
@@ -153,25 +153,25 @@ def edits_digest() -> str:
 
 
 def make_copies(copies: Sequence[Copy], workers: int, advance: Advance = lambda _done, _total: None) -> None:
-    """Make the copies that are not there, in that many processes."""
+    """Make the missing copies in that many processes."""
     wanted = [copy for copy in copies if not copy.path.exists()]
-    there = len(copies) - len(wanted)
-    advance(there, len(copies))
+    existing = len(copies) - len(wanted)
+    advance(existing, len(copies))
     if not wanted:
         return
-    # Not forked: the parent may hold threads of torch.
+    # Not forked: the parent may have torch threads.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        made = [pool.submit(copy.make) for copy in wanted]
+        futures = [pool.submit(copy.make) for copy in wanted]
         try:
-            for done, future in enumerate(as_completed(made), start=1):
+            for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
-                advance(there + done, len(copies))
+                advance(existing + done, len(copies))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _told(truth: Truth) -> dict[str, object]:
+def _to_json(truth: Truth) -> dict[str, object]:
     intervals = [
         [match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s]
         for match in truth.matches

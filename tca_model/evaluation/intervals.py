@@ -1,8 +1,8 @@
-"""How well copied intervals were found: IoU, and segment-level precision, recall and F as VCSL defines them.
+"""How well copied intervals are found: IoU, and segment-level precision, recall and F as VCSL defines them.
 
 VCSL: He et al., "A Large-scale Comprehensive Dataset and Copy-overlap Aware Evaluation Protocol for Segment-level
-Video Copy Detection", CVPR 2022, arXiv 2203.02654; as defined by vcsl/metric.py of ant-research/VCSL.
-A pair of videos has found and true intervals; each is a rectangle in the plane of query time and reference time.
+Video Copy Detection", CVPR 2022, arXiv 2203.02654; as in vcsl/metric.py of ant-research/VCSL.
+A pair of videos has found and true intervals. Each is a rectangle in the plane of query time and reference time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from tca_model.types import Match
 
 
 def interval_iou(found: Match, true: Match) -> float:
-    """Intersection over union on the query's side times that on the reference's side, in [0, 1]."""
+    """Intersection over union on the query side times that on the reference side, in [0, 1]."""
     sides = zip(_spans(found), _spans(true), strict=True)
     iou = 1.0
     for one, other in sides:
@@ -25,7 +25,7 @@ def interval_iou(found: Match, true: Match) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PairFigures:
-    """Segment-level precision and recall of one pair of videos; None where there is nothing to divide by."""
+    """Segment-level precision and recall of one pair of videos; None if there is nothing to divide by."""
 
     precision: float | None  # None: nothing was found
     recall: float | None  # None: there is nothing to find
@@ -44,11 +44,11 @@ def pair_figures(found: Sequence[Match], true: Sequence[Match]) -> PairFigures:
 
         precision = prod over both sides of  sum_f | union_t (f n t) | / sum_f |f|
 
-    where f n t is the overlap of a found interval with a true one, for those that overlap on both sides, and the union
-    is taken along the side. Recall is the same with found and true exchanged. So one true interval found in pieces
-    loses nothing, and intervals found at the right times but against each other's partners win nothing.
+    where f n t is the overlap of a found and a true interval that overlap on both sides, and the union is taken along
+    the side. Recall is the same with found and true exchanged. So a true interval found in pieces loses nothing, and
+    intervals at the right times with exchanged partners gain nothing.
     """
-    return PairFigures(_covered_share(found, true), _covered_share(true, found))
+    return PairFigures(_share_covered(found, true), _share_covered(true, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class IntervalScores:
 def micro_scores(pairs: Iterable[PairFigures]) -> IntervalScores:
     """VCSL's micro average: precision over the pairs with found intervals, recall over those with true ones.
 
-    Nothing found at all has precision 1, nothing to find recall 1, as VCSL assigns them.
+    Precision is 1 if nothing is found at all, recall is 1 if there is nothing to find, as in VCSL.
     """
     scores = list(pairs)
     positive = [score for score in scores if score.recall is not None]
@@ -85,8 +85,8 @@ def micro_scores(pairs: Iterable[PairFigures]) -> IntervalScores:
 def macro_scores(query_sets: Mapping[str, Sequence[PairFigures]]) -> tuple[float, float, float]:
     """VCSL's macro average (precision, recall, F): the mean over query sets of the means over their pairs.
 
-    Here a pair where nothing was found counts with precision 1, one with nothing to find with recall 1. Raises
-    ValueError for a query set without pairs.
+    A pair with nothing found has precision 1 here, one with nothing to find has recall 1. Not used by the benchmark,
+    which has no query sets: for comparison with published figures. Raises ValueError for a query set without pairs.
     """
     if not query_sets or not all(query_sets.values()):
         raise ValueError("every query set needs at least one pair")
@@ -99,8 +99,8 @@ def macro_scores(query_sets: Mapping[str, Sequence[PairFigures]]) -> tuple[float
     return precision, recall, _harmonic(precision, recall)
 
 
-def _covered_share(intervals: Sequence[Match], by: Sequence[Match]) -> float | None:
-    """The share of `intervals` that `by` covers, multiplied over both sides; None without intervals."""
+def _share_covered(intervals: Sequence[Match], by: Sequence[Match]) -> float | None:
+    """The share of `intervals` that `by` covers, as a product over both sides; None without intervals."""
     if not intervals:
         return None
     covered, whole = [0.0, 0.0], [0.0, 0.0]

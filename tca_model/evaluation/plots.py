@@ -1,7 +1,7 @@
-"""Pictures of what the model sees, as PNG: a similarity matrix, segment descriptors by group, attention over a clip.
+"""Plots of what the model sees, as PNG: a similarity matrix, segment descriptors by group, attention over a clip.
 
-matplotlib and scikit-learn (extra `viz`) are imported by the functions that need them: ModuleNotFoundError where they
-are missing, OSError where the file cannot be written.
+matplotlib and scikit-learn (extra `viz`) are imported by the functions that need them. These raise ModuleNotFoundError
+if they are missing, and OSError if the file cannot be written.
 """
 
 from collections import Counter
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 120
-FEWEST_SEGMENTS = 5  # of fewer, t-SNE has no neighbourhoods to keep
-NAMED_GROUPS = 20  # ten colours in two shapes; more cannot be told apart
+FEWEST_SEGMENTS = 5  # fewer have no neighbourhoods for t-SNE to keep
+NAMED_GROUPS = 20  # ten colours in two shapes; more cannot be distinguished
 LONGEST_NAME = 32
-THUMBNAILS = 12  # a row of them, each wide enough to be recognised
-NARROWEST = 0.05  # of a colour scale around an even share: rounding must not look like attention
+THUMBNAILS = 12  # in a row, each wide enough to be recognised
+NARROWEST = 0.05  # half width of a colour scale around an even share: rounding must not look like attention
 
 
 class Interval(Protocol):
-    """A copied interval, of the model or of an alert, in seconds."""
+    """A copied interval in seconds, as found by the model or reported in an alert."""
 
     @property
     def query_start_s(self) -> float: ...
@@ -43,7 +43,7 @@ class Interval(Protocol):
 def plot_similarity(
     query: VideoDescriptor, reference: VideoDescriptor, intervals: Iterable[Interval], path: Path, *, title: str
 ) -> None:
-    """The similarity matrix of two videos over their seconds, with the copied intervals as lines."""
+    """Write the similarity matrix of two videos, axes in seconds, with the copied intervals as lines."""
     figure = _figure(8, 6)
     axes = figure.add_subplot()
     rows, columns = first_views(query.timestamps_s), first_views(reference.timestamps_s)
@@ -71,10 +71,10 @@ def plot_similarity(
 
 
 def flatten(segments: FloatArray, *, seed: int = 0) -> FloatArray:
-    """Segment descriptors (N, D) as points (N, 2) by t-SNE (van der Maaten and Hinton, JMLR 2008): near stays near.
+    """Points (N, 2) for segment descriptors (N, D) by t-SNE (van der Maaten and Hinton, JMLR 2008).
 
-    On unit vectors the Euclidean distances that it keeps order as cosines do. The perplexity, how many neighbours
-    count, is 30 or a third of what there is. Raises ValueError for fewer than FEWEST_SEGMENTS.
+    t-SNE keeps neighbours by Euclidean distance, which orders unit vectors as cosine does. The perplexity, the number
+    of neighbours that count, is 30 or a third of the segments. Raises ValueError below FEWEST_SEGMENTS.
     """
     from sklearn.manifold import TSNE
 
@@ -86,10 +86,10 @@ def flatten(segments: FloatArray, *, seed: int = 0) -> FloatArray:
 
 
 def plot_segments(points: FloatArray, groups: Sequence[str], path: Path, *, title: str) -> None:
-    """Points (N, 2) of segment descriptors, coloured by group.
+    """Write points (N, 2) of segment descriptors, coloured by group.
 
-    Where there are more groups than can be told apart, the largest are named, and the rest is grey, with all groups of
-    one segment, which has nothing to lie near.
+    With more than NAMED_GROUPS groups, only the largest have a name and a colour. The rest is grey, and so are all
+    groups of one segment, which has no other to lie near.
     """
     figure = _figure(11, 7)
     axes = figure.add_subplot()
@@ -114,10 +114,11 @@ def plot_segments(points: FloatArray, groups: Sequence[str], path: Path, *, titl
 
 
 def plot_attention(weights: FloatArray, clip: Sequence[Frame], aspect: float, path: Path, *, title: str) -> None:
-    """Attention weights (H, T, T) of one layer over the T frames of a clip, with some of the frames above.
+    """Write the attention weights (H, T, T) of one layer over the T frames of a clip, with some of the frames above.
 
-    Weights are drawn in multiples of an even share 1 / T: the mean of the heads, and by head what each frame receives
-    from all. `aspect` is width by height of the video, since frames that are described are squashed.
+    Weights are multiples of an even share 1 / T: the mean over heads, and per head the mean that each frame receives.
+    `aspect` is the video's width divided by its height, because the frames of the clip are squashed. Raises ValueError
+    for weights of another clip.
     """
     heads, length = weights.shape[:2]
     if weights.shape != (heads, length, len(clip)):
@@ -146,7 +147,7 @@ def plot_attention(weights: FloatArray, clip: Sequence[Frame], aspect: float, pa
 
 
 def _thumbnails(axes: "Axes", clip: Sequence[Frame], aspect: float) -> None:
-    """Frames out of equal stretches of the clip, each above its stretch."""
+    """Draw the middle frame of each of several equal parts of the clip above that part."""
     axes.set_axis_off()
     count = min(THUMBNAILS, len(clip))
     for slot in range(count):
@@ -159,12 +160,12 @@ def _thumbnails(axes: "Axes", clip: Sequence[Frame], aspect: float) -> None:
 
 
 def plot_reliability(bins: Sequence[Bin], path: Path, *, title: str) -> None:
-    """The reliability diagram: the share of copies among pairs against the probability that they were given."""
+    """Write the reliability diagram: the share of copies among pairs against their predicted probability."""
     figure = _figure(5, 5)
     axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="as probable as told")
-    told, copies = [one.probability for one in bins], [one.copies for one in bins]
-    axes.plot(told, copies, marker="o", label="pairs, by tenths")
+    axes.plot([0, 1], [0, 1], color="gray", linestyle="--", label="perfectly calibrated")
+    predicted, copies = [one.probability for one in bins], [one.copies for one in bins]
+    axes.plot(predicted, copies, marker="o", label="pairs, by tenths")
     for one in bins:
         axes.annotate(f"{one.pairs:,}", (one.probability, one.copies), (6, -12), textcoords="offset points", fontsize=8)
     axes.set(

@@ -1,13 +1,13 @@
-"""The published evaluation protocols: a benchmark's annotations and a table of scores make a report.
+"""The published evaluation protocols: from a benchmark's annotations and a table of scores to a report.
 
-Every protocol ranks the database's videos for each query and averages a figure over the queries. Of a benchmark made of
-links, videos are gone. They are counted, and every mean is given twice: `mean` by the rule of the published code (each
-protocol says what that leaves out), and `at_least`, where a missing query scores 0 and a missing video that should have
-been found was not. Without missing videos both agree.
+Every protocol ranks the database's videos for each query and averages a figure over the queries. Benchmarks made of
+links lose videos over time. These are counted, and every mean is reported twice: `mean` by the rule of the published
+code (each protocol says what that leaves out), and `at_least`, where a missing query scores 0 and a missing video
+counts as not found. Without missing videos both agree.
 
 Checked against: MKLab-ITI/visil `datasets/__init__.py` (FIVR, CC_WEB_VIDEO, EVVE), MKLab-ITI/FIVR-200K `evaluation.py`,
 xwen99/temporal_context_aggregation `data.py` (VCDB), EVVE's eval_evve.py (as kept in czxxjtu/evve),
-facebookresearch/vsc2022 `vsc/metrics.py`. Where equal scores make those depend on a sort, see `ranking`.
+facebookresearch/vsc2022 `vsc/metrics.py`. For equal scores, where these depend on a sort, see `ranking`.
 """
 
 import numpy as np
@@ -40,8 +40,8 @@ def evaluate_fivr(annotations: FivrAnnotations, table: ScoreTable) -> Report:
 def evaluate_vcdb(annotations: VcdbAnnotations, table: ScoreTable) -> Report:
     """mAP of the core videos over core videos and distractors. Missing queries and missing videos are left out.
 
-    A query does not find itself. TCA's code counts it among what should be found and takes it out of the ranking, so
-    that no ranking reaches 1 there: its figures are lower than these.
+    A query does not find itself. TCA's code expects it to be found but removes it from the ranking, so no ranking
+    reaches 1 there and its figures are lower than these.
     """
     copies = annotations.copies()
     searches = [Search(query, copies[query], ignored={query}) for query in annotations.queries]
@@ -51,10 +51,10 @@ def evaluate_vcdb(annotations: VcdbAnnotations, table: ScoreTable) -> Report:
 
 
 def evaluate_cc_web_video(annotations: CcWebVideoAnnotations, table: ScoreTable) -> Report:
-    """mAP of cc_web, cc_web*, cc_webc, cc_webc*. A missing video was not found, missing queries are left out.
+    """mAP of cc_web, cc_web*, cc_webc, cc_webc*. A missing video counts as not found, missing queries are left out.
 
-    The star ranks the whole database, without it only the query's own set; c leaves out the videos that are labelled
-    wrongly. A query is in its own set, labelled E, and its finding itself counts, as in the published figures.
+    With the star the whole database is ranked, without it only the query's own set; c leaves out wrongly labelled
+    videos. A query is in its own set, labelled E, and counts when it finds itself, as in the published figures.
     """
     searched = SearchTable(table)
     figures = []
@@ -74,7 +74,7 @@ def _cc_web_search(annotations: CcWebVideoAnnotations, query: str, *, whole: boo
 
 
 def evaluate_evve(annotations: EvveAnnotations, table: ScoreTable) -> Report:
-    """mAP over all queries, its mean over events (avg-mAP), and of each event. Precision falls along trapezoids.
+    """mAP over all queries, its mean over events (avg-mAP), and of each event, with trapezoid average precision.
 
     Undecided videos are not ranked (the public pickle has none). Missing queries and missing videos are left out.
     """
@@ -100,10 +100,10 @@ def evaluate_evve(annotations: EvveAnnotations, table: ScoreTable) -> Report:
 
 
 def evaluate_vsc2022(annotations: Vsc2022Annotations, table: ScoreTable) -> Report:
-    """micro-AP over all pairs of a query with a reference; a copied pair with a missing video was not found.
+    """micro-AP over all pairs of a query with a reference; a true pair with a missing video counts as not found.
 
-    The challenge's descriptor track scores a pair by its two most alike frames and ranks 25 pairs for each query; here
-    the similarity is the table's, and every pair is ranked.
+    The challenge's descriptor track scores a pair by its two most similar frames and ranks 25 pairs per query; here
+    every pair of the table is ranked by the table's score.
     """
     pairs = annotations.pairs()
     rows, columns = places(table.queries), places(table.database)

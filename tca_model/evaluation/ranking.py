@@ -1,12 +1,11 @@
 """Figures of a ranking by score: average precision, micro-AP, recall at a precision, recall before a false positive.
 
-Equal scores have no order: whoever sorts them decides nothing here. A threshold takes all of a tied group or none, so
-a curve has one point for each distinct score of a true pair, where its tied group ends. `positives` is the number of
-true pairs that there are, when some of them have no score (not retrieved, not described): they lower recall, not
-precision.
+Equal scores have no order, so no result depends on how they are sorted. A threshold includes all pairs of a tied group
+or none, so a curve has one point per distinct score of a true pair, at the end of its tied group. `positives` is the
+number of all true pairs if some have no score (not retrieved, not described): they lower recall, not precision.
 
-Every function takes scores (N,), higher is more alike, and is_copy (N,) bool, in any order, and raises ValueError for
-shapes that disagree, a score that is not a number, fewer `positives` than true pairs with a score, or no true pair.
+Every function takes scores (N,), higher is more similar, and is_copy (N,) bool, in any order. It raises ValueError for
+different shapes, a score that is not a number, fewer `positives` than true pairs with a score, or no true pair.
 """
 
 import math
@@ -22,20 +21,20 @@ def average_precision(scores: ArrayLike, is_copy: ArrayLike, positives: int | No
         AP = sum_k (R_k - R_{k-1}) P_k        over the distinct scores k, descending
 
     Without ties it is the mean, over all true pairs, of the precision at their rank (0 where not ranked): the AP of
-    FIVR-200K's `evaluation.py` and of VSC2022's `average_precision` (vsc/metrics.py), whose values depend on how a
-    sort leaves ties.
+    FIVR-200K's `evaluation.py` and of VSC2022's `average_precision` (vsc/metrics.py), whose values depend on how ties
+    are sorted.
     """
     curve = _curve(scores, is_copy, positives)
     return float((curve.gained * curve.precision).sum() / curve.positives)
 
 
 def trapezoid_average_precision(scores: ArrayLike, is_copy: ArrayLike, positives: int | None = None) -> float:
-    """Average precision in [0, 1] with trapezoids in place of steps.
+    """Average precision in [0, 1] with trapezoids instead of steps.
 
         AP = sum_k (R_k - R_{k-1}) (P_{above k} + P_k) / 2
 
-    where P_{above k} is the precision of all that scores higher than k, 1 if nothing does. The measure of EVVE (Revaud
-    et al., CVPR 2013; `score_ap_from_ranks_1` of its eval_evve.py).
+    where P_{above k} is the precision of all pairs that score higher than k, 1 if there is none. The measure of EVVE
+    (Revaud et al., CVPR 2013; `score_ap_from_ranks_1` of its eval_evve.py).
     """
     curve = _curve(scores, is_copy, positives)
     found_above = curve.found - curve.gained
@@ -47,7 +46,7 @@ def trapezoid_average_precision(scores: ArrayLike, is_copy: ArrayLike, positives
 def micro_ap(scores: ArrayLike, is_copy: ArrayLike, positives: int | None = None) -> float:
     """Micro-AP in [0, 1]: the average precision of all pairs of all queries in one ranking (VSC2022's uAP).
 
-    Unlike a mean over queries it asks that one threshold suits every query, and counts queries that copy nothing.
+    Unlike a mean over queries it requires one threshold to suit every query, and counts queries that copy nothing.
     """
     return average_precision(scores, is_copy, positives)
 
@@ -55,15 +54,15 @@ def micro_ap(scores: ArrayLike, is_copy: ArrayLike, positives: int | None = None
 def recall_at_precision(
     scores: ArrayLike, is_copy: ArrayLike, precision: float, positives: int | None = None
 ) -> tuple[float, float]:
-    """The highest recall at which precision is at least `precision`, and the score from which pairs are taken.
+    """The highest recall at which precision is at least `precision`, and the threshold that gives it.
 
-    That score is the lowest one of a true pair that is taken, itself included; (0.0, inf) when no threshold is that
-    precise.
+    The threshold is the lowest score of an accepted true pair; pairs that reach it are accepted. (0.0, inf) if no
+    threshold is that precise.
     """
     if not 0 < precision <= 1:
-        raise ValueError(f"a precision lies above 0 and is at most 1, got {precision}")
+        raise ValueError(f"a precision must be above 0 and at most 1, got {precision}")
     curve = _curve(scores, is_copy, positives)
-    # Multiplied out, with room for rounding: 99 of 100 are exactly 0.99.
+    # Multiplied out, with a margin for rounding, so that 99 of 100 count as 0.99.
     precise = np.flatnonzero(curve.found >= precision * (curve.found + curve.wrong) * (1 - 1e-12))
     if not len(precise):
         return 0.0, math.inf
@@ -72,7 +71,7 @@ def recall_at_precision(
 
 
 def recall_before_false_positive(scores: ArrayLike, is_copy: ArrayLike, positives: int | None = None) -> float:
-    """The share of true pairs that score strictly higher than every pair that is no copy."""
+    """The share of true pairs that score strictly higher than every pair that is not a copy."""
     curve = _curve(scores, is_copy, positives)
     return float(curve.gained[curve.wrong == 0].sum() / curve.positives)
 
@@ -94,7 +93,7 @@ class _Curve(NamedTuple):
 
 
 def _curve(scores: ArrayLike, is_copy: ArrayLike, positives: int | None) -> _Curve:
-    """The curve of a ranking, in one copy of the scores: hundreds of millions of pairs are few gigabytes."""
+    """The curve of a ranking; copies the scores only once: hundreds of millions of pairs take a few gigabytes."""
     values = np.asarray(scores)
     if not np.issubdtype(values.dtype, np.floating):
         values = values.astype(np.float64)

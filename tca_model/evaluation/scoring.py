@@ -1,7 +1,7 @@
 """Similarity of every query with every video of a database, from stored frame descriptors.
 
-The queries lie in memory, as many at once as `QUERY_FRAMES` allows; the database is read one video at a time, once for
-each such group. The scores take four bytes a pair: 90 MB for FIVR-200K.
+Queries are held in memory in groups of up to `QUERY_FRAMES` frames; the database is read one video at a time, once per
+group. The scores take four bytes per pair: 90 MB for FIVR-200K.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +19,12 @@ Similarity: TypeAlias = Literal["cosine", "chamfer", "symmetric-chamfer", "large
 SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)
 
 QUERY_FRAMES = 200_000  # in memory at once: 0.8 GB of 1024 dimensions
-MATRIX_ENTRIES = 16_000_000  # of similarity matrices at once: 64 MB
+MATRIX_ENTRIES = 16_000_000  # in similarity matrices at once: 64 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreTable:
-    """scores[i, j] of queries[i] with database[j], and who is not in it because nothing could be compared."""
+    """scores[i, j] is the similarity of queries[i] and database[j]; lists videos that could not be compared."""
 
     queries: tuple[str, ...]
     database: tuple[str, ...]
@@ -67,8 +67,8 @@ def score_table(
         symmetric-chamfer  mean of both directions (TCA_sym)
         larger-chamfer     the larger direction: a short copy in a long video scores high both ways
 
-    `advance` is told how many of how many pairs were compared. Raises ValueError for a damaged file, descriptors of
-    two model versions, and when no query or no database video can be compared.
+    `advance(done, total)` gets the number of compared pairs. Raises ValueError for a damaged file, for descriptors of
+    two model versions, and if no query or no database video can be compared.
     """
     reader = _Reader(stored, pooled=similarity == "cosine")
     rows = [video for video in queries if video in stored]
@@ -89,12 +89,12 @@ def score_table(
     table = ScoreTable(tuple(rows), tuple(columns), scores, tuple(missing), tuple(empty)).without_empty()
     for kind, listed, there in (("queries", queries, table.queries), ("database videos", database, table.database)):
         if not there:
-            raise ValueError(f"{stored.folder} holds frame descriptors of none of the {len(listed)} {kind}")
+            raise ValueError(f"{stored.folder} has frame descriptors of none of the {len(listed)} {kind}")
     return table
 
 
 class _Reader:
-    """Reads frame descriptors (T, D), or (1, D) their mean, and holds on to one model version."""
+    """Reads frame descriptors (T, D), or their mean (1, D). All must be of the same model version."""
 
     def __init__(self, stored: DescriptorFolder, *, pooled: bool) -> None:
         self._stored = stored
@@ -124,7 +124,7 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """Queries that are in memory together, their frame descriptors one below the other."""
+    """Queries that are in memory together, with their frame descriptors stacked."""
 
     rows: list[int]  # of the score table
     frames: FloatArray  # (sum Tq, D)
@@ -132,7 +132,7 @@ class _Group:
 
 
 def _groups(videos: Sequence[str], reader: _Reader, query_frames: int, empty: dict[str, None]) -> Iterator[_Group]:
-    """The videos that have frames, at most `query_frames` frames at once, or one video; the others go into `empty`."""
+    """Groups of videos of up to `query_frames` frames, or of one longer video. Adds those without to `empty`."""
     held: list[tuple[int, FloatArray]] = []
     for row, video in enumerate(videos):
         frames = reader.read(video)
@@ -140,22 +140,22 @@ def _groups(videos: Sequence[str], reader: _Reader, query_frames: int, empty: di
             empty[video] = None
             continue
         if held and sum(len(other) for _, other in held) + len(frames) > query_frames:
-            yield _stacked(held)
+            yield _stack(held)
             held = []
         held.append((row, frames))
     if held:
-        yield _stacked(held)
+        yield _stack(held)
 
 
-def _stacked(held: Sequence[tuple[int, FloatArray]]) -> _Group:
+def _stack(held: Sequence[tuple[int, FloatArray]]) -> _Group:
     lengths = np.array([len(frames) for _, frames in held], dtype=np.int64)
     return _Group([row for row, _ in held], np.concatenate([frames for _, frames in held]), lengths)
 
 
 def _similarities(group: _Group, reference: FloatArray, similarity: Similarity) -> FloatArray:
-    """The similarity (queries,) of each query with the reference, in blocks that bound the similarity matrices."""
+    """The similarity (queries,) of each query with the reference, in blocks of at most MATRIX_ENTRIES."""
     ends = np.cumsum(group.lengths)
-    block = ends * len(reference) // MATRIX_ENTRIES  # ascending, so that a block's queries lie together
+    block = ends * len(reference) // MATRIX_ENTRIES  # ascending, so a block's queries are contiguous
     found = []
     for number in np.unique(block):
         inside = np.flatnonzero(block == number)
@@ -168,7 +168,7 @@ def _similarities(group: _Group, reference: FloatArray, similarity: Similarity) 
 
 def _combine(similarity: Similarity, to_reference: FloatArray, to_query: FloatArray) -> FloatArray:
     match similarity:
-        case "cosine" | "chamfer":  # of one mean each, chamfer is the cosine
+        case "cosine" | "chamfer":  # chamfer of two single rows is their cosine
             return to_reference
         case "symmetric-chamfer":
             mean: FloatArray = np.divide(to_reference + to_query, 2, dtype=np.float32)

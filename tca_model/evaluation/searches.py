@@ -1,4 +1,4 @@
-"""Searches of queries in a score table: their mean figures, and the report of what they are and what was missing."""
+"""Searches of queries in a score table: their mean figures, and the report with missing videos."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ AveragePrecision = Callable[[NDArray[np.float32], NDArray[np.bool_], int], float
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A mean over queries (or, of VSC2022, a micro-AP), in [0, 1]."""
+    """A mean over queries (for VSC2022, a micro-AP), in [0, 1]."""
 
     name: str
-    mean: float | None  # None: there is no query to take it over
-    at_least: float  # missing queries and missing videos counted as not found
-    queries: int  # that `mean` is over
+    mean: float | None  # None: there is no query
+    at_least: float  # with missing queries and missing videos counted as not found
+    queries: int  # number of queries in `mean`
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a protocol measured, and the videos of its annotations that could not be compared."""
+    """The figures of a protocol, and the annotated videos that could not be compared."""
 
     benchmark: str
     figures: tuple[Figure, ...]
@@ -32,22 +32,22 @@ class Report:
     database: int
     missing_queries: tuple[str, ...]
     missing_videos: tuple[str, ...]  # of the database
-    missing_relevant: int  # pairs of a query with a missing video that it should find
-    without_frames: tuple[str, ...]  # which of the missing ones are stored, but empty
+    missing_relevant: int  # pairs of a query and a missing video that it should find
+    without_frames: tuple[str, ...]  # the missing ones that are stored without a frame
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What one query should find among which videos."""
+    """What one query should find, and among which videos."""
 
     query: str
     relevant: Set[str]
     ignored: Set[str] = frozenset()  # not ranked
-    among: Set[str] | None = None  # what is ranked; None: the whole database
+    among: Set[str] | None = None  # the ranked videos; None: the whole database
 
 
 class SearchTable:
-    """A score table that knows its videos' places."""
+    """A score table in which videos are looked up by id."""
 
     def __init__(self, table: ScoreTable) -> None:
         self._table = table
@@ -64,13 +64,13 @@ class SearchTable:
     ) -> Figure:
         """The mean of `measure` over the queries that have anything to find.
 
-        With `missing_is_not_found` a missing database video lowers both figures, else `at_least` alone.
+        With `missing_is_not_found` a missing database video lowers both figures, otherwise only `at_least`.
         """
         means: list[float] = []
         at_least: list[float] = []
         for search in searches:
             if not search.relevant:
-                continue  # nothing to find: neither a good search nor a bad one
+                continue  # nothing to find: neither good nor bad
             if search.query not in self._rows:
                 at_least.append(0.0)
                 continue
@@ -85,7 +85,7 @@ class SearchTable:
         return Figure(name, mean(means), mean(at_least) or 0.0, len(means))
 
     def _ranked(self, search: Search) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """The scores of the videos that are ranked, and which of them are relevant."""
+        """The scores of the ranked videos, and which of them are relevant."""
         row = self._table.scores[self._rows[search.query]]
         ranked = np.full(len(row), search.among is None)
         ranked[self._of(search.among or ())] = True
@@ -105,7 +105,7 @@ class SearchTable:
         figures: Iterable[Figure],
         searches: Iterable[Search],
     ) -> Report:
-        """The report with its missing videos; `searches` say what each query should find in the largest figure."""
+        """The report with its missing videos; `searches` are those of the most inclusive figure."""
         return Report(
             benchmark=benchmark,
             figures=tuple(figures),
@@ -119,10 +119,10 @@ class SearchTable:
 
 
 def places(videos: Iterable[str]) -> Mapping[str, int]:
-    """The place of each video in its list."""
+    """The position of each video in the list."""
     return {video: place for place, video in enumerate(videos)}
 
 
 def mean(values: Collection[float]) -> float | None:
-    """The mean, or None of nothing."""
+    """The mean, or None without values."""
     return sum(values) / len(values) if values else None

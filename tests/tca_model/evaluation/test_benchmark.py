@@ -1,4 +1,4 @@
-"""Which pairs of the benchmark are copies, and the copies that it keeps."""
+"""The pairs of the benchmark, and the copies that it keeps."""
 
 import csv
 from pathlib import Path
@@ -16,7 +16,7 @@ from tca_model.video.decode import sample_frames
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """A folder with a clip of every family, and with a second take of an original and of a distractor."""
+    """A folder with a clip of every family, and a second take of an original and of a distractor."""
     rows = [(f"{family}.mp4", family) for family in sorted(HELD_OUT)]
     rows += [("original-again.mp4", ORIGINALS[0]), ("distractor-again.mp4", DISTRACTORS[1]), ("x.mp4", "of training")]
     with (tmp_path / MANIFEST).open("w", newline="") as file:
@@ -34,7 +34,7 @@ def relations(benchmark: Benchmark, query: str) -> dict[str, bool]:
     return {pair.reference.stem: pair.is_copy for pair in benchmark.pairs() if pair.query.stem == query}
 
 
-def test_a_copy_is_one_of_its_original_and_no_other_take_of_it_counts(clips: Path) -> None:
+def test_a_copy_is_paired_with_its_original_but_not_with_other_takes_of_it(clips: Path) -> None:
     benchmark = plan(clips, clips / "work", names=["crop"], originals=2)
 
     assert relations(benchmark, f"{ORIGINALS[0]}-crop") == {
@@ -50,7 +50,7 @@ def test_a_copy_is_one_of_its_original_and_no_other_take_of_it_counts(clips: Pat
     }
 
 
-def test_other_takes_of_a_second_video_in_a_copy_do_not_count_either(clips: Path) -> None:
+def test_other_takes_of_a_second_video_in_a_copy_are_left_out_too(clips: Path) -> None:
     benchmark = plan(clips, clips / "work", names=["insert"], originals=2)
 
     assert benchmark.copies[1].other.family == DISTRACTORS[1]
@@ -58,7 +58,7 @@ def test_other_takes_of_a_second_video_in_a_copy_do_not_count_either(clips: Path
     assert "distractor-again" in relations(benchmark, f"{ORIGINALS[0]}-insert")
 
 
-def test_distractors_copy_nothing(clips: Path) -> None:
+def test_distractors_are_copies_of_nothing(clips: Path) -> None:
     benchmark = plan(clips, clips / "work", originals=2)
 
     everything = {ORIGINALS[0]: False, ORIGINALS[1]: False, "original-again": False, "distractor-again": False}
@@ -67,7 +67,7 @@ def test_distractors_copy_nothing(clips: Path) -> None:
     assert relations(benchmark, DISTRACTORS[1]) == everything
 
 
-def test_every_original_is_edited_by_every_edit_and_no_clip_of_training_takes_part(clips: Path) -> None:
+def test_every_original_has_every_edit_and_no_training_clip_is_used(clips: Path) -> None:
     benchmark = plan(clips, clips / "work")
 
     assert {(copy.original.family, copy.edit) for copy in benchmark.copies} == {
@@ -81,12 +81,12 @@ def test_every_original_is_edited_by_every_edit_and_no_clip_of_training_takes_pa
 @pytest.mark.parametrize(
     ("wrong", "why"), [({"names": ["melt"]}, "no edit 'melt'"), ({"originals": 0}, "there are 24 originals")]
 )
-def test_what_cannot_be_planned_is_said(clips: Path, wrong: dict[str, object], why: str) -> None:
+def test_an_impossible_plan_is_an_error(clips: Path, wrong: dict[str, object], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         plan(clips, clips / "work", **wrong)  # type: ignore[arg-type]
 
 
-def test_a_folder_without_the_families_cannot_serve(tmp_path: Path) -> None:
+def test_a_folder_without_the_families_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no manifest"):
         plan(tmp_path, tmp_path)
     (tmp_path / MANIFEST).write_text("clip,family\na.mp4,someone\n")
@@ -94,7 +94,7 @@ def test_a_folder_without_the_families_cannot_serve(tmp_path: Path) -> None:
         plan(tmp_path, tmp_path)
 
 
-def test_a_copy_is_made_once_with_its_truth_beside_it(tmp_path: Path) -> None:
+def test_a_copy_is_made_once_with_its_truth(tmp_path: Path) -> None:
     source = tmp_path / "source.mp4"
     write_clip(source, 0, duration_s=2, size=(64, 48), fps=5)
     clip = Clip(source, "a family")
@@ -111,5 +111,5 @@ def test_a_copy_is_made_once_with_its_truth_beside_it(tmp_path: Path) -> None:
     assert copy.path.stat().st_mtime_ns == made
 
     copy.truth_path.write_text("{}")
-    with pytest.raises(ValueError, match="remove the video, it is made again"):
+    with pytest.raises(ValueError, match="remove the video to make both again"):
         copy.truth()

@@ -1,4 +1,4 @@
-"""Segment-level figures: against rectangles painted second by second, and the cases of VCSL's figure 4."""
+"""Segment-level figures, compared with rectangles paint second by second, and the cases of VCSL's figure 4."""
 
 import math
 
@@ -21,38 +21,38 @@ def whole_seconds(draw: st.DrawFn) -> Match:
     return match(query, query + query_s, reference, reference + reference_s)
 
 
-def painted(interval: Match) -> tuple[set[int], set[int]]:
+def paint(interval: Match) -> tuple[set[int], set[int]]:
     """The whole seconds of an interval, on each side."""
     query = set(range(int(interval.query_start_s), int(interval.query_end_s)))
     return query, set(range(int(interval.reference_start_s), int(interval.reference_end_s)))
 
 
-def painted_share(intervals: list[Match], by: list[Match]) -> float:
+def share_by_painting(intervals: list[Match], by: list[Match]) -> float:
     share = 1.0
     for side in range(2):
         covered = 0
         for interval in intervals:
             meets = [
-                painted(other)[side]
+                paint(other)[side]
                 for other in by
-                if all(mine & theirs for mine, theirs in zip(painted(interval), painted(other), strict=True))
+                if all(mine & theirs for mine, theirs in zip(paint(interval), paint(other), strict=True))
             ]
-            covered += len(painted(interval)[side] & set().union(*meets))
-        share *= covered / sum(len(painted(interval)[side]) for interval in intervals)
+            covered += len(paint(interval)[side] & set().union(*meets))
+        share *= covered / sum(len(paint(interval)[side]) for interval in intervals)
     return share
 
 
 @given(st.lists(whole_seconds(), min_size=1, max_size=4), st.lists(whole_seconds(), min_size=1, max_size=4))
 def test_precision_and_recall_count_seconds(found: list[Match], true: list[Match]) -> None:
     score = pair_figures(found, true)
-    assert score.precision == pytest.approx(painted_share(found, true))
-    assert score.recall == pytest.approx(painted_share(true, found))
+    assert score.precision == pytest.approx(share_by_painting(found, true))
+    assert score.recall == pytest.approx(share_by_painting(true, found))
 
 
 @given(whole_seconds(), whole_seconds())
 def test_iou_counts_seconds_and_has_no_direction(one: Match, other: Match) -> None:
     expected = math.prod(
-        len(mine & theirs) / len(mine | theirs) for mine, theirs in zip(painted(one), painted(other), strict=True)
+        len(mine & theirs) / len(mine | theirs) for mine, theirs in zip(paint(one), paint(other), strict=True)
     )
     assert interval_iou(one, other) == pytest.approx(expected)
     assert interval_iou(other, one) == pytest.approx(expected)
@@ -70,7 +70,7 @@ def test_pieces_lose_nothing() -> None:
     assert pair_figures(whole, pieces) == PairFigures(1.0, 1.0)
 
 
-def test_right_times_with_exchanged_partners_win_nothing() -> None:
+def test_right_times_with_exchanged_partners_gain_nothing() -> None:
     true = [match(4, 14, 10, 18), match(20, 28, 21, 29)]
     assert pair_figures([match(4, 14, 21, 29), match(20, 28, 10, 18)], true) == PairFigures(0.0, 0.0)
 
@@ -80,39 +80,39 @@ def test_finding_too_much_costs_precision_and_too_little_recall() -> None:
     assert pair_figures([match(0, 10, 0, 10)], [match(0, 20, 0, 20)]) == PairFigures(1.0, 0.25)
 
 
-def test_the_same_thing_found_twice_is_not_twice_as_good() -> None:
+def test_finding_the_same_interval_twice_gains_nothing() -> None:
     assert pair_figures([match(0, 10, 0, 10)] * 2, [match(0, 20, 0, 20)]) == PairFigures(1.0, 0.25)
 
 
 HALF = pair_figures([match(0, 10, 0, 10)], [match(0, 10, 0, 20)])  # precision 1, recall 1/2
-MISSED, FALSE_ALARM, QUIET = PairFigures(None, 0.0), PairFigures(0.0, None), PairFigures(None, None)
+MISSED, FALSE_ALARM, NOTHING = PairFigures(None, 0.0), PairFigures(0.0, None), PairFigures(None, None)
 
 
-def test_empty_sides_have_no_figure() -> None:
+def test_an_empty_side_has_no_figure() -> None:
     some = [match(0, 1, 0, 1)]
-    assert (pair_figures([], some), pair_figures(some, []), pair_figures([], [])) == (MISSED, FALSE_ALARM, QUIET)
+    assert (pair_figures([], some), pair_figures(some, []), pair_figures([], [])) == (MISSED, FALSE_ALARM, NOTHING)
 
 
-def test_micro_average_leaves_out_what_cannot_be_divided() -> None:
-    scores = micro_scores([HALF, MISSED, FALSE_ALARM, QUIET, QUIET])
+def test_the_micro_average_leaves_out_pairs_without_a_figure() -> None:
+    scores = micro_scores([HALF, MISSED, FALSE_ALARM, NOTHING, NOTHING])
     assert (scores.precision, scores.recall) == (pytest.approx(1 / 2), pytest.approx(1 / 4))
     assert (scores.false_rejection_rate, scores.false_alarm_rate) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
     assert scores.f == pytest.approx(2 * (1 / 2) * (1 / 4) / (3 / 4))
 
 
-def test_nothing_found_is_precise_and_finds_nothing() -> None:
-    scores = micro_scores([MISSED, QUIET])
+def test_finding_nothing_at_all_has_precision_1_and_recall_0() -> None:
+    scores = micro_scores([MISSED, NOTHING])
     assert (scores.precision, scores.recall, scores.f) == (1.0, 0.0, 0.0)
     assert (scores.false_rejection_rate, scores.false_alarm_rate) == (1.0, 0.0)
 
 
-def test_macro_average_weighs_query_sets_alike() -> None:
-    precision, recall, f = macro_scores({"one": [HALF, MISSED, QUIET], "other": [FALSE_ALARM]})
+def test_the_macro_average_weights_query_sets_equally() -> None:
+    precision, recall, f = macro_scores({"one": [HALF, MISSED, NOTHING], "other": [FALSE_ALARM]})
     assert precision == pytest.approx((1.0 + 0.0) / 2)
     assert recall == pytest.approx(((1 / 2 + 0 + 1) / 3 + 1) / 2)
     assert f == pytest.approx(2 * precision * recall / (precision + recall))
 
 
-def test_macro_average_needs_pairs() -> None:
+def test_the_macro_average_needs_pairs() -> None:
     with pytest.raises(ValueError, match="at least one pair"):
         macro_scores({"one": []})

@@ -1,4 +1,4 @@
-"""The pictures: what is drawn, what is told of it, and that t-SNE keeps near near."""
+"""The plots: what is drawn, how it is labelled, and that t-SNE keeps neighbours near."""
 
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,17 @@ pytest.importorskip("matplotlib")
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The figures that are drawn, to look into; they are not written, which tests/cli/model/test_plot.py sees to."""
+    """The drawn figures, for inspection. They are not written; tests/cli/model/test_plot.py covers that."""
     drawn: list[Any] = []
     make = plots._figure
 
-    def kept(width: float, height: float) -> Any:
+    def keep(width: float, height: float) -> Any:
         figure = make(width, height)
         figure.savefig = lambda path, **_: path.touch()
         drawn.append(figure)
         return figure
 
-    monkeypatch.setattr(plots, "_figure", kept)
+    monkeypatch.setattr(plots, "_figure", keep)
     return drawn
 
 
@@ -41,7 +41,7 @@ def legend_of(owner: Any) -> list[str]:
     return [text.get_text() for legend in owner.legends for text in legend.get_texts()]
 
 
-def test_a_similarity_matrix_has_seconds_and_its_intervals(tmp_path: Path, figures: list[Any]) -> None:
+def test_a_similarity_matrix_shows_seconds_and_intervals(tmp_path: Path, figures: list[Any]) -> None:
     query = VideoDescriptor(np.arange(3.0), unit_rows(0, 3, 8))
     reference = VideoDescriptor(np.arange(5.0) * 2, unit_rows(1, 5, 8))
     matches = [Match(0, 2, 4, 8, 0.9), Match(2, 3, 0, 2, 0.8)]
@@ -65,7 +65,7 @@ def test_a_matrix_without_intervals_has_no_legend(tmp_path: Path, figures: list[
 
 
 @pytest.mark.integration  # importing scikit-learn takes seconds
-def test_tsne_keeps_near_near_and_is_the_same_every_time() -> None:
+def test_tsne_keeps_neighbours_near_and_is_reproducible() -> None:
     pytest.importorskip("sklearn")
     centres = unit_rows(2, 3, 16)
     segments = np.repeat(centres, 5, axis=0) + 0.05 * unit_rows(3, 15, 16)
@@ -80,7 +80,7 @@ def test_tsne_keeps_near_near_and_is_the_same_every_time() -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("count", [0, 1, 4])
-def test_too_few_segments_are_told(count: int) -> None:
+def test_too_few_segments_are_an_error(count: int) -> None:
     pytest.importorskip("sklearn")
     with pytest.raises(ValueError, match=f"t-SNE needs 5 segments or more, and there are {count}"):
         plots.flatten(np.ones((count, 3), np.float32))
@@ -98,7 +98,7 @@ def test_segments_are_coloured_and_named_by_group(tmp_path: Path, figures: list[
     assert "t-SNE" in axes.get_xlabel()
 
 
-def test_more_groups_than_can_be_told_apart_are_grey(tmp_path: Path, figures: list[Any]) -> None:
+def test_groups_beyond_the_largest_are_grey(tmp_path: Path, figures: list[Any]) -> None:
     groups = [f"pair {n}" for n in range(22) for _ in range(2)] + [f"single {n}" for n in range(5)]
     plots.plot_segments(unit_rows(5, len(groups), 2), groups, tmp_path / "s.png", title="")
     legend = legend_of(figures[0])
@@ -130,7 +130,7 @@ def test_attention_is_drawn_in_multiples_of_an_even_share(tmp_path: Path, figure
     assert insets[0].get_aspect() == pytest.approx(9 / 16)  # square pixels of a squashed frame, drawn wide again
 
 
-def test_a_long_clip_shows_some_of_its_frames_and_one_frame_shows_itself(tmp_path: Path, figures: list[Any]) -> None:
+def test_a_long_clip_shows_some_frames_and_a_clip_of_one_frame_shows_it(tmp_path: Path, figures: list[Any]) -> None:
     plots.plot_attention(
         even(1, 64), [Frame(float(n), np.zeros((8, 8, 3), np.uint8)) for n in range(64)], 1, tmp_path / "a", title=""
     )
@@ -140,6 +140,6 @@ def test_a_long_clip_shows_some_of_its_frames_and_one_frame_shows_itself(tmp_pat
     assert len(figures[1].axes[0].child_axes) == 1
 
 
-def test_attention_of_another_clip_is_refused(tmp_path: Path) -> None:
+def test_attention_of_another_clip_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="are not those of 5 frames"):
         plots.plot_attention(even(2, 4), clip(5), 1, tmp_path / "a.png", title="")

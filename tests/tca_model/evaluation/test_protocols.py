@@ -1,4 +1,4 @@
-"""Protocols: against rankings walked through one by one, and small ones whose figures can be told by hand."""
+"""Protocols, compared with a slow walk through the rankings, and small cases calculated by hand."""
 
 import random
 
@@ -33,8 +33,8 @@ def table_of(similarities: Similarities) -> ScoreTable:
     return ScoreTable(queries, database, np.array(scores, np.float32).reshape(len(queries), len(database)))
 
 
-def scored(rng: random.Random, queries: list[str], database: list[str]) -> Similarities:
-    """Distinct scores of the queries and videos that are there; about a quarter is missing, but never all."""
+def random_scores(rng: random.Random, queries: list[str], database: list[str]) -> Similarities:
+    """Distinct scores of the existing queries and videos; about a quarter is missing, but never all."""
     there = [video for video in queries if rng.random() < 0.75] or queries[:1]
     present = [video for video in database if rng.random() < 0.75] or database[:1]
     return {
@@ -69,7 +69,7 @@ def check(found: Figure, means: list[float], at_least: list[float]) -> None:
 def left_out(
     wanted: dict[str, set[str]], similarities: Similarities, ignored: dict[str, set[str]]
 ) -> tuple[list[float], list[float]]:
-    """AP of each query over what is there, and with what is missing as not found: FIVR's and VCDB's rule."""
+    """AP of each query over existing videos, and with missing videos as not found: the rule of FIVR and VCDB."""
     means, at_least = [], []
     for query, relevant in wanted.items():
         if not relevant:
@@ -92,7 +92,7 @@ def test_fivr(rng: random.Random) -> None:
         query: {label: tuple(rng.sample(pool, rng.randint(0, 3))) for label in ("ND", "DS", "CS", "IS", "DA")}
         for query in queries
     }
-    similarities = scored(rng, queries, database)
+    similarities = random_scores(rng, queries, database)
     report = evaluate_fivr(
         FivrAnnotations.model_validate({"queries": queries, "database": database, "labels": labels}),
         table_of(similarities),
@@ -112,7 +112,7 @@ def test_vcdb(rng: random.Random) -> None:
     database = [*queries, "d0", "d1", "d2"]
     every = [(one, other) for one in queries for other in queries if one < other]
     pairs = rng.sample(every, rng.randint(1, len(every)))
-    similarities = scored(rng, queries, database)
+    similarities = random_scores(rng, queries, database)
     annotations = VcdbAnnotations(
         queries=tuple(queries),
         database=tuple(database),
@@ -134,7 +134,7 @@ def test_cc_web_video(rng: random.Random) -> None:
         for query in queries
     }
     excluded = {query: tuple(rng.sample(database[2:], 3)) for query in queries}
-    similarities = scored(rng, queries, database)
+    similarities = random_scores(rng, queries, database)
     report = evaluate_cc_web_video(
         CcWebVideoAnnotations(queries=tuple(queries), database=tuple(database), labels=labels, excluded=excluded),
         table_of(similarities),
@@ -160,7 +160,7 @@ def test_evve(rng: random.Random) -> None:
         "fire": Event(queries=("q0", "q1"), positives=tuple(shuffled[:4]), undecided=tuple(shuffled[4:6])),
         "flood": Event(queries=("q2",), positives=tuple(shuffled[6:9]), undecided=()),
     }
-    similarities = scored(rng, queries, database)
+    similarities = random_scores(rng, queries, database)
     report = evaluate_evve(
         EvveAnnotations(queries=tuple(queries), database=tuple(database), events=events), table_of(similarities)
     )
@@ -195,7 +195,7 @@ def test_vsc2022(rng: random.Random) -> None:
         CopiedPart(query=q, reference=r, query_start_s=0, query_end_s=1, reference_start_s=0, reference_end_s=1)
         for q, r in [*copied, copied[0]]  # a pair may share two parts
     ]
-    similarities = scored(rng, queries, database)
+    similarities = random_scores(rng, queries, database)
     report = evaluate_vsc2022(
         Vsc2022Annotations(queries=tuple(queries), database=tuple(database), parts=tuple(parts)),
         table_of(similarities),
@@ -219,17 +219,17 @@ FIVR = FivrAnnotations.model_validate(
 )
 
 
-def test_a_ranking_told_by_hand() -> None:
+def test_a_ranking_by_hand() -> None:
     row = {"q": 1.0, "lone": 0.1, "a": 0.9, "d": 0.8, "b": 0.7, "c": 0.6}
     report = evaluate_fivr(FIVR, table_of({"q": row, "lone": row}))
-    # Of q's ranking a d b c lone (without itself) a and b count, 1/1 and 2/3; for ISVR c too, 3/4. lone looks for none.
+    # Of q's ranking a d b c lone (without itself) a and b count, 1/1 and 2/3; for ISVR c too, 3/4. lone has none.
     assert figure(report, "DSVR") == Figure("DSVR", pytest.approx((1 + 2 / 3) / 2), pytest.approx((1 + 2 / 3) / 2), 1)
     assert figure(report, "CSVR").mean == figure(report, "DSVR").mean
     assert figure(report, "ISVR").mean == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
     assert (report.missing_queries, report.missing_videos, report.missing_relevant) == ((), (), 0)
 
 
-def test_ties_are_not_decided_by_the_order_of_the_database() -> None:
+def test_ties_do_not_depend_on_the_order_of_the_database() -> None:
     row = {"q": 0.5, "lone": 0.5, "a": 0.5, "b": 0.5, "c": 0.5, "d": 0.5}
     for order in (list(row), list(reversed(row))):
         report = evaluate_fivr(FIVR, table_of({"q": {video: row[video] for video in order}}))
@@ -245,7 +245,7 @@ def test_missing_videos_are_counted() -> None:
     assert report.missing_relevant == 1
 
 
-def test_a_missing_query_is_left_out_of_the_mean_and_scores_nothing_in_the_other() -> None:
+def test_a_missing_query_is_left_out_of_the_mean_and_scores_0_in_at_least() -> None:
     annotations = FivrAnnotations.model_validate(
         {**FIVR.model_dump(), "labels": {"q": {"ND": ["a"]}, "lone": {"ND": ["b"]}}}
     )
@@ -258,7 +258,7 @@ def test_without_a_query_there_is_no_mean() -> None:
     assert figure(report, "DSVR") == Figure("DSVR", mean=None, at_least=0.0, queries=0)
 
 
-def test_excluded_labels_and_other_sets_change_only_their_variants() -> None:
+def test_excluded_labels_and_other_sets_change_only_the_variants_that_use_them() -> None:
     annotations = CcWebVideoAnnotations(
         queries=("q",),
         database=("q", "good", "wrong", "bad", "other"),

@@ -9,7 +9,7 @@ TRUE = Match(0, 8, 20, 28, 1)
 
 
 def copy(score: float | None, edit: str = "crop", found_s: float | None = None) -> ScoredPair:
-    """A copy of 8 s of which so many were found."""
+    """A copy of 8 s, `found_s` of them found."""
     found = None if found_s is None else [Match(0, found_s, 20, 28, 1)]
     return ScoredPair(True, score, edit, found, [TRUE])
 
@@ -40,7 +40,7 @@ def test_the_ranking_counts_copies_without_a_score_as_not_found() -> None:
     assert (quality.pairs, quality.copies, quality.missing, quality.missing_copies) == (7, 4, 2, 1)
 
 
-def test_each_edit_is_judged_at_the_score_that_all_pairs_gave() -> None:
+def test_the_recall_of_an_edit_is_at_the_score_from_all_pairs() -> None:
     edits = judge(TABLE).edits
 
     assert {name: (edit.copies, edit.recall) for name, edit in edits.items()} == {"crop": (2, 0.5), "flip": (2, 0.5)}
@@ -54,18 +54,18 @@ def test_intervals_of_a_copy_without_a_score_overlap_nothing() -> None:
     assert quality.edits["flip"].iou == 0.375
 
 
-def test_whoever_finds_no_intervals_has_no_figure_for_them() -> None:
+def test_a_method_without_intervals_has_no_figures_for_them() -> None:
     quality = judge([copy(0.9), other(0.1)])
 
     assert quality.iou is None
     assert quality.edits["crop"].iou is None
 
 
-def test_the_alert_threshold_takes_what_reaches_it() -> None:
+def test_pairs_that_reach_the_alert_threshold_alert() -> None:
     quality = judge(TABLE, 0.6)
     assert (quality.threshold, quality.recall_at_threshold, quality.false_alerts) == (0.6, 3 / 4, 1)
     assert quality.intervals is not None
-    # What was found of copies is theirs, and covers the reference's side; the alert of another pair covers nothing.
+    # The intervals found in copies are right and cover the reference side; those of another pair cover nothing.
     assert quality.intervals.precision == pytest.approx((1 + 1 + 1 + 0) / 4)
     assert quality.intervals.recall == pytest.approx((1 + 1 / 2 + 1 / 4 + 0) / 4)
     assert quality.intervals.false_alarm_rate == 1 / 3
@@ -74,21 +74,21 @@ def test_the_alert_threshold_takes_what_reaches_it() -> None:
     assert (quality.threshold, quality.recall_at_threshold, quality.false_alerts) == (None, None, None)
 
 
-def test_where_no_score_is_precise_enough_nothing_is_found() -> None:
+def test_if_no_score_is_precise_enough_nothing_is_found() -> None:
     quality = judge([other(0.9), copy(0.5), copy(0.4)])
 
     assert (quality.recall, quality.score) == (0.0, None)
     assert quality.edits["crop"].recall == 0.0
 
 
-def test_of_one_kind_of_pair_alone_nothing_can_be_said() -> None:
+def test_pairs_of_one_kind_only_are_an_error() -> None:
     with pytest.raises(ValueError, match="no true pair"):
         judge([other(0.5)])
-    with pytest.raises(ValueError, match="nothing to tell them from"):
+    with pytest.raises(ValueError, match="no others to compare with"):
         judge([copy(0.5), other(None)])
 
 
-def test_each_true_interval_counts_with_the_found_one_that_fits_best() -> None:
+def test_each_true_interval_counts_with_the_best_found_one() -> None:
     first, second = Match(0, 10, 20, 30, 1), Match(10, 20, 0, 10, 1)
     half = Match(0, 5, 20, 30, 0.9)  # half of the query's side, all of the reference's
 

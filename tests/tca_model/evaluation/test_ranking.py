@@ -1,4 +1,4 @@
-"""Ranking figures: against slow definitions, with known answers, and without regard to the order of equal scores."""
+"""Ranking figures, compared with slow definitions and known answers; the order of equal scores does not matter."""
 
 import math
 import random
@@ -30,11 +30,11 @@ def split(pairs: Pairs) -> tuple[list[float], list[bool]]:
 
 
 def thresholds(pairs: Pairs) -> list[tuple[float, float, float]]:
-    """(score, precision, recall among the ranked) for each distinct score, by counting what reaches it."""
+    """(score, precision, recall among the ranked) for each distinct score, by counting the pairs that reach it."""
     points = []
     for threshold in sorted({score for score, _ in pairs}, reverse=True):
-        taken = [copy for score, copy in pairs if score >= threshold]
-        points.append((threshold, sum(taken) / len(taken), sum(taken) / sum(copy for _, copy in pairs)))
+        accepted = [copy for score, copy in pairs if score >= threshold]
+        points.append((threshold, sum(accepted) / len(accepted), sum(accepted) / sum(copy for _, copy in pairs)))
     return points
 
 
@@ -52,7 +52,7 @@ def test_average_precision_is_the_area_under_the_steps(pairs: Pairs, unranked: i
 
 @given(distinct_pairs, st.integers(0, 3))
 def test_without_ties_it_is_the_mean_precision_at_the_true_pairs(ranking: list[bool], unranked: int) -> None:
-    """As FIVR-200K's and VSC2022's evaluation count it, one rank after the other; likewise EVVE's trapezoids."""
+    """As the evaluations of FIVR-200K and VSC2022 count it, rank by rank; EVVE's trapezoids too."""
     found, steps, trapezoids = 0, 0.0, 0.0
     for rank, copy in enumerate(ranking):
         if copy:
@@ -66,7 +66,7 @@ def test_without_ties_it_is_the_mean_precision_at_the_true_pairs(ranking: list[b
 
 
 @given(tied_pairs, st.randoms(use_true_random=False))
-def test_order_of_the_pairs_decides_nothing(pairs: Pairs, shuffle: random.Random) -> None:
+def test_the_order_of_the_pairs_does_not_matter(pairs: Pairs, shuffle: random.Random) -> None:
     mixed = list(pairs)
     shuffle.shuffle(mixed)
     for figure in (average_precision, trapezoid_average_precision, recall_before_false_positive):
@@ -103,7 +103,7 @@ def test_known_answers() -> None:
     assert recall_before_false_positive(scores, copies, positives=5) == pytest.approx(1 / 5)
 
 
-def test_a_tie_with_what_is_no_copy_is_taken_whole_or_not_at_all() -> None:
+def test_a_tied_group_is_accepted_whole_or_not_at_all() -> None:
     scores, copies = [0.5, 0.5, 0.5, 0.5], [True, True, False, True]
     assert average_precision(scores, copies) == 0.75
     assert recall_before_false_positive(scores, copies) == 0.0
@@ -111,13 +111,13 @@ def test_a_tie_with_what_is_no_copy_is_taken_whole_or_not_at_all() -> None:
     assert recall_at_precision(scores, copies, 0.75) == (1.0, 0.5)
 
 
-def test_ninety_nine_of_a_hundred_are_ninety_nine_percent() -> None:
+def test_99_of_100_have_a_precision_of_99_percent() -> None:
     scores = [float(score) for score in range(200, 0, -1)]
     copies = [True] * 50 + [False] + [True] * 49 + [False] * 100
     assert recall_at_precision(scores, copies, 0.99) == (1.0, 101.0)
 
 
-def test_single_precision_is_compared_as_it_is() -> None:
+def test_single_precision_scores_are_not_converted() -> None:
     near = np.float32(0.1)
     scores = np.array([near, near, np.nextafter(near, np.float32(1))], dtype=np.float32)
     assert average_precision(scores, [True, False, False]) == pytest.approx(1 / 3)
@@ -140,12 +140,12 @@ def test_true_pairs_without_a_score_alone() -> None:
         ([0.1], [False], None, "no true pair"),
     ],
 )
-def test_what_has_no_answer_is_refused(scores: object, copies: object, positives: int | None, problem: str) -> None:
+def test_invalid_input_is_rejected(scores: object, copies: object, positives: int | None, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         micro_ap(scores, copies, positives)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("precision", [0.0, -0.5, 1.01])
-def test_impossible_precision_is_refused(precision: float) -> None:
-    with pytest.raises(ValueError, match="a precision lies"):
+def test_an_impossible_precision_is_rejected(precision: float) -> None:
+    with pytest.raises(ValueError, match="a precision must be"):
         recall_at_precision([0.5], [True], precision)

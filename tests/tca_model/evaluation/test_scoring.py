@@ -1,4 +1,4 @@
-"""The score table: every similarity against a loop over pairs, in any grouping, with videos missing."""
+"""The score table, compared with a loop over pairs: every similarity, any grouping, with missing videos."""
 
 import itertools
 from pathlib import Path
@@ -68,14 +68,14 @@ def test_missing_and_empty_videos_are_left_out_and_named(stored: DescriptorFolde
 
 def test_progress_ends_at_the_number_of_pairs(stored: DescriptorFolder) -> None:
     seen: list[tuple[int, int]] = []
-    told = seen.append
+    report = seen.append
     score_table(
-        ["q1", "q2"], ["a", "b", "c"], stored, "cosine", lambda done, total: told((done, total)), query_frames=1
+        ["q1", "q2"], ["a", "b", "c"], stored, "cosine", lambda done, total: report((done, total)), query_frames=1
     )
     assert seen == [(done, 6) for done in range(1, 7)]
 
 
-def test_nothing_to_compare_is_said(stored: DescriptorFolder) -> None:
+def test_nothing_to_compare_is_an_error(stored: DescriptorFolder) -> None:
     with pytest.raises(ValueError, match="none of the 1 queries"):
         score_table(["gone"], ["a"], stored, "chamfer")
     with pytest.raises(ValueError, match="none of the 2 database videos"):
@@ -91,6 +91,6 @@ def test_two_model_versions_are_never_compared(stored: DescriptorFolder) -> None
         score_table(["q1"], ["a", "other"], stored, "chamfer")
 
 
-def test_a_table_of_another_shape_is_refused() -> None:
+def test_a_table_of_another_shape_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"scores \(1, 1\) of 2 x 1"):
         ScoreTable(("a", "b"), ("c",), np.zeros((1, 1), np.float32))
