@@ -1,6 +1,7 @@
-"""Backbones as one small interface: an image to four stage maps, of strides 4, 8, 16 and 32.
+"""Backbones behind one small interface: from an image to four stage maps of strides 4, 8, 16 and 32.
 
-torchvision serves the paper's `resnet50` and its kin by name, timm the rest (`tf_efficientnet_lite0` ...).
+The paper's `resnet50` and other residual networks come from torchvision, the rest (`tf_efficientnet_lite0` ...) from
+timm.
 """
 
 import hashlib
@@ -43,7 +44,7 @@ class Backbone(nn.Module):
             probe = self.eval()(torch.zeros(1, 3, 64, 64))
         strides = tuple(64 // stage.shape[-1] for stage in probe)
         if strides != STRIDES:
-            raise ValueError(f"backbone {name} gives stage maps of strides {strides}, needed are {STRIDES}")
+            raise ValueError(f"backbone {name} has stage maps of strides {strides}, expected {STRIDES}")
         self.channels = tuple(stage.shape[1] for stage in probe)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -52,20 +53,22 @@ class Backbone(nn.Module):
 
 
 def build_backbone(name: str, *, pretrained: str | None = None) -> Backbone:
-    """The backbone of that name: torchvision's residual networks, else timm's; untrained unless `pretrained` names
-    torchvision weights. Raises ValueError for a name that neither knows."""
+    """The backbone of that name, from torchvision if it is a residual network, else from timm.
+
+    Untrained unless `pretrained` names torchvision weights. Raises ValueError for an unknown name.
+    """
     if name in _TORCHVISION:
         network = models.get_model(name, weights=pretrained)
         nodes = {f"layer{stage}": f"layer{stage}" for stage in (1, 2, 3, 4)}
         return Backbone(name, create_feature_extractor(network, nodes))
     if not timm.is_model(name):
         raise ValueError(f"unknown backbone {name!r}: neither one of {', '.join(_TORCHVISION)} nor a timm model")
-    # timm counts a map of stride 2 as the first one.
+    # timm's first map has stride 2.
     return Backbone(name, timm.create_model(name, pretrained=False, features_only=True, out_indices=(-4, -3, -2, -1)))
 
 
 def normalisation(name: str) -> tuple[Rgb, Rgb]:
-    """Mean and standard deviation, of pixels in 0..1, that the backbone's pretraining used."""
+    """Mean and standard deviation of pixels in 0..1 in the backbone's pretraining."""
     pretrained = None if name in _TORCHVISION else timm.get_pretrained_cfg(name)
     if pretrained is None:
         return IMAGENET_MEAN, IMAGENET_STD
@@ -74,9 +77,9 @@ def normalisation(name: str) -> tuple[Rgb, Rgb]:
 
 
 def load_backbone(name: str, weights: BackboneWeights, bundled: Mapping[str, Tensor]) -> Backbone:
-    """The backbone with its weights, in evaluation mode; `bundled` are the tensors that the bundle holds of it.
+    """The backbone with its weights, in evaluation mode; `bundled` are its tensors in the bundle.
 
-    Raises WeightsError when they cannot be had, are not the ones named by their sha256, or do not fit.
+    Raises WeightsError if the weights are not available, do not have the stated sha256, or do not fit.
     """
     if isinstance(weights, TorchvisionWeights):
         return _pretrained(name, weights.name)
@@ -103,7 +106,7 @@ def _pretrained(name: str, weights: str) -> Backbone:
     try:
         return build_backbone(name, pretrained=weights).eval()
     except (KeyError, OSError) as error:  # no such weights; no internet
-        raise WeightsError(f"torchvision's weights {weights} of {name} cannot be had: {error}") from error
+        raise WeightsError(f"torchvision's weights {weights} of {name} are not available: {error}") from error
 
 
 def _package_file(weights: PackageWeights) -> Path:
@@ -114,7 +117,7 @@ def _package_file(weights: PackageWeights) -> Path:
 
 
 def _read(path: Path, sha256: str) -> Mapping[str, Tensor]:
-    """The state dict in a file that was checked against its sha256; PyTorch files are read without their code."""
+    """The state dict in a file, after checking its sha256. Code in PyTorch files is never run."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -125,15 +128,15 @@ def _read(path: Path, sha256: str) -> Mapping[str, Tensor]:
         if path.suffix == ".safetensors":
             return safetensors.torch.load(content)
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # of a file that is something else, torch raises whatever it stumbles on
+    except Exception as error:  # torch raises all kinds of errors for other files
         raise WeightsError(f"{path} is not a state dict that can be read without running code: {error}") from error
     if not isinstance(state, Mapping):
-        raise WeightsError(f"{path} holds no state dict but a {type(state).__name__}")
+        raise WeightsError(f"{path} does not contain a state dict but a {type(state).__name__}")
     return state
 
 
 def _in_order(module: nn.Module, state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """`state` under the module's names, entry by entry; what is left over is the classifier, which comes last."""
+    """`state` under the module's names, entry by entry. Remaining entries are the classifier, which comes last."""
     wanted = module.state_dict()
     mapped = dict(zip(wanted, state.values(), strict=False))
     if len(mapped) < len(wanted) or any(mapped[key].shape != wanted[key].shape for key in wanted):

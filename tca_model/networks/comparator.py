@@ -1,7 +1,8 @@
 """TCA_v: a small trainable network that reads a similarity matrix as a picture and scores the pair of videos.
 
-ViSiL (Kordopatis-Zilos et al., ICCV 2019, arXiv 1908.07410, section 3.3): what two videos share shows as diagonals,
-which convolutions bring out and chamfer similarity then adds up. Letters: B pairs, Tq and Tr frames.
+ViSiL (Kordopatis-Zilos et al., ICCV 2019, arXiv 1908.07410, section 3.3): shared content appears as diagonals, which
+convolutions enhance and chamfer similarity sums up. The `score` is a similarity, not a joined score or a probability;
+only the ablations use it. Letters: B pairs, Tq and Tr frames.
 """
 
 from typing import NamedTuple
@@ -13,12 +14,12 @@ from torch.nn.functional import hardtanh, max_pool2d, pad, relu
 CHANNELS = (32, 64, 128)
 
 
-class Compared(NamedTuple):
-    """`excess` is ViSiL's similarity regularisation (equation 6), a loss of its own for each pair:
+class Comparison(NamedTuple):
+    """`excess` is ViSiL's similarity regularisation (equation 6), a separate loss per pair:
 
         sum_ij max(0, S_ij - 1) + max(0, -1 - S_ij)
 
-    for the output S before it is clipped, which leaves no gradient. ViSiL adds a tenth of it to its triplet loss.
+    for the output S before clipping, which removes the gradient. ViSiL adds a tenth of it to its triplet loss.
     """
 
     score: Tensor  # (B,) in [-1, 1], the query's directed similarity to the reference
@@ -28,8 +29,8 @@ class Compared(NamedTuple):
 class VideoComparator(nn.Module):
     """3 x 3 convolutions to 32, 64 and 128 channels, halving between them, 1 x 1 to one, hard tanh, chamfer similarity.
 
-    What lies beyond the last frame is taken to be like it. ViSiL's halving drops an odd last frame; here it stays, so
-    that videos of any length, one frame included, have a score. Transpose the matrix for the other direction.
+    The last frame is repeated beyond the end. ViSiL's halving drops an odd last frame; here it is kept, so that videos
+    of any length, even one frame, have a score. Transpose the matrix for the other direction.
     """
 
     def __init__(self) -> None:
@@ -42,11 +43,11 @@ class VideoComparator(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, similarity: Tensor, query_present: Tensor, reference_present: Tensor) -> Compared:
-        """From similarity matrices (B, Tq, Tr) and which frames are real, (B, Tq) and (B, Tr) bool, padding last.
+    def forward(self, similarity: Tensor, query_present: Tensor, reference_present: Tensor) -> Comparison:
+        """Score similarity matrices (B, Tq, Tr); (B, Tq) and (B, Tr) bool mark the real frames, padding comes last.
 
-        What padding holds changes neither a result nor a gradient. Raises ValueError when a video has no real frame,
-        padding comes before one, or shapes disagree.
+        Values in padding change no result and no gradient. Raises ValueError if a video has no real frame, padding
+        comes before one, or shapes do not fit.
         """
         if similarity.shape != (*query_present.shape, reference_present.shape[-1]):
             raise ValueError(
@@ -57,24 +58,24 @@ class VideoComparator(nn.Module):
         maps = similarity.unsqueeze(1)
         for number, convolve in enumerate(self.convolutions):
             if number:
-                maps = max_pool2d(_continued(maps, rows, columns), 2, ceil_mode=True)
+                maps = max_pool2d(_extend_borders(maps, rows, columns), 2, ceil_mode=True)
                 rows, columns = (rows + 1) // 2, (columns + 1) // 2
-            maps = relu(convolve(pad(_continued(maps, rows, columns), (1, 1, 1, 1), mode="replicate")))
+            maps = relu(convolve(pad(_extend_borders(maps, rows, columns), (1, 1, 1, 1), mode="replicate")))
         output = self.to_one(maps).squeeze(1)
-        return _compared(output, _real(rows, output.shape[1]), _real(columns, output.shape[2]))
+        return _compare_real(output, _real(rows, output.shape[1]), _real(columns, output.shape[2]))
 
 
-def _compared(output: Tensor, rows: Tensor, columns: Tensor) -> Compared:
-    """From the output matrix (B, R, C) and which rows (B, R) and columns (B, C) are real."""
+def _compare_real(output: Tensor, rows: Tensor, columns: Tensor) -> Comparison:
+    """The comparison from the output matrix (B, R, C); (B, R) and (B, C) bool mark the real rows and columns."""
     real = rows.unsqueeze(2) & columns.unsqueeze(1)
     excess = torch.where(real, output - hardtanh(output), 0).abs().sum(dim=(1, 2))
     nearest = hardtanh(output).masked_fill(~columns.unsqueeze(1), -1).amax(dim=2)
     score = torch.where(rows, nearest, 0).sum(dim=1) / rows.sum(dim=1)
-    return Compared(score, excess)
+    return Comparison(score, excess)
 
 
-def _continued(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Maps (B, C, R, S) whose padding repeats the last real row and column, as their borders do."""
+def _extend_borders(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Maps (B, C, R, S) with the last real row and column repeated in the padding."""
     height, width = maps.shape[2:]
     at = torch.arange(max(height, width), device=maps.device)
     row = torch.minimum(at[:height], rows.unsqueeze(1) - 1)[:, None, :, None]

@@ -1,11 +1,12 @@
-"""Temporal context aggregation: the frame descriptors of a segment to refined ones and one segment descriptor.
+"""Temporal context aggregation: from the frame descriptors of a segment to refined ones and one segment descriptor.
 
-TCA (arXiv 2008.01334, section 3.2): one transformer encoder layer over the frames, post-norm, no positional encoding
-(the order of frames is the aligner's matter), padding masked out; the segment descriptor is the mean of the refined.
+TCA (arXiv 2008.01334, section 3.2): one transformer encoder layer over the frames, post-norm, without positional
+encoding (only alignment uses the order of frames), padding masked out. The segment descriptor is the mean of the
+refined descriptors.
 
-Two things are ours. Unit rows are scaled to the length that the layer's own norms give, sqrt(D): a softmax sees no
-difference between products of unit rows, and all frames would attend to all alike. And the branches beside the
-residual begin at zero, so that training starts from the mean of the inputs, which is hard to beat.
+Two details differ from the paper. Unit rows are scaled to the length that the layer's own norms produce, sqrt(D):
+products of unit rows are so close together that after a softmax every frame would attend to all others equally. And the
+residual branches start at zero, so that training starts from the mean of the inputs, a strong baseline.
 """
 
 import math
@@ -19,7 +20,7 @@ from tca_model.networks.aggregators import (
     MeanAggregator,
     NetVLAD,
     RecurrentAggregator,
-    real_only,
+    zero_padding,
     with_masked_mean,
 )
 
@@ -39,26 +40,26 @@ class TCAEncoder(nn.Module):
         self.scale = math.sqrt(dimension)
 
     def forward(self, frames: Tensor, present: Tensor) -> Encoded:
-        """From frames (B, T, D) and which of them are real, (B, T) bool, at least one a row."""
-        refined = self.layers(self._scaled(frames, present), src_key_padding_mask=~present)
+        """Encode frames (B, T, D); `present` (B, T) bool marks the real ones, at least one per segment."""
+        refined = self.layers(self._scale(frames, present), src_key_padding_mask=~present)
         return with_masked_mean(refined, present)
 
     def attention(self, frames: Tensor, present: Tensor) -> Tensor:
-        """Weights (L, B, H, T, T) of each layer and head: how much each frame attends to each, rows adding up to 1."""
-        weights, refined = [], self._scaled(frames, present)
+        """Weights (L, B, H, T, T) per layer and head: how much each frame attends to each other; rows sum to 1."""
+        weights, refined = [], self._scale(frames, present)
         for layer in self.layers.layers:
-            asked = {"key_padding_mask": ~present, "need_weights": True, "average_attn_weights": False}
-            weights.append(layer.self_attn(refined, refined, refined, **asked)[1])
+            options = {"key_padding_mask": ~present, "need_weights": True, "average_attn_weights": False}
+            weights.append(layer.self_attn(refined, refined, refined, **options)[1])
             refined = layer(refined, src_key_padding_mask=~present)
         return torch.stack(weights)
 
-    def _scaled(self, frames: Tensor, present: Tensor) -> Tensor:
-        # padding is attended to with weight 0, and 0 times a NaN is a NaN
-        return real_only(frames, present) * self.scale
+    def _scale(self, frames: Tensor, present: Tensor) -> Tensor:
+        # Padding has attention weight 0, but 0 times NaN is NaN.
+        return zero_padding(frames, present) * self.scale
 
 
 def build_encoder(dimension: int, config: EncoderConfig) -> nn.Module:
-    """The aggregator that the configuration names, for descriptors of that dimension."""
+    """The configured aggregator for descriptors of that dimension."""
     match config.aggregator:
         case "mean":
             return MeanAggregator()

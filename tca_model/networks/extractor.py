@@ -1,4 +1,4 @@
-"""The one inference path from pixels to descriptors, used by the service, training and evaluation alike."""
+"""The only inference path from pixels to descriptors, used by the service, training and evaluation."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -18,19 +18,19 @@ from tca_model.networks.frame_descriptor import FrameDescriptor
 from tca_model.networks.whitening import Whitening
 from tca_model.types import FloatArray
 
-BATCH_FRAMES = 32  # on 2 cores larger batches gain nothing and cost memory; a GPU wants `batch_frames` of 256
+BATCH_FRAMES = 32  # on 2 cores larger batches gain nothing and cost memory; use `batch_frames` of 256 on a GPU
 
 
 class SegmentDescriptors(NamedTuple):
-    frames: FloatArray  # (T, D) what is stored and compared
+    frames: FloatArray  # (T, D) stored and compared
     vector: FloatArray  # (D,) the segment descriptor
 
 
 class DescriptorExtractor:
-    """Frame and segment descriptors of decoded frames, by one bundle on one device."""
+    """Computes frame and segment descriptors of decoded frames with one bundle on one device."""
 
     def __init__(self, bundle: Bundle, *, device: str | None = None, batch_frames: int = BATCH_FRAMES) -> None:
-        """Raises BundleError or WeightsError when the bundle's weights cannot be had or do not fit."""
+        """Raises BundleError or WeightsError if the bundle's weights are not available or do not fit."""
         self.config: DescriptorConfig = bundle.manifest.descriptor
         self.model_version = bundle.model_version
         self.batch_frames = batch_frames
@@ -52,7 +52,7 @@ class DescriptorExtractor:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Width and height that frames are to be squashed to."""
+        """Width and height of the frames that `describe` expects."""
         return self.config.frame.input_px, self.config.frame.input_px
 
     @torch.inference_mode()
@@ -72,7 +72,7 @@ class DescriptorExtractor:
 
     @torch.inference_mode()
     def encode(self, segments: Sequence[FloatArray]) -> list[SegmentDescriptors]:
-        """For the frame descriptors (T_i, D) of each segment what is stored of it; every T_i at least 1."""
+        """The descriptors to store for each segment, from its frame descriptors (T_i, D); every T_i is at least 1."""
         if not segments:
             return []
         lengths = torch.tensor([len(frames) for frames in segments])

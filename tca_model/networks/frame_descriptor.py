@@ -1,4 +1,4 @@
-"""Pixels to frame descriptors: backbone, pooling, whitening."""
+"""From pixels to frame descriptors: backbone, pooling, whitening."""
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ class FrameDescriptor(nn.Module):
     std: Tensor
 
     def __init__(self, config: FrameConfig, backbone: Backbone, whitening: Whitening | None) -> None:
-        """Without whitening (while it is being fitted) the result is the pooled vector (B, sum C_i)."""
+        """Without whitening (before it is fitted) the result is the pooled vector (B, sum C_i)."""
         super().__init__()
         self.config = config
         self.backbone = backbone.to(memory_format=torch.channels_last)
@@ -26,10 +26,10 @@ class FrameDescriptor(nn.Module):
         self.register_buffer("std", torch.tensor(config.std) * 255)
 
     def forward(self, images: Tensor) -> Tensor:
-        # (B, H, W, 3) uint8 -> (B, 3, H, W) float: the permuted view already lies in channels-last order
+        # (B, H, W, 3) uint8 -> (B, 3, H, W) float: the permuted view is already in channels-last order
         normalised = ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
         stages = self.backbone(normalised)
-        # Under autocast only the convolutions run in low precision: whitening enlarges small differences.
+        # Under autocast only the convolutions run in low precision: whitening amplifies small differences.
         with torch.autocast(images.device.type, enabled=False):
             pooled = self.pool([stage.float() for stage in stages])
             return pooled if self.whitening is None else self.whitening(pooled)

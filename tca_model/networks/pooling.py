@@ -1,17 +1,17 @@
-"""Stage maps to one vector an image: iMAC and L3-iRMAC (TCA, arXiv 2008.01334, section 3.1).
+"""From stage maps to one vector per image: iMAC and L3-iRMAC (TCA, arXiv 2008.01334, section 3.1).
 
-Both treat the four stage maps alike and concatenate the results: 3840 dimensions for ResNet-50.
+Both treat the four stage maps in the same way and concatenate the results: 3840 dimensions for ResNet-50.
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-GRID = 3  # regions a side
+GRID = 3  # regions per side
 
 
 def imac(stage: Tensor) -> Tensor:
-    """Maximum over the map of its locations, each L2-normalised over channels: (B, C, H, W) -> (B, C)."""
+    """Maximum over all locations, each L2-normalised over channels: (B, C, H, W) -> (B, C)."""
     return normalize(stage, dim=1).amax(dim=(2, 3))
 
 
@@ -21,12 +21,12 @@ def irmac(stage: Tensor) -> Tensor:
         v = L2( sum_r L2( max_{(y, x) in r} stage[:, :, y, x] ) ),  r over 3 x 3 overlapping regions
 
     A region spans 3/7 of a side. On maps whose side is a multiple of 7 (any input of 224 k pixels) these are exactly
-    the windows of the paper's code, p = int(2 n / 7), kernel int(1.5 p), stride p; on others that formula gives four
-    or five regions a side, and evenly spread starts keep the 3 x 3 that the paper states.
+    the windows of the paper's code, p = int(2 n / 7), kernel int(1.5 p), stride p. On other maps that formula gives
+    four or five regions per side; evenly spaced starts keep the 3 x 3 that the paper states.
     """
     rows, columns = _windows(stage.shape[2]), _windows(stage.shape[3])
     regions = [stage[:, :, row, column].amax(dim=(2, 3)) for row in rows for column in columns]
-    # (R, B, C): every region counts the same, however strongly it responds
+    # (R, B, C): every region has the same weight, however strong its response
     return normalize(normalize(torch.stack(regions), dim=2).sum(dim=0), dim=1)
 
 

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-EIGENVALUE_FLOOR = 1e-9  # as in the paper's code: a direction without variance must not be blown up
+EIGENVALUE_FLOOR = 1e-9  # as in the paper's code: a direction without variance must not be amplified
 
 
 class CovarianceAccumulator:
-    """Mean and covariance of vectors that come in batches, in float64 and constant memory.
+    """Mean and covariance of batches of vectors, in float64 and constant memory.
 
     Batches are merged by Chan's pairwise update, which stays exact where sums of squares would cancel.
     """
@@ -21,7 +21,7 @@ class CovarianceAccumulator:
         self._scatter = torch.zeros(dimension, dimension, dtype=torch.float64)
 
     def update(self, batch: Tensor) -> None:
-        """Take in vectors (N, D)."""
+        """Add vectors (N, D)."""
         vectors = batch.detach().to("cpu", torch.float64)
         count = self.count + len(vectors)
         if len(vectors) == 0:
@@ -35,7 +35,7 @@ class CovarianceAccumulator:
         self.count = count
 
     def covariance(self) -> Tensor:
-        """The unbiased covariance (D, D). Raises ValueError before the second vector."""
+        """The unbiased covariance (D, D). Raises ValueError with fewer than two vectors."""
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 vectors, got {self.count}")
         return self._scatter / (self.count - 1)
@@ -45,7 +45,7 @@ class Whitening(nn.Module):
     """L2(((x - mean) E) / sqrt(eigenvalue)): (N, D_in) -> (N, D_out) unit rows, E the leading eigenvectors."""
 
     mean: Tensor
-    projection: nn.Parameter  # fixed, but for the training of a backbone, which starts from it
+    projection: nn.Parameter  # fixed, except while a backbone is trained, which starts from it
 
     def __init__(self, mean: Tensor, projection: Tensor) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Whitening(nn.Module):
     def fit(cls, statistics: CovarianceAccumulator, dimension: int) -> Self:
         """The whitening to the `dimension` directions of largest variance.
 
-        Raises ValueError when more dimensions are asked for than the vectors span.
+        Raises ValueError if the vectors have or span fewer dimensions.
         """
         if not 1 <= dimension <= len(statistics.mean):
             raise ValueError(f"cannot whiten {len(statistics.mean)} dimensions to {dimension}")

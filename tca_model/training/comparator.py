@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tca_model.config import Config
-from tca_model.networks.comparator import Compared, VideoComparator
+from tca_model.networks.comparator import Comparison, VideoComparator
 from tca_model.training.pairs import Pairs, Reader, padded, piece
 from tca_model.training.run import Advance, Run, Schedule
 from tca_model.types import FloatArray
@@ -60,10 +60,10 @@ def train_comparator(
     return comparator.eval()
 
 
-def compared(comparator: nn.Module, queries: Sequence[FloatArray], references: Sequence[FloatArray]) -> Compared:
+def compared(comparator: nn.Module, queries: Sequence[FloatArray], references: Sequence[FloatArray]) -> Comparison:
     """Query by query with reference by reference: frame descriptors (T_i, D) each."""
     (query, query_present), (reference, reference_present) = padded(queries), padded(references)
-    result: Compared = comparator(query @ reference.transpose(1, 2), query_present, reference_present)
+    result: Comparison = comparator(query @ reference.transpose(1, 2), query_present, reference_present)
     return result
 
 

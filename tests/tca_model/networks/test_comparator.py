@@ -1,4 +1,4 @@
-"""The video comparator against a slow loop, with padding and short videos, and that it learns."""
+"""The video comparator compared with a slow loop, with padding and short videos; it learns."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from tca_model.networks.comparator import Compared, VideoComparator
+from tca_model.networks.comparator import Comparison, VideoComparator
 
 Array = NDArray[np.float64]
 
 
 def comparator(seed: int = 0, scale: float = 1.0) -> VideoComparator:
-    """Weights of a seed, biases not zero; `scale` of the last layer drives the output out of [-1, 1]."""
+    """Random weights, biases not zero; a large `scale` of the last layer moves the output out of [-1, 1]."""
     numbers = torch.Generator().manual_seed(seed)
     module = VideoComparator()
     for parameter in module.parameters():
@@ -33,12 +33,12 @@ def matrix(seed: int, rows: int, columns: int) -> Tensor:
     return torch.rand(rows, columns, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def alone(module: VideoComparator, similarity: Tensor) -> Compared:
+def compare_alone(module: VideoComparator, similarity: Tensor) -> Comparison:
     rows, columns = similarity.shape
     return module(similarity[None], torch.ones(1, rows, dtype=torch.bool), torch.ones(1, columns, dtype=torch.bool))
 
 
-def padded(matrices: list[Tensor], filler: float) -> tuple[Tensor, Tensor, Tensor]:
+def pad_all(matrices: list[Tensor], filler: float) -> tuple[Tensor, Tensor, Tensor]:
     rows, columns = (max(m.shape[axis] for m in matrices) for axis in (0, 1))
     similarity = torch.full((len(matrices), rows, columns), filler)
     query, reference = torch.zeros(len(matrices), rows).bool(), torch.zeros(len(matrices), columns).bool()
@@ -50,7 +50,7 @@ def padded(matrices: list[Tensor], filler: float) -> tuple[Tensor, Tensor, Tenso
 
 
 def slow_output(similarity: Array, module: VideoComparator) -> Array:
-    """The output matrix before it is clipped, cell by cell."""
+    """The output matrix before clipping, cell by cell."""
     maps = similarity[None]
     for number, layer in enumerate(module.convolutions):
         weight, bias = (layer.state_dict()[name].double().numpy() for name in ("weight", "bias"))
@@ -74,7 +74,7 @@ def slow_output(similarity: Array, module: VideoComparator) -> Array:
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 7), (5, 6), (9, 4)])
 @pytest.mark.parametrize("module", [MODULE, WIDE])
-def test_the_comparator_is_the_slow_loop(module: VideoComparator, rows: int, columns: int) -> None:
+def test_the_comparator_equals_the_slow_loop(module: VideoComparator, rows: int, columns: int) -> None:
     similarity = matrix(1, rows, columns)
     output = slow_output(similarity.double().numpy(), module)
     assert output.shape == (-(-rows // 4), -(-columns // 4))
@@ -83,15 +83,15 @@ def test_the_comparator_is_the_slow_loop(module: VideoComparator, rows: int, col
         score += max(min(1.0, max(-1.0, value)) for value in row) / len(output)
         excess += sum(max(0.0, value - 1) + max(0.0, -1 - value) for value in row)
     with torch.inference_mode():
-        compared = alone(module, similarity)
+        compared = compare_alone(module, similarity)
     np.testing.assert_allclose(compared.score, [score], atol=1e-5)
     np.testing.assert_allclose(compared.excess, [excess], rtol=1e-4, atol=1e-5)
 
 
-def test_the_excess_is_of_outputs_out_of_bounds() -> None:
+def test_the_excess_counts_outputs_out_of_bounds() -> None:
     with torch.inference_mode():
-        assert alone(WIDE, matrix(2, 16, 16)).excess.item() > 1
-        assert alone(comparator(scale=0.01), matrix(2, 16, 16)).excess.item() == 0
+        assert compare_alone(WIDE, matrix(2, 16, 16)).excess.item() > 1
+        assert compare_alone(comparator(scale=0.01), matrix(2, 16, 16)).excess.item() == 0
 
 
 @settings(deadline=None, max_examples=8)
@@ -103,15 +103,15 @@ def test_the_excess_is_of_outputs_out_of_bounds() -> None:
 def test_padding_never_leaks(seed: int, sizes: list[tuple[int, int]], filler: float) -> None:
     matrices = [matrix(seed + i, *size) for i, size in enumerate(sizes)]
     with torch.inference_mode():
-        together = WIDE(*padded(matrices, filler))
+        together = WIDE(*pad_all(matrices, filler))
         for number, m in enumerate(matrices):
-            by_itself = alone(WIDE, m)
+            by_itself = compare_alone(WIDE, m)
             torch.testing.assert_close(together.score[number], by_itself.score[0], atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(together.excess[number], by_itself.excess[0], atol=1e-4, rtol=1e-4)
 
 
-def test_gradients_reach_every_weight_and_real_cell_and_no_padding() -> None:
-    similarity, query, reference = padded([matrix(3, 8, 9), matrix(4, 3, 5)], filler=float("nan"))
+def test_gradients_reach_every_weight_and_real_cell_but_no_padding() -> None:
+    similarity, query, reference = pad_all([matrix(3, 8, 9), matrix(4, 3, 5)], filler=float("nan"))
     similarity.requires_grad_()
     module = comparator(scale=0.3).train()
     compared = module(similarity, query, reference)
@@ -127,23 +127,23 @@ def test_gradients_reach_every_weight_and_real_cell_and_no_padding() -> None:
     assert similarity.grad[real].ne(0).float().mean() > 0.3
 
 
-def test_a_score_out_of_bounds_is_brought_back_by_its_excess() -> None:
+def test_the_excess_brings_a_score_back_into_bounds() -> None:
     module = comparator(scale=0.1)
     module.to_one.bias.data.fill_(4.0)  # clipped everywhere: the score itself has no gradient
-    compared = alone(module, matrix(5, 8, 8))
+    compared = compare_alone(module, matrix(5, 8, 8))
     assert compared.score.item() == 1.0
     (gradient,) = torch.autograd.grad(compared.excess.sum(), module.to_one.bias)
     assert gradient.item() > 0
 
 
 def test_it_learns_that_a_diagonal_is_a_copy() -> None:
-    """Against two kinds of noise: other works, and the same frames in another order, which chamfer cannot tell."""
+    """With two kinds of noise: other works, and the same frames shuffled, which chamfer cannot distinguish."""
     torch.manual_seed(0)
     module = VideoComparator()
     optimizer = torch.optim.Adam(module.parameters(), 1e-3)
     present = torch.ones(12, 16, dtype=torch.bool)
 
-    def made(seed: int) -> Tensor:
+    def make_matrix(seed: int) -> Tensor:
         numbers = torch.Generator().manual_seed(seed)
         frames, noise, others = normalize(torch.randn(3, 4, 16, 32, generator=numbers), dim=3)
         copies = normalize(frames + 0.5 * noise, dim=2)
@@ -151,14 +151,14 @@ def test_it_learns_that_a_diagonal_is_a_copy() -> None:
         return torch.cat([frames @ other.transpose(1, 2) for other in (copies, others, shuffled)])
 
     for step in range(15):
-        score, excess = module(made(step), present, present)
+        score, excess = module(make_matrix(step), present, present)
         copy, other, shuffled = score.split(4)
         loss = (torch.relu(torch.cat([other, shuffled]) - copy.repeat(2) + 1) + 0.1 * excess.mean()).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.inference_mode():
-        copy, other, shuffled = module(made(1000), present, present).score.split(4)
+        copy, other, shuffled = module(make_matrix(1000), present, present).score.split(4)
     assert copy.min() > other.max() + 0.5
     assert copy.min() > shuffled.max() + 0.5
 
@@ -172,13 +172,13 @@ def test_it_learns_that_a_diagonal_is_a_copy() -> None:
         ([[True] * 3, [True] * 3], [[True, True]], "do not fit"),
     ],
 )
-def test_what_does_not_fit_is_refused(query: list[list[bool]], reference: list[list[bool]], message: str) -> None:
+def test_unfit_shapes_are_rejected(query: list[list[bool]], reference: list[list[bool]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MODULE(torch.zeros(1, 3, 2), torch.tensor(query), torch.tensor(reference))
 
 
-def test_type_comes_from_the_input_and_the_input_stays() -> None:
-    similarity, query, reference = padded([matrix(6, 5, 5), matrix(7, 2, 3)], filler=0.0)
+def test_the_type_is_that_of_the_input_which_is_not_changed() -> None:
+    similarity, query, reference = pad_all([matrix(6, 5, 5), matrix(7, 2, 3)], filler=0.0)
     before = similarity.clone()
     compared = comparator().double()(similarity.double(), query, reference)
     assert compared.score.dtype == compared.excess.dtype == torch.float64

@@ -18,7 +18,7 @@ DIMENSION, HEADS, FEED_FORWARD = 8, 2, 12
 
 
 def encoder(seed: int = 0, layers: int = 1) -> TCAEncoder:
-    """Small, in evaluation mode, every weight random: a fresh norm is the identity and would hide a missing factor."""
+    """A small one in evaluation mode, every weight random: an untrained norm would hide a missing factor."""
     module = TCAEncoder(DIMENSION, EncoderConfig(layers=layers, heads=HEADS, feed_forward=FEED_FORWARD, dropout=0.5))
     numbers = torch.Generator().manual_seed(seed)
     for parameter in module.parameters():
@@ -38,7 +38,7 @@ def whole(frames: int, batch: int = 1) -> Tensor:
     return torch.ones(batch, frames, dtype=torch.bool)
 
 
-def padded(segments: list[Tensor], filler: float = 0.0) -> tuple[Tensor, Tensor]:
+def pad_all(segments: list[Tensor], filler: float = 0.0) -> tuple[Tensor, Tensor]:
     longest = max(len(frames) for frames in segments)
     frames = torch.full((len(segments), longest, DIMENSION), filler)
     present = torch.zeros(len(segments), longest, dtype=torch.bool)
@@ -108,7 +108,7 @@ def slow_unit(x: Array) -> Array:
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_encoder_is_the_slow_loop(layers: int) -> None:
+def test_the_encoder_equals_the_slow_loop(layers: int) -> None:
     module, frames = encoder(layers=layers), segment(1, 5)
     expected = frames.double().numpy() * math.sqrt(DIMENSION)
     for layer in module.layers.layers:
@@ -118,7 +118,7 @@ def test_the_encoder_is_the_slow_loop(layers: int) -> None:
         encoded = module(frames.unsqueeze(0), whole(5))
     for refined, x in zip(encoded.refined[0], expected, strict=True):
         np.testing.assert_allclose(refined, slow_unit(x), atol=1e-5)
-    # the mean is of the refined frames as they come out of the layer, not of their unit rows
+    # the mean is over the outputs of the layer, not over their unit rows
     np.testing.assert_allclose(encoded.segment[0], slow_unit(sum(expected) / 5), atol=1e-5)
 
 
@@ -132,10 +132,10 @@ def test_an_untrained_encoder_is_nearly_the_mean() -> None:
     assert float((encoded.segment * mean.segment).sum(dim=1)) > 0.99
 
 
-def test_attention_weights_are_those_of_the_slow_loop() -> None:
+def test_attention_weights_equal_the_slow_loop() -> None:
     module, segments = encoder(layers=2), [segment(1, 5), segment(2, 3)]
     with torch.inference_mode():
-        weights = module.attention(*padded(segments, filler=float("nan")))
+        weights = module.attention(*pad_all(segments, filler=float("nan")))
     assert weights.shape == (2, 2, HEADS, 5, 5)
     for row, frames in enumerate(segments):
         x = frames.double().numpy() * math.sqrt(DIMENSION)
@@ -147,9 +147,9 @@ def test_attention_weights_are_those_of_the_slow_loop() -> None:
             x = slow_layer(x, of_layer)
 
 
-def test_the_mean_aggregator_is_the_slow_loop() -> None:
+def test_the_mean_aggregator_equals_the_slow_loop() -> None:
     segments = [segment(2, 4), segment(3, 1), segment(4, 6)]
-    encoded = MeanAggregator()(*padded(segments, filler=9.0))
+    encoded = MeanAggregator()(*pad_all(segments, filler=9.0))
     for row, frames in enumerate(segments):
         total = np.zeros(DIMENSION)
         for frame in frames.double().numpy():
@@ -169,7 +169,7 @@ def test_padding_never_leaks(seed: int, lengths: list[int], filler: float, layer
     module = encoder(layers=layers) if layers else MeanAggregator()
     segments = [segment(seed + i, length) for i, length in enumerate(lengths)]
     with torch.inference_mode():
-        encoded = module(*padded(segments, filler))
+        encoded = module(*pad_all(segments, filler))
         for row, frames in enumerate(segments):
             alone = module(frames.unsqueeze(0), whole(len(frames)))
             torch.testing.assert_close(encoded.refined[row, : len(frames)], alone.refined[0], atol=1e-5, rtol=1e-5)
@@ -177,7 +177,7 @@ def test_padding_never_leaks(seed: int, lengths: list[int], filler: float, layer
             assert encoded.refined[row, len(frames) :].eq(0).all()
 
 
-def test_padding_may_lie_anywhere() -> None:
+def test_padding_may_be_anywhere() -> None:
     frames, holes = segment(5, 6).unsqueeze(0), torch.tensor([[True, False, True, True, False, True]])
     real = frames[holes].unsqueeze(0)
     with torch.inference_mode():
@@ -185,7 +185,7 @@ def test_padding_may_lie_anywhere() -> None:
 
 
 @AGGREGATORS
-def test_order_of_frames_does_not_count(module: nn.Module) -> None:
+def test_the_order_of_frames_does_not_matter(module: nn.Module) -> None:
     frames, order = segment(6, 7), torch.tensor([3, 0, 6, 1, 5, 2, 4])
     with torch.inference_mode():
         straight, shuffled = module(frames[None], whole(7)), module(frames[order][None], whole(7))
@@ -194,8 +194,8 @@ def test_order_of_frames_does_not_count(module: nn.Module) -> None:
 
 
 @AGGREGATORS
-def test_rows_are_unit_and_input_stays(module: nn.Module) -> None:
-    frames, present = padded([segment(7, 5), segment(8, 2)])
+def test_rows_have_length_1_and_the_input_is_not_changed(module: nn.Module) -> None:
+    frames, present = pad_all([segment(7, 5), segment(8, 2)])
     before = frames.clone(), present.clone()
     with torch.inference_mode():
         encoded = module(frames, present)
@@ -206,7 +206,7 @@ def test_rows_are_unit_and_input_stays(module: nn.Module) -> None:
 
 
 @AGGREGATORS
-def test_type_comes_from_the_input(module: nn.Module) -> None:
+def test_the_type_is_that_of_the_input(module: nn.Module) -> None:
     module = module.double()
     encoded = module(segment(9, 3).double()[None], whole(3))
     assert encoded.refined.dtype == encoded.segment.dtype == torch.float64
@@ -214,14 +214,14 @@ def test_type_comes_from_the_input(module: nn.Module) -> None:
 
 
 @AGGREGATORS
-def test_a_segment_without_a_real_frame_is_refused(module: nn.Module) -> None:
+def test_a_segment_without_a_real_frame_is_rejected(module: nn.Module) -> None:
     with pytest.raises(ValueError, match="at least one real frame"):
         module(torch.zeros(2, 3, DIMENSION), torch.tensor([[True, False, False], [False, False, False]]))
 
 
-def test_in_training_neither_the_result_nor_a_gradient_hears_of_padding() -> None:
+def test_in_training_neither_result_nor_gradient_depends_on_padding() -> None:
     module = encoder().train()
-    frames, present = padded([segment(10, 5), segment(11, 2)], filler=float("nan"))
+    frames, present = pad_all([segment(10, 5), segment(11, 2)], filler=float("nan"))
     module(frames, present).segment.sum().backward()
     for parameter in module.parameters():
         assert parameter.grad is not None
@@ -229,15 +229,15 @@ def test_in_training_neither_the_result_nor_a_gradient_hears_of_padding() -> Non
 
 
 def test_evaluation_is_the_same_with_and_without_gradients() -> None:
-    # PyTorch runs two implementations of the layer, one of them without gradients only
-    frames, present = padded([segment(12, 5), segment(13, 2)])
+    # PyTorch has two implementations of the layer; one runs only without gradients
+    frames, present = pad_all([segment(12, 5), segment(13, 2)])
     with_gradients = encoder()(frames, present)
     with torch.inference_mode():
         without = encoder()(frames, present)
     torch.testing.assert_close(with_gradients.refined.detach(), without.refined, atol=1e-5, rtol=1e-5)
 
 
-def test_the_configuration_decides() -> None:
+def test_the_configuration_selects_the_aggregator() -> None:
     assert isinstance(build_encoder(16, EncoderConfig(aggregator="mean")), MeanAggregator)
     module = build_encoder(16, EncoderConfig(layers=3, heads=4, feed_forward=24))
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
@@ -250,7 +250,7 @@ def test_the_configuration_decides() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_gpu_equals_cpu(module: nn.Module) -> None:
-    frames, present = padded([segment(14, 5), segment(15, 2)], filler=float("nan"))
+    frames, present = pad_all([segment(14, 5), segment(15, 2)], filler=float("nan"))
     with torch.inference_mode():
         expected = module(frames, present)
         encoded = module.cuda()(frames.cuda(), present.cuda())

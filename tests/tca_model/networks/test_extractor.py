@@ -50,8 +50,8 @@ def small_bundle(aggregator: str = "tca", compares: str = "refined", weights: An
     return Bundle(Manifest(name="small", descriptor=config, calibration=calibration, provenance={}), parts)
 
 
-def changed(bundle: Bundle, **changes: Any) -> Bundle:
-    """The bundle with tensors replaced, dots in their names written `__`, or left out when None."""
+def with_tensors(bundle: Bundle, **changes: Any) -> Bundle:
+    """The bundle with some tensors replaced, or removed if None; dots in names are written `__`."""
     named = {name.replace("__", "."): tensor for name, tensor in changes.items()}
     kept = {name: tensor for name, tensor in (bundle.tensors | named).items() if tensor is not None}
     return Bundle(bundle.manifest, kept)
@@ -66,7 +66,7 @@ def pictures(seed: int, count: int) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
 
 
-def test_it_says_what_it_is(extractor: DescriptorExtractor) -> None:
+def test_it_has_the_configuration_of_its_bundle(extractor: DescriptorExtractor) -> None:
     bundle = small_bundle()
     assert extractor.model_version == bundle.model_version
     assert extractor.config == bundle.manifest.descriptor
@@ -75,7 +75,7 @@ def test_it_says_what_it_is(extractor: DescriptorExtractor) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 7])
-def test_a_batch_is_its_images_one_by_one(extractor: DescriptorExtractor, count: int) -> None:
+def test_a_batch_equals_its_images_one_by_one(extractor: DescriptorExtractor, count: int) -> None:
     images = pictures(1, count)
     before = images.copy()
     described = extractor.describe(images)
@@ -96,13 +96,13 @@ def test_no_images_give_no_descriptors(extractor: DescriptorExtractor) -> None:
 @pytest.mark.parametrize(
     "shape", [(2, SIDE, SIDE + 1, 3), (2, 32, 32, 3), (2, SIDE, SIDE, 4), (2, SIDE, SIDE), (0, 9, 9, 3)]
 )
-def test_images_of_another_size_are_refused(extractor: DescriptorExtractor, shape: tuple[int, ...]) -> None:
+def test_images_of_another_size_are_rejected(extractor: DescriptorExtractor, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected images \(N, 64, 64, 3\)"):
         extractor.describe(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize(("aggregator", "compares"), [("tca", "refined"), ("tca", "frame"), ("mean", "frame")])
-def test_segments_together_are_segments_one_at_a_time(aggregator: str, compares: str) -> None:
+def test_segments_together_equal_segments_one_at_a_time(aggregator: str, compares: str) -> None:
     extractor = DescriptorExtractor(small_bundle(aggregator, compares), device="cpu")
     segments = [unit_rows(seed, length, DIMENSION) for seed, length in enumerate((5, 1, 9, 3))]
     before = [frames.copy() for frames in segments]
@@ -118,13 +118,13 @@ def test_segments_together_are_segments_one_at_a_time(aggregator: str, compares:
         assert np.linalg.norm(together.vector) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_bundle_decides_which_descriptors_are_stored(extractor: DescriptorExtractor) -> None:
+def test_the_bundle_determines_which_descriptors_are_stored(extractor: DescriptorExtractor) -> None:
     frames = unit_rows(5, 6, DIMENSION)
     (refined,) = extractor.encode([frames])
     (plain,) = DescriptorExtractor(small_bundle(compares="frame"), device="cpu").encode([frames])
     np.testing.assert_array_equal(plain.frames, frames)
     assert np.abs(refined.frames - frames).max() > 0.1
-    # the segment descriptor is the encoder's either way
+    # the segment descriptor is the encoder's in both cases
     np.testing.assert_allclose(refined.vector, plain.vector, atol=1e-6)
 
 
@@ -134,7 +134,7 @@ def test_no_segments_and_segments_without_frames(extractor: DescriptorExtractor)
         extractor.encode([unit_rows(1, 2, DIMENSION), unit_rows(1, 0, DIMENSION)])
 
 
-def test_a_backbone_in_the_bundle_is_the_backbone() -> None:
+def test_a_backbone_in_the_bundle_is_used() -> None:
     images = pictures(2, 2)
     bundled = DescriptorExtractor(small_bundle(weights=BundleWeights()), device="cpu").describe(images)
     seeded = DescriptorExtractor(small_bundle(), device="cpu").describe(images)
@@ -156,21 +156,21 @@ def test_a_backbone_in_the_bundle_is_the_backbone() -> None:
         ({"encoder__surprise": np.zeros(1, np.float32)}, "surprise"),
     ],
 )
-def test_weights_that_do_not_fit_the_manifest_are_refused(changes: dict[str, Any], message: str) -> None:
+def test_weights_that_do_not_fit_the_manifest_are_rejected(changes: dict[str, Any], message: str) -> None:
     bundle = small_bundle()
-    assert changed(bundle).tensors.keys() == bundle.tensors.keys()
+    assert with_tensors(bundle).tensors.keys() == bundle.tensors.keys()
     with pytest.raises(BundleError, match=message):
-        DescriptorExtractor(changed(bundle, **changes), device="cpu")
+        DescriptorExtractor(with_tensors(bundle, **changes), device="cpu")
 
 
-def test_a_whitening_of_another_dimension_is_refused() -> None:
+def test_a_whitening_of_another_dimension_is_rejected() -> None:
     bundle = small_bundle("mean")
     narrow = bundle.tensors["whitening.projection"][:, :8]
     with pytest.raises(BundleError, match="does not fit backbone"):
-        DescriptorExtractor(changed(bundle, whitening__projection=narrow), device="cpu")
+        DescriptorExtractor(with_tensors(bundle, whitening__projection=narrow), device="cpu")
 
 
-def test_a_bundle_without_its_backbone_is_refused() -> None:
+def test_a_bundle_without_its_backbone_is_rejected() -> None:
     bundle = small_bundle(weights=BundleWeights())
     bare = Bundle(bundle.manifest, {name: t for name, t in bundle.tensors.items() if not name.startswith("backbone.")})
     with pytest.raises(WeightsError, match=f"not those of backbone {NAME}"):
@@ -189,17 +189,17 @@ def test_gpu_equals_cpu(extractor: DescriptorExtractor) -> None:
         np.testing.assert_allclose(ours.vector, theirs.vector, atol=1e-3)
 
 
-def test_the_shipped_bundle_says_how_it_was_trained_and_from_whose_weights() -> None:
+def test_the_shipped_bundle_states_how_it_was_trained_and_from_which_weights() -> None:
     manifest = load_bundle(DEFAULT).manifest
-    told = manifest.provenance
+    provenance = manifest.provenance
     assert manifest.name == DEFAULT
     assert isinstance(manifest.descriptor.frame.weights, BundleWeights)
-    assert {"command", "pictures", "videos_held_out", "recipe", "seconds", "hardware", "metrics"} <= told.keys()
-    assert PackageWeights.model_validate(told["started_from"]).licence == "Apache-2.0"
+    assert {"command", "pictures", "videos_held_out", "recipe", "seconds", "hardware", "metrics"} <= provenance.keys()
+    assert PackageWeights.model_validate(provenance["started_from"]).licence == "Apache-2.0"
     assert (SHIPPED / DEFAULT / WEIGHTS).stat().st_size < 60e6
 
 
-def test_what_the_training_started_from_is_shipped_without_its_weights() -> None:
+def test_the_bundle_that_training_started_from_is_shipped_without_weights() -> None:
     bundle = load_bundle("bootstrap")
     weights = bundle.manifest.descriptor.frame.weights
     assert weights == PackageWeights.model_validate(load_bundle(DEFAULT).manifest.provenance["started_from"])
@@ -207,13 +207,13 @@ def test_what_the_training_started_from_is_shipped_without_its_weights() -> None
     assert (SHIPPED / "bootstrap" / WEIGHTS).stat().st_size < 2_000_000
 
 
-def recompressed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def recompress(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "jpeg", quality=25)
     return np.array(Image.open(file))
 
 
-def brightened(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def brighten(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.array(ImageEnhance.Brightness(Image.fromarray(image)).enhance(1.35))
 
 
@@ -221,7 +221,7 @@ def test_the_shipped_bundle_finds_an_edited_picture_next_to_its_original() -> No
     extractor = DescriptorExtractor(load_bundle(DEFAULT), device="cpu")
     originals = [next(clip_frames(seed, 1.0, extractor.input_size, 1.0)) for seed in range(6)]
     described = extractor.describe(np.array(originals))
-    for edit in (recompressed, brightened):
+    for edit in (recompress, brighten):
         similarity = extractor.describe(np.array([edit(image) for image in originals])) @ described.T
         copies = np.diag(similarity)
         others = similarity[~np.eye(len(originals), dtype=bool)].reshape(len(originals), -1).max(axis=1)

@@ -36,8 +36,8 @@ def pictures(seed: int, count: int = 3) -> Tensor:
     return torch.from_numpy(rng.integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8))
 
 
-def slow_normalised(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Channels first, from 0..255 to 0..1, minus the mean, by the standard deviation."""
+def normalise_slowly(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Channels first, from 0..255 to 0..1, minus the mean, divided by the standard deviation."""
     planes = np.empty((3, SIDE, SIDE))
     for channel in range(3):
         for y in range(SIDE):
@@ -47,13 +47,13 @@ def slow_normalised(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(("pooling", "pool"), [("l3-irmac", irmac), ("l3-imac", imac)])
-def test_it_is_normalise_then_backbone_then_pool_then_whiten(
+def test_it_normalises_then_runs_the_backbone_then_pools_then_whitens(
     backbone: Backbone, whitening: Whitening, pooling: str, pool: object
 ) -> None:
     assert callable(pool)
     images = pictures(1)
     describe = FrameDescriptor(config(pooling=pooling), backbone, whitening).eval()
-    normalised = torch.from_numpy(np.array([slow_normalised(picture) for picture in images.numpy()])).float()
+    normalised = torch.from_numpy(np.array([normalise_slowly(picture) for picture in images.numpy()])).float()
     with torch.inference_mode():
         pooled = torch.cat([pool(stage) for stage in backbone(normalised)], dim=1)
         torch.testing.assert_close(describe(images), whitening(pooled), atol=1e-4, rtol=1e-3)
@@ -62,7 +62,7 @@ def test_it_is_normalise_then_backbone_then_pool_then_whiten(
     torch.testing.assert_close(unwhitened, pooled, atol=1e-4, rtol=1e-3)
 
 
-def test_rows_are_unit_single_equals_batch_and_input_stays(backbone: Backbone, whitening: Whitening) -> None:
+def test_rows_have_length_1_and_do_not_depend_on_the_batch(backbone: Backbone, whitening: Whitening) -> None:
     describe = FrameDescriptor(config(), backbone, whitening).eval()
     images = pictures(2)
     before = images.clone()
@@ -82,7 +82,7 @@ def test_pictures_without_information_are_described_too(backbone: Backbone, whit
         assert describe(flat).isfinite().all()
 
 
-def test_the_order_of_channels_counts(backbone: Backbone, whitening: Whitening) -> None:
+def test_the_order_of_channels_matters(backbone: Backbone, whitening: Whitening) -> None:
     describe = FrameDescriptor(config(), backbone, whitening).eval()
     images = pictures(3)
     with torch.inference_mode():

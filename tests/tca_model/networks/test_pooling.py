@@ -12,7 +12,7 @@ BOTH = pytest.mark.parametrize("pool", [imac, irmac])
 
 
 def stage_map(seed: int, shape: tuple[int, int, int, int]) -> Tensor:
-    """Like a map after a ReLU: half of it zero."""
+    """A map as after a ReLU: half of it is zero."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).clamp(min=0)
 
 
@@ -42,7 +42,7 @@ def slow_irmac(image: Tensor, windows: Callable[[int], list[range]]) -> list[flo
 
 
 def papers_windows(side: int) -> list[range]:
-    """The paper's code: a max pool of kernel int(1.5 p) and stride p, p = int(2 n / 7), without padding."""
+    """As in the paper's code: a max pool of kernel int(1.5 p) and stride p, p = int(2 n / 7), without padding."""
     p = int(2 * side / 7)
     kernel = int(1.5 * p)
     return [range(start, start + kernel) for start in range(0, side - kernel + 1, p)]
@@ -52,21 +52,21 @@ def our_windows(side: int) -> list[range]:
     return [range(window.start, window.stop) for window in _windows(side)]
 
 
-def test_imac_is_the_slow_loop() -> None:
+def test_imac_equals_the_slow_loop() -> None:
     stage = stage_map(0, (3, 4, 5, 6)) + 0.01
     for image, vector in zip(stage, imac(stage), strict=True):
         assert vector.tolist() == pytest.approx(slow_imac(image), abs=1e-6)
 
 
 @pytest.mark.parametrize(("height", "width"), [(7, 7), (14, 7), (5, 10), (2, 3), (1, 1)])
-def test_irmac_is_the_slow_loop(height: int, width: int) -> None:
+def test_irmac_equals_the_slow_loop(height: int, width: int) -> None:
     stage = stage_map(1, (2, 4, height, width)) + 0.01
     for image, vector in zip(stage, irmac(stage), strict=True):
         assert vector.tolist() == pytest.approx(slow_irmac(image, our_windows), abs=1e-6)
 
 
 @pytest.mark.parametrize("side", [7, 14, 28, 56])
-def test_on_the_papers_input_the_regions_are_the_papers(side: int) -> None:
+def test_on_the_papers_input_size_the_regions_are_the_papers(side: int) -> None:
     assert our_windows(side) == papers_windows(side)
     assert len(papers_windows(side)) == 3
     stage = stage_map(2, (1, 2, side, side)) + 0.01
@@ -74,14 +74,14 @@ def test_on_the_papers_input_the_regions_are_the_papers(side: int) -> None:
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 5, 6, 8, 10, 13, 20, 40, 64, 100])
-def test_on_any_input_three_regions_a_side_cover_the_map(side: int) -> None:
+def test_on_any_input_three_regions_per_side_cover_the_map(side: int) -> None:
     windows = our_windows(side)
     assert len(windows) == 3
     assert {position for window in windows for position in window} == set(range(side))
     assert {len(window) for window in windows} == {math.ceil(3 * side / 7)}
 
 
-def test_every_location_of_a_map_counts() -> None:
+def test_every_location_of_a_map_matters() -> None:
     for y in range(10):
         for x in range(5):
             stage = torch.zeros(1, 2, 10, 5)
@@ -91,26 +91,26 @@ def test_every_location_of_a_map_counts() -> None:
 
 
 @BOTH
-def test_a_batch_is_its_images_one_by_one(pool: Pooling) -> None:
+def test_a_batch_equals_its_images_one_by_one(pool: Pooling) -> None:
     stage = stage_map(3, (5, 6, 10, 10))
     single = torch.cat([pool(image.unsqueeze(0)) for image in stage])
     torch.testing.assert_close(pool(stage), single)
 
 
 @BOTH
-def test_brightness_of_a_whole_map_does_not_count(pool: Pooling) -> None:
+def test_the_scale_of_a_whole_map_does_not_matter(pool: Pooling) -> None:
     stage = stage_map(4, (2, 6, 10, 10))
     torch.testing.assert_close(pool(stage * 7.5), pool(stage))
 
 
 @BOTH
-def test_a_map_without_response_gives_zeros_not_nan(pool: Pooling) -> None:
+def test_a_map_of_zeros_gives_zeros_not_nan(pool: Pooling) -> None:
     assert pool(torch.zeros(2, 3, 7, 7)).eq(0).all()
 
 
 @BOTH
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_type_is_that_of_the_map_and_the_map_is_left_alone(pool: Pooling, dtype: torch.dtype) -> None:
+def test_the_type_is_that_of_the_map_which_is_not_changed(pool: Pooling, dtype: torch.dtype) -> None:
     stage = stage_map(5, (2, 6, 7, 7)).to(dtype)
     before = stage.clone()
     assert pool(stage).dtype == dtype
@@ -118,19 +118,19 @@ def test_type_is_that_of_the_map_and_the_map_is_left_alone(pool: Pooling, dtype:
 
 
 @BOTH
-def test_memory_layout_does_not_count(pool: Pooling) -> None:
+def test_the_memory_layout_does_not_matter(pool: Pooling) -> None:
     stage = stage_map(6, (2, 6, 10, 10))
     torch.testing.assert_close(pool(stage.to(memory_format=torch.channels_last)), pool(stage))
 
 
-def test_l3_is_every_stage_side_by_side() -> None:
+def test_l3_concatenates_all_stages() -> None:
     stages = [stage_map(7 + i, (2, 3 + i, side, side)) for i, side in enumerate((40, 20, 10, 5))]
     for name, one, all_stages in (("l3-imac", imac, l3_imac), ("l3-irmac", irmac, l3_irmac)):
         pooled = all_stages(stages)
         assert POOLINGS[name] is all_stages
         assert pooled.shape == (2, 3 + 4 + 5 + 6)
         assert torch.equal(pooled, torch.cat([one(stage) for stage in stages], dim=1))
-    # each stage weighs the same: a unit vector a stage
+    # each stage has the same weight: one unit vector per stage
     for part in l3_irmac(stages).split((3, 4, 5, 6), dim=1):
         torch.testing.assert_close(part.norm(dim=1), torch.ones(2))
 

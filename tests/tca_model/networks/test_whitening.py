@@ -9,8 +9,8 @@ from torch import Tensor
 from tca_model.networks.whitening import CovarianceAccumulator, Whitening
 
 
-def correlated(seed: int, count: int, dimension: int, *, offset: float = 0.0) -> NDArray[np.float64]:
-    """Vectors whose directions have very different variances and a mean far from the origin."""
+def correlated_vectors(seed: int, count: int, dimension: int, *, offset: float = 0.0) -> NDArray[np.float64]:
+    """Vectors with very different variances by direction and a mean far from the origin."""
     rng = np.random.default_rng(seed)
     mix = rng.normal(size=(dimension, dimension)) * np.geomspace(1, 0.01, dimension)
     return rng.normal(size=(count, dimension)) @ mix + rng.normal(size=dimension) + offset
@@ -23,8 +23,8 @@ def accumulate(*batches: NDArray[np.float64]) -> CovarianceAccumulator:
     return statistics
 
 
-def fitted(seed: int = 0, dimension: int = 5) -> tuple[Whitening, Tensor]:
-    vectors = correlated(seed, 400, 8)
+def fit_whitening(seed: int = 0, dimension: int = 5) -> tuple[Whitening, Tensor]:
+    vectors = correlated_vectors(seed, 400, 8)
     return Whitening.fit(accumulate(vectors), dimension), torch.from_numpy(vectors).float()
 
 
@@ -39,8 +39,8 @@ def slow_covariance(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
-def test_covariance_is_the_slow_loop() -> None:
-    vectors = correlated(1, 20, 4)
+def test_the_covariance_equals_the_slow_loop() -> None:
+    vectors = correlated_vectors(1, 20, 4)
     np.testing.assert_allclose(accumulate(vectors).covariance(), slow_covariance(vectors), rtol=1e-10)
 
 
@@ -50,17 +50,17 @@ def test_covariance_is_the_slow_loop() -> None:
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=8).filter(lambda sizes: sum(sizes) >= 2),
     offset=st.sampled_from([0.0, 1.0, 1e6]),
 )
-def test_however_the_vectors_are_split_the_covariance_is_numpys(seed: int, sizes: list[int], offset: float) -> None:
-    vectors = correlated(seed, sum(sizes), 6, offset=offset)
+def test_the_covariance_equals_numpys_however_the_vectors_are_split(seed: int, sizes: list[int], offset: float) -> None:
+    vectors = correlated_vectors(seed, sum(sizes), 6, offset=offset)
     statistics = accumulate(*np.split(vectors, np.cumsum(sizes)[:-1]))
     assert statistics.count == len(vectors)
     np.testing.assert_allclose(statistics.mean, vectors.mean(axis=0), rtol=1e-12)
-    # with an offset of 1e6 a sum of squares would keep 4 of 16 digits
+    # with an offset of 1e6 a sum of squares would be exact to only 4 of 16 digits
     np.testing.assert_allclose(statistics.covariance(), np.cov(vectors, rowvar=False), rtol=1e-6, atol=1e-8)
 
 
 def test_float32_batches_are_summed_in_float64() -> None:
-    vectors = torch.from_numpy(correlated(2, 300, 5, offset=100.0)).float()
+    vectors = torch.from_numpy(correlated_vectors(2, 300, 5, offset=100.0)).float()
     statistics = CovarianceAccumulator(5)
     for batch in vectors.split(7):
         statistics.update(batch)
@@ -74,15 +74,15 @@ def test_a_covariance_needs_two_vectors() -> None:
             accumulate(np.ones((count, 3))).covariance()
 
 
-def test_covariance_of_whitened_vectors_is_the_identity() -> None:
-    whitening, vectors = fitted()
+def test_the_covariance_of_whitened_vectors_is_the_identity() -> None:
+    whitening, vectors = fit_whitening()
     before_l2 = ((vectors - whitening.mean) @ whitening.projection).double().numpy()
     np.testing.assert_allclose(np.cov(before_l2, rowvar=False), np.eye(5), atol=1e-3)
     np.testing.assert_allclose(before_l2.mean(axis=0), 0, atol=1e-4)
 
 
-def test_whitening_is_the_formula() -> None:
-    whitening, vectors = fitted(dimension=3)
+def test_whitening_follows_the_formula() -> None:
+    whitening, vectors = fit_whitening(dimension=3)
     data = vectors.double().numpy()
     eigenvalues, eigenvectors = np.linalg.eigh(np.cov(data, rowvar=False))
     leading = sorted(range(8), key=lambda i: -eigenvalues[i])[:3]
@@ -90,13 +90,13 @@ def test_whitening_is_the_formula() -> None:
         centred = row - data.mean(axis=0)
         white = [float(centred @ eigenvectors[:, i]) / float(eigenvalues[i]) ** 0.5 for i in leading]
         expected = np.array(white) / np.linalg.norm(white)
-        # the sign of an eigenvector is arbitrary, and the same for all vectors
+        # the sign of an eigenvector is arbitrary, but the same for all vectors
         signs = np.sign((whitening.projection.double().numpy() * eigenvectors[:, leading]).sum(axis=0))
         np.testing.assert_allclose(result, expected * signs, atol=1e-4)
 
 
-def test_a_direction_without_variance_is_not_blown_up() -> None:
-    vectors = correlated(3, 50, 4)
+def test_a_direction_without_variance_is_not_amplified() -> None:
+    vectors = correlated_vectors(3, 50, 4)
     vectors[:, 2] = 7.0
     whitening = Whitening.fit(accumulate(vectors), 4)
     white = whitening(torch.from_numpy(vectors).float())
@@ -105,26 +105,26 @@ def test_a_direction_without_variance_is_not_blown_up() -> None:
 
 
 @pytest.mark.parametrize("dimension", [0, 9])
-def test_more_dimensions_than_there_are_or_none_are_refused(dimension: int) -> None:
+def test_too_many_dimensions_or_none_are_rejected(dimension: int) -> None:
     with pytest.raises(ValueError, match=f"cannot whiten 8 dimensions to {dimension}"):
-        Whitening.fit(accumulate(correlated(4, 30, 8)), dimension)
+        Whitening.fit(accumulate(correlated_vectors(4, 30, 8)), dimension)
 
 
-def test_more_dimensions_than_the_vectors_span_are_refused() -> None:
+def test_more_dimensions_than_the_vectors_span_are_rejected() -> None:
     # five vectors span four directions around their mean
     with pytest.raises(ValueError, match="5 images cannot span 5 dimensions: give more"):
-        Whitening.fit(accumulate(correlated(5, 5, 8)), 5)
-    assert Whitening.fit(accumulate(correlated(5, 5, 8)), 4).projection.shape == (8, 4)
+        Whitening.fit(accumulate(correlated_vectors(5, 5, 8)), 5)
+    assert Whitening.fit(accumulate(correlated_vectors(5, 5, 8)), 4).projection.shape == (8, 4)
 
 
-def test_tensors_that_disagree_are_refused() -> None:
+def test_tensors_that_do_not_fit_are_rejected() -> None:
     for mean, projection in ((torch.zeros(3), torch.zeros(4, 2)), (torch.zeros(4), torch.zeros(4))):
         with pytest.raises(ValueError, match="expected mean"):
             Whitening(mean, projection)
 
 
-def test_rows_are_unit_single_equals_batch_and_input_stays() -> None:
-    whitening, vectors = fitted()
+def test_rows_have_length_1_and_do_not_depend_on_the_batch() -> None:
+    whitening, vectors = fit_whitening()
     before = vectors.clone()
     white = whitening(vectors)
     assert torch.equal(vectors, before)
@@ -134,8 +134,8 @@ def test_rows_are_unit_single_equals_batch_and_input_stays() -> None:
     assert whitening(vectors[:0]).shape == (0, 5)
 
 
-def test_a_whitening_comes_back_from_its_state() -> None:
-    whitening, vectors = fitted()
+def test_a_whitening_is_restored_from_its_state() -> None:
+    whitening, vectors = fit_whitening()
     assert whitening.state_dict().keys() == {"mean", "projection"}
     again = Whitening(**whitening.state_dict())
     assert torch.equal(again(vectors), whitening(vectors))
@@ -145,7 +145,7 @@ def test_a_whitening_comes_back_from_its_state() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_gpu_equals_cpu() -> None:
-    whitening, vectors = fitted()
+    whitening, vectors = fit_whitening()
     expected = whitening(vectors)
     white = whitening.cuda()(vectors.cuda())
     assert white.is_cuda

@@ -117,9 +117,9 @@ def test_comparator_scores_take_the_larger_direction(benchmark: Benchmark, store
         """Scores a pair by how much longer the query is."""
 
         def forward(self, similarity, query, reference):  # type: ignore[no-untyped-def]
-            from tca_model.networks.comparator import Compared
+            from tca_model.networks.comparator import Comparison
 
-            return Compared(query.sum(dim=1) - reference.sum(dim=1), similarity.sum(dim=(1, 2)))
+            return Comparison(query.sum(dim=1) - reference.sum(dim=1), similarity.sum(dim=(1, 2)))
 
     store(stored, "0-crop", frames(100, 3, 0))
     scores = comparator_scores(benchmark, stored, Sizes())  # type: ignore[arg-type]
