@@ -1,8 +1,8 @@
 """Made-up video clips, different for every seed, for the demo and the tests.
 
-A clip is a row of scenes with hard cuts. A scene is a canvas several frames large, painted once from two textures and
-scattered emblems; a camera moves over it, and shapes and stick figures move before it. What is in view changes
-from second to second, so that an interval of a clip can be told from its other intervals.
+A clip is a sequence of scenes with hard cuts. A scene is a canvas several frames large, painted once with two textures
+and scattered emblems. A camera moves over it, and shapes and stick figures move in front of it. The picture changes
+every second, so that each interval of a clip differs from all others.
 """
 
 from collections.abc import Iterator
@@ -19,17 +19,17 @@ from tca_model.synthetic.look import Look, draw_look, outline, palette
 from tca_model.synthetic.writer import write_video
 from tca_model.types import Image
 
-# Seconds between cuts; the seconds of one scene still differ, by camera and sprites.
+# Seconds between cuts. Within a scene, camera and sprites make the seconds differ.
 SCENE_S = (3.0, 6.0)
-# Scenes whose second texture is a plain shade: a picture full of detail everywhere looks like any other such picture.
+# Share of scenes whose second texture is a plain shade: pictures full of detail everywhere look alike.
 PLAIN_SHARE = 0.5
-# The canvas in frame heights beyond the frame itself: room for the camera's path.
+# How far the canvas extends beyond the frame, in frame heights: room for the camera's path.
 ROOM_X, ROOM_Y = 1.6, 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sprite:
-    """A shape before the camera: where it starts (in frame heights), how it moves a second, how it looks."""
+    """A shape in front of the canvas; places, sizes and velocities per second are in frame heights."""
 
     place: tuple[float, float]
     velocity: tuple[float, float]
@@ -41,29 +41,29 @@ class Sprite:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """One shot: the painted canvas, the camera's way over it, and what moves before it."""
+    """One shot: the painted canvas, the camera's path over it, and the sprites in front of it."""
 
     canvas: PIL.Image.Image
     start: NDArray[np.float64]  # x, y of the view's centre in pixels, log zoom, angle
-    velocity: NDArray[np.float64]  # of the same four, a second
+    velocity: NDArray[np.float64]  # of the same four, per second
     sprites: tuple[Sprite, ...]
 
 
 def write_clip(
     path: Path, seed: int, *, duration_s: float, size: tuple[int, int] = (426, 240), fps: float = 15.0
 ) -> None:
-    """Writes the clip of `seed` to `path` as an mp4 of `size` (width, height)."""
+    """Write the clip of `seed` to `path` as an mp4 of `size` (width, height)."""
     write_video(path, clip_frames(seed, duration_s, size, fps), fps=fps)
 
 
 def clip_frames(seed: int, duration_s: float, size: tuple[int, int] = (426, 240), fps: float = 15.0) -> Iterator[Image]:
-    """Frames of the clip of `seed`, the same at every call. Raises ValueError for a clip without a frame."""
+    """Frames of the clip of `seed`, the same on every call. Raises ValueError for a clip without a frame."""
     frame_count = round(duration_s * fps)
     if frame_count < 1 or min(size) < 2:
-        raise ValueError(f"a clip of {duration_s} s at {fps} frames a second, {size} pixels, has nothing to show")
+        raise ValueError(f"a clip of {duration_s} s at {fps} frames per second, {size} pixels, has nothing to show")
     rng = np.random.default_rng(seed)
     look = draw_look(rng)
-    # Textures in random order without repeats within a clip, for as long as they last.
+    # Textures in random order, repeated only after all of them were used.
     order = rng.permutation(len(textures.TEXTURES))
     shot, done = 0, 0
     while done < frame_count:
@@ -83,8 +83,8 @@ def _scene(
 ) -> Scene:
     width, height = size
     canvas = _canvas(rng, look, pair, (round(width + ROOM_X * height), round(height + ROOM_Y * height)))
-    # From one side of the room to the other, over the whole scene. Not all the way: a turned view of up to 16:9 must
-    # stay on the canvas with its corners.
+    # From one side of the room to the other during the scene, but not all the way: the corners of a rotated view of up
+    # to 16:9 must stay on the canvas.
     room = np.array([ROOM_X, ROOM_Y]) * height / 2
     way = rng.choice([-1, 1], 2) * rng.uniform([0.5, 0.2], [0.85, 0.6]) * room
     middle = np.array(canvas.size) / 2
@@ -99,7 +99,7 @@ def _scene(
 def _canvas(
     rng: np.random.Generator, look: Look, pair: list[textures.Texture], size: tuple[int, int]
 ) -> PIL.Image.Image:
-    """Two textures, each in its own colours and its own part of the canvas, and emblems on top."""
+    """A canvas with two textures, each in its own colours and its own part, and emblems on top."""
     width, height = size
     unit = height / (1 + ROOM_Y)
     y, x = (axis.astype(np.float32) * np.float32(look.scale / unit) for axis in np.mgrid[:height, :width])
@@ -132,7 +132,7 @@ def _colours(rng: np.random.Generator, look: Look) -> tuple[tuple[int, int, int]
 def _frame(scene: Scene, time_s: float, size: tuple[int, int]) -> Image:
     width, height = size
     x, y, zoom, angle = scene.start + scene.velocity * time_s
-    # PIL wants the inverse map, output pixel -> canvas pixel: turn, shrink, then move to the view's centre.
+    # PIL expects the inverse map, output pixel -> canvas pixel: rotate, shrink, then move to the view's centre.
     cosine, sine = np.cos(angle) / np.exp(zoom), np.sin(angle) / np.exp(zoom)
     left = x - cosine * width / 2 + sine * height / 2
     top = y - sine * width / 2 - cosine * height / 2
@@ -157,7 +157,7 @@ def _draw_shape(
     radius: NDArray[np.float64],
     colours: tuple[tuple[int, int, int], ...],
 ) -> None:
-    """The outline three times, ever smaller, in its three colours."""
+    """Draw the outline three times, each smaller than the one before, in its three colours."""
     angle = np.arange(len(radius)) * 2 * np.pi / len(radius) + turn
     edge = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None] * size
     for scale, colour in zip((1, 0.7, 0.35), colours, strict=True):
@@ -167,7 +167,7 @@ def _draw_shape(
 def _draw_figure(
     draw: ImageDraw.ImageDraw, place: NDArray[np.float64], size: float, time_s: float, sprite: Sprite
 ) -> None:
-    """A walking stick figure, `size` from hip to crown; the swing of its limbs follows its spin."""
+    """Draw a walking stick figure, `size` from hip to crown; its limbs swing faster with its spin."""
     x, y = place
     limb, torso, head = sprite.colours
     thick = max(1, round(size / 7))

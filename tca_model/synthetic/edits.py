@@ -1,7 +1,8 @@
-"""Copy transformations of video files, and the intervals that stay copied.
+"""Copy transformations of video files, and the copied intervals in the results.
 
-An edit is a row of EDITS: which pieces of which video follow each other (`cut`), what happens to every picture
-(`picture`, from edit_filters), and how it is stored (`fps`, `crf`). Sound is dropped.
+An edit is an entry of EDITS: which pieces of which video follow each other (`cut`), what happens to every picture
+(`picture`, from `filters`), and how it is stored (`fps`, `crf`). Sound is dropped. Videos are read here and not by
+`video.decode`, without its limits: edits need the frame at any time, and their sources are the user's own, not uploads.
 """
 
 import math
@@ -21,18 +22,17 @@ from tca_model.synthetic import filters
 from tca_model.synthetic.writer import write_video
 from tca_model.types import Image, Match
 
-# A frame is taken as on screen this early: container times are rounded to a millisecond in Matroska and FLV.
+# A frame counts as on screen this much early: Matroska and FLV round times to a millisecond.
 CLOCK_TOLERANCE_S = 1e-3
-# Files that state nonsense (a thousand frames a second) would otherwise be written out in full.
+# Files with an absurd rate (a thousand frames per second) would otherwise be written in full.
 MAX_FPS = 60.0
-# What follows and precedes a copied piece in `insert`, and how long that piece is.
-HOST_S = 25.0
-INSERTED_S = 10.0
+# In `insert`: the length of the video around the copied piece, and of the piece.
+HOST_S, INSERTED_S = 25.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What an edited file holds: its length, and every copied interval (query: edited file, reference: source)."""
+    """The length of an edited file and all copied intervals (query: edited file, reference: source)."""
 
     duration_s: float
     matches: tuple[Match, ...]
@@ -45,7 +45,7 @@ class Truth:
 
 
 class Piece(NamedTuple):
-    """A stretch `[start_s, end_s)` of the source, or of the other video, played at `speed`."""
+    """The part `[start_s, end_s)` of the source or of the other video, played at `speed`."""
 
     start_s: float
     end_s: float
@@ -53,7 +53,7 @@ class Piece(NamedTuple):
     of_other: bool = False
 
 
-# (random numbers, length of the source, length of the other video or 0) -> what is played, in order.
+# (random numbers, length of the source, length of the other video or 0) -> the pieces in order.
 PieceSelector = Callable[[np.random.Generator, float, float], list[Piece]]
 
 
@@ -86,7 +86,7 @@ def insert(rng: np.random.Generator, source_s: float, other_s: float) -> list[Pi
 
 
 def reorder(rng: np.random.Generator, source_s: float, _: float) -> list[Piece]:
-    # The middle third never keeps its place, so every draw is another order than the source's.
+    # None of these is the source's order.
     third_s = source_s / 3
     order = [(1, 0, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1)][rng.integers(4)]
     return [Piece(third * third_s, (third + 1) * third_s) for third in order]
@@ -99,7 +99,7 @@ def loop(rng: np.random.Generator, source_s: float, _: float) -> list[Piece]:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One copy transformation; `needs_other` says that a second video takes part."""
+    """One copy transformation; with `needs_other` it uses a second video."""
 
     summary: str
     picture: filters.PictureFilter | None = None
@@ -130,7 +130,7 @@ EDITS: Mapping[str, Edit] = MappingProxyType(
         "bright": Edit("over-exposed", filters.bright),
         "blur": Edit("Gaussian blur", filters.blur),
         "noise": Edit("grain, new in every frame", filters.noise),
-        "low_frame_rate": Edit("4 frames a second", fps=4.0),
+        "low_frame_rate": Edit("4 frames per second", fps=4.0),
         "sped_up": Edit("1.25 to 1.5 times as fast", cut=speed(1.25, 1.5)),
         "slowed_down": Edit("0.7 to 0.8 times as fast", cut=speed(0.7, 0.8)),
         "trim": Edit("the middle half", cut=trim),
@@ -151,10 +151,10 @@ EDITS: Mapping[str, Edit] = MappingProxyType(
 def apply_edit(
     name: str, source: Path, target: Path, *, seed: int = 0, other: Path | None = None, within_s: float = math.inf
 ) -> Truth:
-    """Writes the edited copy of `source` to `target` (mp4) and returns what in it is copied from where.
+    """Write the edited copy of `source` to `target` (mp4) and return which parts of it are copied from where.
 
-    Of a long source only the first `within_s` seconds are used. The same arguments give the same copy. Raises
-    ValueError for an unknown name, for an edit that needs `other` and has none, and for a file that cannot be read.
+    Only the first `within_s` seconds of the source are used. The same arguments give the same copy. Raises ValueError
+    for an unknown name, for an edit that needs `other` without one, and for a file that cannot be read.
     """
     if name not in EDITS:
         raise ValueError(f"there is no edit {name!r}; there are {', '.join(EDITS)}")
@@ -162,16 +162,16 @@ def apply_edit(
     if edit.needs_other and other is None:
         raise ValueError(f"the edit {name!r} needs another video: pass other")
     other = other if edit.needs_other else None
-    # The name takes part so that crop and logo of one seed are not drawn from the same numbers.
+    # With the name, so that crop and logo of one seed do not use the same random numbers.
     seeds = (seed, zlib.crc32(name.encode()))
     source_s, source_fps = _length_and_rate(source)
     other_s = _length_and_rate(other)[0] if other else 0.0
     fps = edit.fps or source_fps
     pieces = edit.cut(np.random.default_rng(seeds), min(source_s, within_s), other_s)
     counts = [max(1, round((piece.end_s - piece.start_s) / piece.speed * fps)) for piece in pieces]
-    images = _played(pieces, counts, fps, source, other)
+    images = _play(pieces, counts, fps, source, other)
     if edit.picture:
-        images = _pictures(edit.picture, images, seeds, _repeated(other, other_s, fps) if other else None)
+        images = _pictures(edit.picture, images, seeds, _repeat(other, other_s, fps) if other else None)
     write_video(target, _one_size(images), fps=fps, crf=edit.crf)
     return _truth(pieces, counts, fps)
 
@@ -186,7 +186,7 @@ def _truth(pieces: list[Piece], counts: list[int], fps: float) -> Truth:
     return Truth(played / fps, tuple(matches))
 
 
-def _played(pieces: list[Piece], counts: list[int], fps: float, source: Path, other: Path | None) -> Iterator[Image]:
+def _play(pieces: list[Piece], counts: list[int], fps: float, source: Path, other: Path | None) -> Iterator[Image]:
     for piece, count in zip(pieces, counts, strict=True):
         path = other if piece.of_other and other else source
         yield from _frames_at(path, (piece.start_s + index / fps * piece.speed for index in range(count)))
@@ -196,20 +196,20 @@ def _pictures(
     picture: filters.PictureFilter, images: Iterator[Image], seeds: tuple[int, int], others: Iterator[Image] | None
 ) -> Iterator[Image]:
     for index, image in enumerate(images):
-        # A new generator a frame: a filter draws the same place, angle or colour at each of them.
+        # A new generator per frame: a filter draws the same place, angle or colour for each.
         moment = filters.Moment(np.random.default_rng(seeds), index, next(others) if others else None)
         yield picture(image, moment)
 
 
-def _repeated(path: Path, duration_s: float, fps: float) -> Iterator[Image]:
-    """Frames at `fps` from the start, and again from the start when the video is over, without end."""
+def _repeat(path: Path, duration_s: float, fps: float) -> Iterator[Image]:
+    """Frames at `fps` from the start of the video, in an endless loop."""
     frame_count = max(1, round(duration_s * fps))
     while True:
         yield from _frames_at(path, (index / fps for index in range(frame_count)))
 
 
 def _one_size(images: Iterator[Image]) -> Iterator[Image]:
-    """The images, those of another size than the first fitted into it with black borders."""
+    """The images; those of another size than the first are fitted into it with black borders."""
     first = next(images)
     yield first
     for image in images:
@@ -217,7 +217,7 @@ def _one_size(images: Iterator[Image]) -> Iterator[Image]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[av.container.InputContainer]:
+def _open_video(path: Path) -> Iterator[av.container.InputContainer]:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -228,7 +228,7 @@ def _opened(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 def _length_and_rate(path: Path) -> tuple[float, float]:
-    with _opened(path) as container:
+    with _open_video(path) as container:
         stream = container.streams.video[0]
         rate = stream.average_rate or stream.guessed_rate
         if stream.duration is not None and stream.time_base is not None:
@@ -241,11 +241,11 @@ def _length_and_rate(path: Path) -> tuple[float, float]:
 
 
 def _frames_at(path: Path, times_s: Iterable[float]) -> Iterator[Image]:
-    """The picture on screen at each of the ascending times; the last one stays after the end.
+    """The picture on screen at each of the ascending times; after the end, the last one.
 
-    Decodes from the start: seeking is inexact in some containers, and the truth has to hold to the frame.
+    Decodes from the start, because seeking is inexact in some containers and the truth must be exact to the frame.
     """
-    with _opened(path) as container:
+    with _open_video(path) as container:
         frames = container.decode(video=0)
         shown = following = next(frames, None)
         if shown is None:

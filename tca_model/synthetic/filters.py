@@ -1,7 +1,7 @@
-"""What an edit does to one picture: functions (image, moment) -> image, on arrays and PIL only.
+"""The effect of an edit on one picture: functions (image, moment) -> image, on arrays and PIL only.
 
-A filter draws its place, angle or colour from `moment.rng`, which starts anew at every frame of a clip: the same
-numbers at each of them, so a filter must draw the same number of times whatever the picture shows.
+A filter draws its place, angle or colour from `moment.rng`, which restarts at every frame of a clip. So that each frame
+gets the same values, a filter must draw the same numbers whatever the picture shows.
 """
 
 import io
@@ -20,7 +20,7 @@ BLACK = (0, 0, 0)
 
 
 class Moment(NamedTuple):
-    """The random numbers of the clip, the frame's number, and the other video's picture for edits that use one."""
+    """The random numbers of the clip, the frame's number, and the other video's picture if the edit uses one."""
 
     rng: np.random.Generator
     frame_index: int
@@ -40,7 +40,7 @@ def chain(*pictures: PictureFilter) -> PictureFilter:
 
 
 def fit(image: Image, width: int, height: int) -> Image:
-    """The whole picture inside (width, height), black around it."""
+    """The whole picture inside (width, height), with black borders."""
     return np.asarray(ImageOps.pad(_pil(image), (width, height)))
 
 
@@ -85,7 +85,7 @@ def blurred_bars(image: Image, _: Moment) -> Image:
     height, width, _channels = image.shape
     # A landscape picture on an upright canvas, an upright one on a landscape canvas.
     canvas = (width, width * 5 // 4) if width >= height else (height * 5 // 4, height)
-    # Blurred while small: the same softness for an eighth of the work a side.
+    # Blurred at an eighth of the size: equally soft and much faster.
     small = ImageOps.fit(_pil(image), (max(1, canvas[0] // 8), max(1, canvas[1] // 8)))
     backdrop = small.filter(ImageFilter.GaussianBlur(max(small.size) / 30)).resize(canvas)
     backdrop = ImageEnhance.Brightness(backdrop).enhance(0.7)
@@ -108,7 +108,7 @@ def camera(image: Image, moment: Moment) -> Image:
     wall = np.array([rng.uniform(60, 140)] * 3) + rng.uniform(-25, 25, 3)
     row = (np.linspace(1.2, 0.6, width)[:, None] * wall).clip(0, 255).astype(np.uint8)
     backdrop = _pil(np.broadcast_to(row, image.shape))
-    # The screen's corners, clockwise from the top left, 4 to 16 % inside the picture; the hand sways all alike.
+    # The screen's corners, clockwise from the top left, 4 to 16 % inside the picture; the hand moves all of them alike.
     inward = rng.uniform(0.04, 0.16, (4, 2)) * [[1, 1], [-1, 1], [-1, -1], [1, -1]]
     phase = rng.uniform(0, 2 * np.pi, 2)
     sway = 0.012 * np.sin(moment.frame_index * np.array([0.11, 0.17]) + phase)
@@ -133,7 +133,7 @@ def logo(image: Image, moment: Moment) -> Image:
     draw.text((side * 1.45, side / 2), "TV7", (255, 255, 255, 255), ImageFont.load_default(side * 0.45), anchor="mm")
     margin = side // 5
     corner = (width - 2 * side - margin if right else margin, height - side - margin if below else margin)
-    return _pasted(image, emblem, corner)
+    return _paste(image, emblem, corner)
 
 
 def caption_bar(image: Image, moment: Moment) -> Image:
@@ -152,7 +152,7 @@ def stickers(image: Image, moment: Moment) -> Image:
         sticker = PIL.Image.new("RGBA", (side, side))
         draw_sticker(ImageDraw.Draw(sticker), side, STICKER_COLOURS[moment.rng.integers(len(STICKER_COLOURS))])
         left, top = (moment.rng.uniform(0, 1, 2) * [width - side, height - side]).astype(int)
-        image = _pasted(image, sticker, (int(left), int(top)))
+        image = _paste(image, sticker, (int(left), int(top)))
     return image
 
 
@@ -170,11 +170,11 @@ def gray(image: Image, _: Moment) -> Image:
 
 
 def dark(image: Image, moment: Moment) -> Image:
-    return _toned(image, gain=moment.rng.uniform(0.4, 0.55), gamma=1.2)
+    return _tone(image, gain=moment.rng.uniform(0.4, 0.55), gamma=1.2)
 
 
 def bright(image: Image, moment: Moment) -> Image:
-    return _toned(image, gain=moment.rng.uniform(1.3, 1.6), gamma=0.8)
+    return _tone(image, gain=moment.rng.uniform(1.3, 1.6), gamma=0.8)
 
 
 def blur(image: Image, moment: Moment) -> Image:
@@ -195,7 +195,7 @@ def picture_in_picture(image: Image, moment: Moment) -> Image:
     margin = height // 20
     left = width - inset.width - margin if right else margin
     top = height - inset.height - margin if below else margin
-    return _pasted(backdrop, inset.convert("RGBA"), (left, top))
+    return _paste(backdrop, inset.convert("RGBA"), (left, top))
 
 
 def side_by_side(image: Image, moment: Moment) -> Image:
@@ -204,7 +204,7 @@ def side_by_side(image: Image, moment: Moment) -> Image:
     return np.concatenate(pair if moment.rng.integers(2) else pair[::-1], axis=1)
 
 
-def _toned(image: Image, *, gain: float, gamma: float) -> Image:
+def _tone(image: Image, *, gain: float, gamma: float) -> Image:
     levels = (255 * gain * (np.arange(256) / 255) ** gamma).clip(0, 255).astype(np.uint8)
     return levels[image]
 
@@ -215,16 +215,16 @@ def _other(moment: Moment) -> Image:
     return moment.other
 
 
-def _pasted(image: Image, layer: PIL.Image.Image, corner: tuple[int, int]) -> Image:
+def _paste(image: Image, layer: PIL.Image.Image, corner: tuple[int, int]) -> Image:
     picture = _pil(image)
     picture.paste(layer, corner, layer)
     return np.asarray(picture)
 
 
 def _perspective(source: np.ndarray, target: np.ndarray) -> list[float]:
-    """The eight numbers of PIL's PERSPECTIVE that take the four `source` points to the `target` points.
+    """The eight coefficients of PIL's PERSPECTIVE that map the four `source` points to the `target` points.
 
-    u = (a x + b y + c) / (g x + h y + 1),  v = (d x + e y + f) / (g x + h y + 1): linear in a..h once multiplied out.
+    u = (a x + b y + c) / (g x + h y + 1),  v = (d x + e y + f) / (g x + h y + 1): linear in a..h when multiplied out.
     """
     rows = []
     for (x, y), (u, v) in zip(source, target, strict=True):

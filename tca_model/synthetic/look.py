@@ -1,4 +1,4 @@
-"""What the scenes of one made-up clip have in common: colours, scale, softness, shapes."""
+"""The look that all scenes of one made-up clip share: colours, scale, softness, shapes."""
 
 import colorsys
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from tca_model.types import Image
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the scenes of one clip have in common, so that clips differ as wholes; hues and levels in [0, 1]."""
+    """What all scenes of one clip share, so that clips differ as a whole; hues and levels in [0, 1]."""
 
     hue: float
     hue_spread: float
     saturation: float
     darkest: float
     lightest: float
-    scale: float  # of the textures: above 1 finer
+    scale: float  # of the textures; above 1 is finer
     softness: float  # radius of a blur, in frame heights
-    emblems: int  # at most, a canvas
-    sprites: int  # at most, a scene
+    emblems: int  # maximum per canvas
+    sprites: int  # maximum per scene
 
 
 def draw_look(rng: np.random.Generator) -> Look:
-    """A look of its own for every clip; what is not told apart by colour is by scale, softness or crowding."""
+    """A random look; clips of similar colour differ in scale, softness or number of shapes."""
     darkest = rng.uniform(0, 0.4)
     return Look(
         hue=float(rng.uniform()),
@@ -41,7 +41,7 @@ def draw_look(rng: np.random.Generator) -> Look:
 
 
 def palette(rng: np.random.Generator, look: Look) -> Image:
-    """256 colours (256, 3): a walk through four to six anchors of the look, dark and light ones in random order."""
+    """256 colours (256, 3), interpolated between four to six anchors of the look, dark and light in random order."""
     count = int(rng.integers(4, 7))
     values = rng.permutation(np.linspace(look.darkest, look.lightest, count))
     anchors = [
@@ -54,7 +54,7 @@ def palette(rng: np.random.Generator, look: Look) -> Image:
 
 
 def outline(rng: np.random.Generator, points: int = 72) -> NDArray[np.float64]:
-    """Radius (points,) around a closed shape, at most 1: a polygon, star, gear, flower or blob."""
+    """Radius (points,) of a random closed shape, at most 1: a polygon, star, gear, flower or blob."""
     angle = np.arange(points) * 2 * np.pi / points
     corners = int(rng.integers(3, 10))
     kind = rng.integers(5)

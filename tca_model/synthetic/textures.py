@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 Plane = NDArray[np.float32]
 Texture = Callable[[np.random.Generator, Plane, Plane], Plane]
 
-# A smooth field of this many octaves has detail down to a few pixels of a 240-line frame.
+# With this many octaves a smooth field has detail down to a few pixels of a 240-line frame.
 OCTAVES = 6
 
 
 def clouds(rng: np.random.Generator, x: Plane, y: Plane, *, cells: float = 1.5, gain: float = 0.55) -> Plane:
-    """Multi-octave value noise: sum over octaves o of gain^o times a random grid of cells 2^o, in [0, 1]."""
+    """Multi-octave value noise in [0, 1]: the sum over octaves o of gain^o times a random grid of cells * 2^o."""
     height, width = x.shape
     extent_x, extent_y = float(x[0, -1] - x[0, 0]), float(y[-1, 0] - y[0, 0])
     total = np.zeros((height, width), np.float32)
@@ -26,11 +26,11 @@ def clouds(rng: np.random.Generator, x: Plane, y: Plane, *, cells: float = 1.5, 
         grid = rng.random((max(2, round(extent_y * density)), max(2, round(extent_x * density))), dtype=np.float32)
         smooth = PIL.Image.fromarray(grid).resize((width, height), PIL.Image.Resampling.BICUBIC)
         total += gain**octave * np.asarray(smooth)
-    return _stretched(total)
+    return _stretch(total)
 
 
 def cells(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    """Voronoi cells, one flat level each, darker towards the borders."""
+    """Voronoi cells, each of one level, darker towards the borders."""
     (nearest, second), level = _cell_distances(rng, x, y, rng.uniform(2, 5))
     border = np.clip((second - nearest) * rng.uniform(6, 14), 0, 1)
     return np.asarray(level * border, np.float32)
@@ -42,7 +42,7 @@ def pebbles(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
 
 
 def stripes(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    u, _ = _turned(rng, x, y)
+    u, _ = _rotate(rng, x, y)
     wobble = 0.12 * clouds(rng, x, y) * rng.uniform(0, 4)
     phase = (u + wobble) * rng.uniform(3, 14)
     if rng.random() < 0.5:
@@ -51,7 +51,7 @@ def stripes(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
 
 
 def checker(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    u, v = _turned(rng, x, y)
+    u, v = _rotate(rng, x, y)
     side = rng.uniform(3, 8)
     return _levels(rng, np.floor(u * side) * 31 + np.floor(v * side) * 17 + (np.floor(u * side) % 2) * 7)
 
@@ -68,14 +68,14 @@ def bricks(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
 def plasma(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
     total = np.zeros_like(x)
     for _ in range(4):
-        u, v = _turned(rng, x, y)
+        u, v = _rotate(rng, x, y)
         total += np.sin(u * rng.uniform(3, 14) + rng.uniform(0, 6)) * np.cos(v * rng.uniform(2, 9))
     rings = np.hypot(x - rng.uniform(0, 2), y - rng.uniform(0, 1)) * rng.uniform(8, 25)
-    return _stretched(total + np.sin(rings))
+    return _stretch(total + np.sin(rings))
 
 
 def rings(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    """Concentric rings around many centres, each cell its own: targets, records, tree rings."""
+    """Concentric rings around many centres, one per cell: targets, records, tree rings."""
     (nearest, _), level = _cell_distances(rng, x, y, rng.uniform(1.2, 2.5))
     return np.asarray(0.5 + 0.5 * np.sin(nearest * rng.uniform(40, 110) + 6 * level), np.float32)
 
@@ -87,8 +87,8 @@ def stars(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
 
 
 def dots(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    """A halftone: a lattice of discs whose size follows a cloud."""
-    u, v = _turned(rng, x, y)
+    """A halftone: a lattice of discs with sizes from a cloud."""
+    u, v = _rotate(rng, x, y)
     side = rng.uniform(8, 18)
     radius = np.hypot(u * side % 1 - 0.5, v * side % 1 - 0.5)
     return np.asarray(np.clip((0.1 + 0.5 * clouds(rng, x, y) - radius) * 8 + 0.5, 0, 1), np.float32)
@@ -105,7 +105,7 @@ def tiles(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
 
 
 def plaid(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    u, v = _turned(rng, x, y)
+    u, v = _rotate(rng, x, y)
     side = rng.uniform(6, 20)
     weave = 0.12 * ((np.floor(u * 90) + np.floor(v * 90)) % 2)
     return np.asarray(
@@ -122,7 +122,7 @@ def contours(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
 
 
 def terrain(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    """Mountain ranges before each other under a sky, the nearer the darker."""
+    """Mountain ranges in front of each other under a sky; nearer ones are darker."""
     picture = 0.75 + 0.25 * clouds(rng, x, y, cells=2)
     bottom = float(y[-1, 0])
     for layer in range(4):
@@ -134,12 +134,12 @@ def terrain(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
 
 
 def shade(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    """A slow gradient: paper, a wall, a clear sky."""
-    return _stretched(_turned(rng, x, y)[0] + rng.uniform(0, 0.8) * clouds(rng, x, y, cells=0.7, gain=0.2))
+    """A slow gradient: like paper, a wall, a clear sky."""
+    return _stretch(_rotate(rng, x, y)[0] + rng.uniform(0, 0.8) * clouds(rng, x, y, cells=0.7, gain=0.2))
 
 
 def skyline(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
-    """A street of towers with windows lit at random."""
+    """A street of towers with randomly lit windows."""
     block = np.floor(x * rng.uniform(2.5, 5))
     top = float(y[-1, 0]) * (0.1 + 0.65 * _levels(rng, block))
     pane = rng.uniform(12, 24)
@@ -170,11 +170,11 @@ TEXTURES: tuple[Texture, ...] = (
 
 
 def region(rng: np.random.Generator, x: Plane, y: Plane) -> NDArray[np.bool_]:
-    """Where the first of two textures lies: a coast, a tilted half plane, a disc or bands."""
+    """Where the first of two textures is: a coast, a tilted half plane, a disc or bands."""
     kind = rng.integers(4)
     if kind == 0:
         return clouds(rng, x, y, cells=0.6, gain=0.3) > rng.uniform(0.35, 0.65)
-    u, _ = _turned(rng, x, y)
+    u, _ = _rotate(rng, x, y)
     middle = float(u.mean())
     if kind == 1:
         return u > middle + rng.uniform(-0.4, 0.4)
@@ -184,22 +184,22 @@ def region(rng: np.random.Generator, x: Plane, y: Plane) -> NDArray[np.bool_]:
     return (u - middle) % rng.uniform(0.8, 1.6) < rng.uniform(0.3, 0.6)
 
 
-def _turned(rng: np.random.Generator, x: Plane, y: Plane) -> tuple[Plane, Plane]:
+def _rotate(rng: np.random.Generator, x: Plane, y: Plane) -> tuple[Plane, Plane]:
     angle = rng.uniform(0, np.pi)
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return x * cosine + y * sine, y * cosine - x * sine
 
 
 def _levels(rng: np.random.Generator, ids: NDArray[np.floating]) -> Plane:
-    """A random level in [0, 1] for every whole-numbered id, the same wherever the id recurs."""
+    """A random level in [0, 1] for each integer id, the same for equal ids."""
     table = rng.random(1021, dtype=np.float32)
     return table[np.round(ids * 2).astype(np.int64) % len(table)]
 
 
 def _cell_distances(rng: np.random.Generator, x: Plane, y: Plane, density: float) -> tuple[tuple[Plane, Plane], Plane]:
-    """Distance to the nearest and second nearest of scattered points, and a level of the nearest one's own.
+    """Distances to the nearest and second nearest of scattered points, and the random level of the nearest one.
 
-    One point a grid cell, so only the nine cells around can hold the nearest.
+    There is one point per grid cell, so the nearest one is in one of the nine cells around.
     """
     u, v = x * np.float32(density), y * np.float32(density)
     column, row = np.floor(u), np.floor(v)
@@ -220,6 +220,6 @@ def _cell_distances(rng: np.random.Generator, x: Plane, y: Plane, density: float
     return (nearest * scale, second * scale), level.take(own)
 
 
-def _stretched(plane: NDArray[np.floating]) -> Plane:
+def _stretch(plane: NDArray[np.floating]) -> Plane:
     low, high = float(plane.min()), float(plane.max())
     return np.asarray((plane - low) / max(high - low, 1e-6), np.float32)

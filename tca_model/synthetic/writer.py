@@ -1,4 +1,4 @@
-"""Writes RGB images as an H.264 mp4; the only place that encodes video."""
+"""Writes RGB images as an H.264 mp4; the only encoder of video."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -17,13 +17,13 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def write_video(path: Path, images: Iterable[Image], *, fps: float, crf: int = 23) -> None:
-    """Writes `images` (each (H, W, 3), all of one size) to `path` at `fps`, one in memory at a time.
+    """Write `images` (each (H, W, 3), all of one size) to `path` at `fps`, with one in memory at a time.
 
     The same images give the same file: one thread, and none of x264's AVX-512 code, whose decisions differ from run to
     run. Another build of x264 or another processor family may write other bytes, for pictures that look the same.
-    An odd last row or column is cut off, because yuv420p halves both sides. The file is written beside `path` and
-    renamed when whole, so that no reader meets half a video. Raises ValueError without images, when their sizes
-    differ, when a side is under two pixels or when `fps` is not positive.
+    An odd last row or column is cut off, because yuv420p halves both sides. The file appears at `path` only when it is
+    complete. Raises ValueError without images, if their sizes differ, if a side is shorter than two pixels, or if `fps`
+    is not positive.
     """
     if not fps > 0:
         raise ValueError(f"fps must be positive, got {fps}")
@@ -46,7 +46,7 @@ def _encode(path: Path, first: Image, images: Iterable[Image], *, fps: float, cr
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for index, image in enumerate(images):
             if image.shape != first.shape:
-                raise ValueError(f"image {index} is {image.shape}, the first one was {first.shape}")
+                raise ValueError(f"image {index} is {image.shape}, the first one is {first.shape}")
             frame = av.VideoFrame.from_ndarray(image[:height, :width], format="rgb24")
             frame.pts, frame.time_base = index, 1 / rate
             container.mux(stream.encode(frame))
@@ -54,8 +54,8 @@ def _encode(path: Path, first: Image, images: Iterable[Image], *, fps: float, cr
 
 
 def reproducible_options(cpu_info: str) -> dict[str, str]:
-    """Options with which x264 writes the same file again, on a processor that /proc/cpuinfo describes like this."""
-    # x264 believes what `asm` says of the processor, so it is only named where there is more than that.
+    """x264 options that make files reproducible on a processor with this /proc/cpuinfo."""
+    # x264 takes `asm` for the processor's real abilities, so it is set only on processors that have more.
     return {"threads": "1"} | ({"x264-params": "asm=avx2"} if "avx512" in cpu_info else {})
 
 

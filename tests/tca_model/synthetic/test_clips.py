@@ -17,12 +17,12 @@ def frames(seed: int, duration_s: float = 8.0) -> list[Image]:
 
 
 def thumbnails(images: Sequence[Image]) -> np.ndarray:
-    """Six by six means of each image, centred: what even the crudest descriptor would see, (T, 108)."""
+    """Six by six means of each image, centred, (T, 108): as a very crude descriptor."""
     small = np.stack([image.astype(float).reshape(6, 9, 6, 16, 3).mean(axis=(1, 3)).ravel() for image in images])
     return small - small.mean(axis=1, keepdims=True)
 
 
-def test_a_clip_is_rgb_of_the_size_and_length_asked_for() -> None:
+def test_a_clip_has_the_requested_size_and_length() -> None:
     images = frames(0, 2.0)
     assert len(images) == 10
     assert all(image.shape == (54, 96, 3) and image.dtype == np.uint8 for image in images)
@@ -45,7 +45,7 @@ def test_every_second_differs_from_every_other_one() -> None:
         assert distance[~np.eye(len(seconds), dtype=bool)].min() > 1.5, f"seed {seed} stands still"
 
 
-def test_there_are_cuts_three_to_six_seconds_apart() -> None:
+def test_cuts_are_three_to_six_seconds_apart() -> None:
     images = thumbnails(frames(5, 20.0))
     change = np.abs(np.diff(images, axis=0)).mean(axis=1)
     cuts = np.flatnonzero(change > 4 * np.median(change)) + 1
@@ -67,13 +67,13 @@ def test_clips_of_different_seeds_differ_more_than_neighbouring_frames() -> None
 
 
 def test_the_camera_never_leaves_the_canvas() -> None:
-    # Outside the canvas PIL fills with pure black; a palette holds it too, but not in a whole corner of many clips.
+    # PIL fills the outside with pure black; palettes have it too, but not in a whole corner of many clips.
     for size in ((96, 54), (54, 96), (72, 54)):
         black = [not image[-2:, -2:].any() for seed in range(12) for image in clip_frames(seed, 3.0, size, 2.0)]
         assert np.mean(black) < 0.05
 
 
-def test_a_written_clip_plays(tmp_path: Path) -> None:
+def test_a_written_clip_is_readable(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", 1, duration_s=2.0, size=SIZE, fps=FPS)
     with av.open(str(tmp_path / "a.mp4")) as container:
         played = [np.asarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
@@ -82,6 +82,6 @@ def test_a_written_clip_plays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("duration_s", "size"), [(0.0, SIZE), (2.0, (0, 54))])
-def test_a_clip_without_pictures_is_refused(duration_s: float, size: tuple[int, int]) -> None:
+def test_a_clip_without_pictures_is_rejected(duration_s: float, size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="nothing to show"):
         next(clip_frames(0, duration_s, size, FPS))

@@ -1,4 +1,4 @@
-"""Every edit as a file, and every temporal edit against a source whose brightness tells the time."""
+"""Every edit as a file, and every temporal edit with a source whose brightness shows the time."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ FPS = 10.0
 SOURCE_S = 6.0
 OTHER_S = 4.0
 SIZE = (96, 64)
-# The clock: frame k of the source is gray of level DARKEST + STEP k; the other video is blue and no gray at all.
+# The clock: frame k of the source is gray of level DARKEST + STEP k; the other video is blue.
 DARKEST, STEP = 20, 3
 FRAME_S = 1 / FPS
-SAME_PICTURE = 1.0  # mean difference in levels of 255 up to which an encoder's own freedom explains it
+SAME_PICTURE = 1.0  # mean difference in levels of 255 that different encoder builds may cause
 
 Files = tuple[Path, Path]
 
@@ -52,7 +52,7 @@ def read(path: Path) -> list[tuple[float, Image]]:
 
 
 def difference(one: Image, two: Image) -> float:
-    """Mean difference in levels of 255; infinite for pictures of two sizes."""
+    """Mean difference in levels of 255; infinite for pictures of different sizes."""
     if one.shape != two.shape:
         return np.inf
     return float(np.abs(one.astype(float) - two.astype(float)).mean())
@@ -64,7 +64,7 @@ def test_there_are_enough_edits_for_a_benchmark() -> None:
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_every_edit_plays_for_as_long_as_its_truth_says_and_looks_the_same_again(
+def test_every_edit_is_as_long_as_its_truth_says_and_reproducible(
     clips: Files, tmp_path: Path, name: str
 ) -> None:
     source, other = clips
@@ -95,7 +95,7 @@ def test_another_seed_gives_another_copy(clips: Files, tmp_path: Path, name: str
 @pytest.mark.parametrize(
     "name", ["flip", "low_frame_rate", "sped_up", "slowed_down", "trim", "reorder", "loop", "insert"]
 )
-def test_the_truth_says_which_source_frame_is_on_screen(clocks: Files, tmp_path: Path, name: str, seed: int) -> None:
+def test_the_truth_states_which_source_frame_is_on_screen(clocks: Files, tmp_path: Path, name: str, seed: int) -> None:
     source, other = clocks
     truth = apply_edit(name, source, tmp_path / "a.mp4", seed=seed, other=other)
     checked = 0
@@ -117,7 +117,7 @@ def test_the_truth_says_which_source_frame_is_on_screen(clocks: Files, tmp_path:
     )
 
 
-def test_a_container_that_states_no_length_a_stream_gives_the_same_truth(clocks: Files, tmp_path: Path) -> None:
+def test_a_container_without_stream_lengths_gives_the_same_truth(clocks: Files, tmp_path: Path) -> None:
     with av.open(str(clocks[0])) as container, av.open(str(tmp_path / "source.mkv"), "w") as copy:
         stream = copy.add_stream_from_template(container.streams.video[0])
         for packet in container.demux(video=0):
@@ -130,7 +130,7 @@ def test_a_container_that_states_no_length_a_stream_gives_the_same_truth(clocks:
     assert all(difference(one, two) < STEP / 2 for (_, one), (_, two) in pairs)
 
 
-def test_how_much_is_copied_by_the_temporal_edits(clocks: Files, tmp_path: Path) -> None:
+def test_temporal_edits_copy_the_stated_share(clocks: Files, tmp_path: Path) -> None:
     source, other = clocks
     truths = {
         name: apply_edit(name, source, tmp_path / "a.mp4", seed=1, other=other)
@@ -140,7 +140,7 @@ def test_how_much_is_copied_by_the_temporal_edits(clocks: Files, tmp_path: Path)
     assert 0.5 * SOURCE_S - FRAME_S <= truths["trim"].duration_s <= 0.6 * SOURCE_S + FRAME_S
     assert 1.2 <= SOURCE_S / truths["sped_up"].duration_s <= 1.55
     assert 0.65 <= SOURCE_S / truths["slowed_down"].duration_s <= 0.85
-    # the source is shorter than the ten seconds wanted, so all of it is inserted, and all of the other surrounds it
+    # the source is shorter than ten seconds, so all of it is inserted in all of the other video
     assert truths["insert"].duration_s == pytest.approx(SOURCE_S + OTHER_S, abs=2 * FRAME_S)
     first, second = truths["loop"].matches
     assert (first.reference_start_s, first.reference_end_s) == (second.reference_start_s, second.reference_end_s)
@@ -161,25 +161,25 @@ def test_ten_seconds_of_a_long_source_are_inserted(tmp_path: Path) -> None:
     assert truth.duration_s - match.query_end_s > 2
 
 
-def test_recompress_is_smaller_in_pixels_and_bytes(clips: Files, tmp_path: Path) -> None:
+def test_recompress_makes_fewer_pixels_and_bytes(clips: Files, tmp_path: Path) -> None:
     apply_edit("recompress", clips[0], tmp_path / "a.mp4")
     assert read(tmp_path / "a.mp4")[0][1].shape == (32, 48, 3)
     assert (tmp_path / "a.mp4").stat().st_size < clips[0].stat().st_size / 2
 
 
 @pytest.mark.parametrize("name", ["insert", "picture_in_picture", "side_by_side"])
-def test_an_edit_with_another_video_says_that_it_needs_one(clips: Files, tmp_path: Path, name: str) -> None:
+def test_an_edit_that_needs_another_video_rejects_none(clips: Files, tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"'{name}' needs another video"):
         apply_edit(name, clips[0], tmp_path / "a.mp4")
 
 
-def test_an_unknown_edit_is_answered_with_the_names(clips: Files, tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_edit_lists_the_names(clips: Files, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no edit 'mirror'.*recompress.*flip"):
         apply_edit("mirror", clips[0], tmp_path / "a.mp4")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no video" * 100])
-def test_a_source_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_the_error_for_an_unreadable_source_names_it(tmp_path: Path, content: bytes | None) -> None:
     source = tmp_path / "source.mp4"
     if content is not None:
         source.write_bytes(content)
@@ -188,7 +188,7 @@ def test_a_source_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | 
     assert not (tmp_path / "a.mp4").exists()
 
 
-def test_a_source_without_pictures_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_source_without_pictures_names_it(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=16000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
@@ -200,6 +200,6 @@ def test_a_source_without_pictures_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("matches", [(), (Match(0, 5, 0, 5, 1.0),)])
-def test_a_truth_holds_a_copy_and_ends_within_the_video(matches: tuple[Match, ...]) -> None:
+def test_a_truth_has_a_copy_that_ends_within_the_video(matches: tuple[Match, ...]) -> None:
     with pytest.raises(ValueError, match=r"must hold a piece|ends after the video"):
         Truth(4.0, matches)

@@ -1,4 +1,4 @@
-"""What each filter promises of one picture."""
+"""The effect of each filter on one picture."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def difference(one: Image, two: Image) -> float:
     return float(np.abs(one.astype(float) - two.astype(float)).mean())
 
 
-def test_flip_of_flip_is_the_picture(image: Image) -> None:
+def test_two_flips_give_the_picture_again(image: Image) -> None:
     np.testing.assert_array_equal(filters.flip(filters.flip(image, moment()), moment()), image)
 
 
@@ -40,7 +40,7 @@ def test_vertical_crop_is_nine_by_sixteen(image: Image) -> None:
 
 
 @pytest.mark.parametrize(("bars", "axis"), [(filters.letterbox, 0), (filters.pillarbox, 1)])
-def test_bars_are_black_and_keep_the_picture_whole(image: Image, bars: filters.PictureFilter, axis: int) -> None:
+def test_bars_are_black_and_the_picture_stays_whole(image: Image, bars: filters.PictureFilter, axis: int) -> None:
     barred = np.moveaxis(bars(image, moment()), axis, 0)
     bar = image.shape[axis] // 6
     assert not barred[:bar].any()
@@ -61,7 +61,7 @@ def test_gray_has_equal_channels(image: Image) -> None:
     assert np.ptp(filters.gray(image, moment()), axis=2).max() == 0
 
 
-def test_tones_and_grain(image: Image) -> None:
+def test_tones_and_noise(image: Image) -> None:
     assert filters.dark(image, moment()).mean() < 0.6 * image.mean()
     assert filters.bright(image, moment()).mean() > 1.15 * image.mean()
     first, second = (filters.noise(image, moment(index=index)) for index in (0, 1))
@@ -70,21 +70,21 @@ def test_tones_and_grain(image: Image) -> None:
     assert difference(filters.blur(first, moment()), image) < difference(first, image)
 
 
-def test_colour_shifts_hue_and_spares_gray(image: Image) -> None:
+def test_colour_shifts_hue_but_not_gray(image: Image) -> None:
     red = np.zeros((4, 4, 3), np.uint8) + np.array([200, 30, 30], np.uint8)
     assert difference(filters.colour(red, moment()), red) > 20
     gray = filters.gray(image, moment())
     assert difference(filters.colour(gray, moment()), gray) < 1
 
 
-def test_rotation_blackens_the_corners_and_keeps_the_middle(image: Image) -> None:
+def test_rotation_makes_the_corners_black_and_keeps_the_middle(image: Image) -> None:
     white = np.full_like(image, 255)
     turned = filters.rotation(white, moment())
     assert turned[45, 80].tolist() == [255, 255, 255]
     assert sum(not turned[row, column].any() for row in (0, -1) for column in (0, -1)) == 4
 
 
-def test_camera_shows_the_whole_screen_before_a_wall(image: Image) -> None:
+def test_camera_shows_the_whole_screen_in_front_of_a_wall(image: Image) -> None:
     white = np.full_like(image, 255)
     filmed = filters.camera(white, moment(2))
     seen = filmed.min(axis=2) > 180
@@ -101,13 +101,13 @@ def test_logo_covers_one_corner(image: Image) -> None:
     assert 0.03 < changed.mean() < 0.2
 
 
-def test_stickers_stay_where_they_are_from_frame_to_frame(image: Image) -> None:
+def test_stickers_are_in_the_same_place_in_every_frame(image: Image) -> None:
     covered = [(filters.stickers(image, moment(index=index)) != image).any(axis=2) for index in (0, 9)]
     np.testing.assert_array_equal(*covered)
     assert 0.05 < covered[0].mean() < 0.5
 
 
-def test_caption_lies_below_the_whole_picture(image: Image) -> None:
+def test_a_caption_is_below_the_whole_picture(image: Image) -> None:
     captioned = filters.caption_bar(image, moment())
     np.testing.assert_array_equal(captioned[:90], image)
     bar = captioned[90:]
@@ -116,14 +116,14 @@ def test_caption_lies_below_the_whole_picture(image: Image) -> None:
     assert bar.min() < 60
 
 
-def test_picture_in_picture_covers_half_a_side_of_the_other(image: Image) -> None:
+def test_picture_in_picture_covers_about_half_of_each_side_of_the_other(image: Image) -> None:
     black = np.zeros((120, 200, 3), np.uint8)
     inset = filters.picture_in_picture(np.full_like(image, 255), moment(other=black))
     assert inset.shape == black.shape
     assert 0.45 * 0.45 * 0.9 < inset.mean() / 255 < 0.6 * 0.6 * 1.05
 
 
-def test_side_by_side_holds_both_pictures(image: Image) -> None:
+def test_side_by_side_shows_both_pictures(image: Image) -> None:
     other = np.zeros_like(image)
     pair = filters.side_by_side(image, moment(other=other))
     assert pair.shape == (90, 320, 3)

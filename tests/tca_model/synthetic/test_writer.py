@@ -51,19 +51,19 @@ def test_a_higher_crf_gives_a_smaller_file(tmp_path: Path) -> None:
     assert (tmp_path / "coarse.mp4").stat().st_size < (tmp_path / "fine.mp4").stat().st_size / 2
 
 
-def test_images_are_taken_one_at_a_time(tmp_path: Path) -> None:
-    given: list[weakref.ref[Image]] = []
+def test_one_image_is_in_memory_at_a_time(tmp_path: Path) -> None:
+    written: list[weakref.ref[Image]] = []
 
     def images() -> Iterator[Image]:
         for _ in range(40):
             image = flat(50)
-            given.append(weakref.ref(image))
-            # the first one is kept for its size; then the one being written, and this one
-            assert sum(reference() is not None for reference in given) <= 3
+            written.append(weakref.ref(image))
+            # the first one, kept for its size, the one being written, and this one
+            assert sum(reference() is not None for reference in written) <= 3
             yield image
 
     write_video(tmp_path / "a.mp4", images(), fps=10)
-    assert len(given) == 40
+    assert len(written) == 40
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_images_are_taken_one_at_a_time(tmp_path: Path) -> None:
         ([flat(0)], float("nan"), "fps must be positive"),
     ],
 )
-def test_what_cannot_be_written_leaves_nothing_behind(
+def test_a_video_that_cannot_be_written_leaves_no_file(
     tmp_path: Path, images: list[Image], fps: float, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
