@@ -30,7 +30,7 @@ from tca_model.evaluation.described import (
 from tca_model.evaluation.quality import Quality
 from tca_model.networks.aggregators import MeanAggregator
 from tca_model.networks.comparator import VideoComparator
-from tca_model.training.comparator import ComparatorRecipe, compared, train_comparator
+from tca_model.training.comparator import ComparatorRecipe, compare_batch, train_comparator
 from tca_model.training.distributed import ALONE
 from tca_model.training.encoder import EncoderRecipe, train_encoder
 from tca_model.training.pairs import Pairs, Reader
@@ -188,7 +188,7 @@ def comparator_scores(
         some = pairs[start : start + COMPARED_AT_ONCE]
         queries = [read[query].frames for query, _ in some]
         references = [read[reference].frames for _, reference in some]
-        forward = compared(comparator, queries, references).score.numpy()
-        backward = compared(comparator, references, queries).score.numpy()
+        forward = compare_batch(comparator, queries, references).score.numpy()
+        backward = compare_batch(comparator, references, queries).score.numpy()
         scores |= zip(some, np.maximum(forward, backward).tolist(), strict=True)
     return scores

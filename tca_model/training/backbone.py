@@ -1,10 +1,10 @@
-"""Trains the frame descriptor itself to tell copies from other works: self-supervised, on pictures without labels.
+"""Trains the frame descriptor to distinguish copies from other works: self-supervised, on pictures without labels.
 
-Two views of each picture, weakly and strongly edited, are each other's positives, everything else in the batch is
-negative: InfoNCE with the KoLeo regulariser that spreads descriptors over the sphere, as SSCD does (Pizzi et al., CVPR
-2022, arXiv 2202.10261). What is trained is L3-iRMAC of all four stages and a projection after it, which starts as the
-PCA whitening of the untrained network and is replaced by that of the trained one in the end: better than the trained
-projection (ARCHITECTURE.md). Batch norm keeps the statistics that it came with.
+Two views of each picture, weakly and strongly edited, are each other's positives; everything else in the batch is
+negative. The loss is InfoNCE with the KoLeo regulariser, which spreads descriptors over the sphere, as in SSCD (Pizzi
+et al., CVPR 2022, arXiv 2202.10261). L3-iRMAC of all four stages is trained with a projection after it. The projection
+starts as the PCA whitening of the untrained network. In the end the PCA whitening of the trained network replaces it,
+which is better than the trained projection (ARCHITECTURE.md). Batch norm keeps its pretrained statistics.
 """
 
 from pathlib import Path
@@ -28,12 +28,12 @@ from tca_model.training.losses import info_nce, koleo
 from tca_model.training.pictures import Pictures
 from tca_model.training.run import Advance, Run, Schedule, bfloat16_is_faster
 
-SHARD = 16  # images that are edited together, with random numbers of their own: shards are shared by processes
+SHARD = 16  # images that are edited together, with their own random numbers; processes share the shards of a batch
 WHITENED_PICTURES = 8192  # enough for a covariance of 4000 dimensions
 
 
 class BackboneRecipe(Config):
-    """Everything that decides what comes out, besides pictures and the backbone's first weights."""
+    """Everything that determines the result, except the pictures and the backbone's initial weights."""
 
     input_px: int = Field(128, description="training input; inference at a quarter more costs nothing in quality")
     epochs: float = Field(5, gt=0)
@@ -59,9 +59,9 @@ def train_backbone(
     processes: Processes,
     advance: Advance,
 ) -> TrainedBackbone:
-    """The trained frame descriptor of that configuration, and the run that made it, resumed where it had stopped.
+    """The trained frame descriptor of that configuration, and its run; an interrupted run is resumed.
 
-    Raises TrainingError with fewer pictures than a batch, on a loss that is no number, on another run's checkpoint.
+    Raises TrainingError for fewer pictures than a batch, a loss that is not finite, or a checkpoint of another run.
     """
     device = processes.device
     model = _untrained(frame, recipe, pictures, device)
@@ -85,7 +85,7 @@ def train_backbone(
         weak, strong = [], []
         for shard in processes.share(len(chosen)):
             images = torch.from_numpy(pictures.pixels[chosen[shard]]).to(device)
-            draw = Draw.seeded(device, recipe.seed, step, shard)
+            draw = Draw.from_seeds(device, recipe.seed, step, shard)
             weak.append(augment.weak(images, draw))
             strong.append(augment.strong(images, draw))
         with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
@@ -96,14 +96,14 @@ def train_backbone(
         return contrast(edited_weakly, edited_strongly, ours, theirs, recipe, processes)
 
     run.loop(schedule, loss_of, advance)
-    model.whitening = whitened(model, pictures, frame.input_px, device)
+    model.whitening = fit_pca_whitening(model, pictures, frame.input_px, device)
     return TrainedBackbone(model, run, low_precision)
 
 
 def contrast(
     weak: Tensor, strong: Tensor, ours: Tensor, theirs: Tensor, recipe: BackboneRecipe, processes: Processes
 ) -> Tensor:
-    """The loss of this process's pairs (b, D) of works `ours` (b,) against the whole batch, of works `theirs` (B,)."""
+    """The loss of this process's pairs (b, D) of works `ours` (b,) with the whole batch of works `theirs` (B,)."""
     every = torch.cat([processes.gather(weak), processes.gather(strong)])  # (2 B, D)
     anchors = torch.cat([weak, strong])  # (2 b, D)
     positive = (weak * strong).sum(dim=1).repeat(2)
@@ -113,21 +113,21 @@ def contrast(
 
 
 def _pixels(views: Tensor) -> Tensor:
-    """(B, 3, H, W) in 0..1 to what FrameDescriptor takes, (B, H, W, 3) in 0..255, in channels-last order."""
+    """(B, 3, H, W) in 0..1 to the input of FrameDescriptor, (B, H, W, 3) in 0..255, in channels-last order."""
     return views.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1) * 255
 
 
 def _untrained(frame: FrameConfig, recipe: BackboneRecipe, pictures: Pictures, device: torch.device) -> FrameDescriptor:
     backbone = load_backbone(frame.backbone, frame.weights, {})
     model = FrameDescriptor(frame, backbone, whitening=None).eval().to(device)
-    model.whitening = whitened(model, pictures, recipe.input_px, device)
+    model.whitening = fit_pca_whitening(model, pictures, recipe.input_px, device)
     model.whitening.projection.requires_grad_(True)
     return model
 
 
 @torch.no_grad()
-def whitened(model: FrameDescriptor, pictures: Pictures, size_px: int, device: torch.device) -> Whitening:
-    """The PCA whitening of what the model pools from unedited pictures, to as many dimensions as it is to have."""
+def fit_pca_whitening(model: FrameDescriptor, pictures: Pictures, size_px: int, device: torch.device) -> Whitening:
+    """The PCA whitening of the model's pooled vectors of unedited pictures, to the configured dimension."""
     pooled = FrameDescriptor(model.config, model.backbone, whitening=None).to(device)
     statistics = CovarianceAccumulator(sum(model.backbone.channels))
     plain = Augment(size_px, device).plain
@@ -139,7 +139,7 @@ def whitened(model: FrameDescriptor, pictures: Pictures, size_px: int, device: t
 
 
 class _Order:
-    """Which pictures a step takes: every epoch all of them once, in another order; what fills no batch is left."""
+    """The pictures of each step: every epoch uses all of them once in a new order, except an incomplete last batch."""
 
     def __init__(self, pictures: int, batch: int, seed: int) -> None:
         if pictures < batch:

@@ -1,4 +1,4 @@
-"""What training made, as a bundle that says where it comes from."""
+"""Makes a bundle with provenance from a trained frame descriptor."""
 
 import torch
 from pydantic import JsonValue
@@ -16,7 +16,7 @@ def make_bundle(
     calibration: Calibration,
     provenance: dict[str, JsonValue],
 ) -> Bundle:
-    """A bundle with the mean aggregator; the backbone's weights lie in it where the configuration says so."""
+    """A bundle with the mean aggregator; it contains the backbone's weights if the configuration says so."""
     parts = {"whitening": model.whitening.state_dict() if model.whitening else {}}
     if isinstance(config.frame.weights, BundleWeights):
         parts["backbone"] = model.backbone.stages.state_dict()
@@ -25,7 +25,7 @@ def make_bundle(
 
 
 def hardware(device: torch.device) -> dict[str, JsonValue]:
-    """What the provenance tells of the machine."""
+    """The machine, as provenance records it."""
     on_gpu = device.type == "cuda"
     what = torch.cuda.get_device_name(device) if on_gpu else f"cpu, {torch.get_num_threads()} threads"
     return {"hardware": what, "torch": torch.__version__}

@@ -112,7 +112,7 @@ def _edited(shown: Sequence[Frames], augment: Augment, seeds: tuple[int, ...]) -
     retimed = [_retimed(frames, rng) for frames in shown]
     longest = max(map(len, retimed))
     together = np.concatenate([frames[np.arange(longest) % len(frames)] for frames in retimed])
-    draw = Draw.seeded(augment.device, *seeds, frames=longest)
+    draw = Draw.from_seeds(augment.device, *seeds, frames=longest)
     edited = np.split(_pixels(augment.strong(torch.from_numpy(together).to(augment.device), draw)), len(shown))
     return [frames[: len(own)] for frames, own in zip(edited, retimed, strict=True)]
 

@@ -1,8 +1,8 @@
-"""Trains the encoder of a bundle to tell copies of videos from others, on frame descriptors (TCA, arXiv 2008.01334).
+"""Trains the encoder of a bundle to distinguish copies from other videos, on frame descriptors (TCA, arXiv 2008.01334).
 
-A step takes a batch of pairs, anchor and positive, and many distractors. Segment descriptors of the distractors join a
-memory bank, and every anchor is to be more similar to its positive than to any key there. The bank's keys get no
-gradient; with a momentum they, and the positives, are made by an encoder that follows slowly, as in MoCo.
+Each step uses a batch of pairs, anchor and positive, and many distractors. Segment descriptors of the distractors are
+added to a memory bank. Every anchor should be more similar to its positive than to any key there. The bank's keys get
+no gradient. With a momentum, keys and positives come from an encoder that follows slowly, as in MoCo.
 """
 
 import copy
@@ -26,15 +26,15 @@ from tca_model.training.augmentation.draw import Draw
 from tca_model.training.distributed import Processes
 from tca_model.training.losses import circle, info_nce, triplet
 from tca_model.training.memory_bank import MemoryBank, momentum_update
-from tca_model.training.pairs import Pairs, Reader, padded, piece
+from tca_model.training.pairs import Pairs, Reader, pad, piece
 from tca_model.training.run import Advance, Run, Schedule
 from tca_model.types import FloatArray
 
-KEYS_AT_ONCE = 256  # distractors that are encoded together: their attention takes 64 x 64 numbers a head each
+KEYS_AT_ONCE = 256  # distractors that are encoded together: each takes 64 x 64 attention weights per head
 
 
 class EncoderRecipe(Config):
-    """Everything that decides what comes out, besides the pairs. Defaults are the paper's."""
+    """Everything that determines the result, except the pairs. Defaults are the paper's."""
 
     encoder: EncoderConfig = EncoderConfig()
     loss: Literal["info-nce", "circle", "triplet"] = "info-nce"
@@ -53,9 +53,10 @@ class EncoderRecipe(Config):
 
 
 class Trained(nn.Module):
-    """What a checkpoint holds: the encoder, the bank, and the slow encoder if there is one.
+    """The modules in a checkpoint: the encoder, the bank, and the slow encoder if there is one.
 
-    All are in training mode, dropout included: keys without it would be told from positives by that alone.
+    All are in training mode with dropout: without it, keys could be distinguished from positives by that alone. Raises
+    TrainingError for an aggregator without parameters.
     """
 
     def __init__(self, dimension: int, recipe: EncoderRecipe) -> None:
@@ -72,9 +73,9 @@ class Trained(nn.Module):
 def train_encoder(
     recipe: EncoderRecipe, pairs: Pairs, reader: Reader, folder: Path, processes: Processes, advance: Advance
 ) -> tuple[nn.Module, Run]:
-    """The trained encoder, and the run that made it, resumed where it had stopped.
+    """The trained encoder, and its run; an interrupted run is resumed.
 
-    Raises TrainingError with fewer pairs than a batch, on a loss that is no number, on another run's checkpoint.
+    Raises TrainingError for fewer pairs than a batch, a loss that is not finite, or a checkpoint of another run.
     """
     device = processes.device
     if len(pairs.positives) < recipe.batch:
@@ -84,7 +85,7 @@ def train_encoder(
     trained = Trained(reader(0).shape[1], recipe).to(device).train()
     configuration: dict[str, JsonValue] = {
         **recipe.model_dump(mode="json"),
-        **pairs.stated(),
+        **pairs.summary(),
         "model_version": reader.model_version,
     }
     optimizer = torch.optim.Adam(trained.encoder.parameters(), recipe.learning_rate)
@@ -93,12 +94,12 @@ def train_encoder(
     draw = _Chooser(pairs, recipe, processes.count)
 
     def pieces(videos: NDArray[np.int64], step: int, places: Sequence[int], shortest: float) -> list[FloatArray]:
-        """A random piece of each video; `places` number them within their step, whichever process draws them."""
+        """A random piece of each video; the draws depend on `places` in the step, not on the process."""
         rngs = (np.random.default_rng([recipe.seed, step, place]) for place in places)
         return [piece(reader(v), recipe.frames, shortest, rng) for v, rng in zip(videos, rngs, strict=True)]
 
-    def encoded(encoder: nn.Module, some: Sequence[FloatArray]) -> Tensor:
-        frames, present = padded(some)
+    def encode(encoder: nn.Module, some: Sequence[FloatArray]) -> Tensor:
+        frames, present = pad(some)
         segment: Tensor = encoder(frames.to(device), present.to(device)).segment
         return segment
 
@@ -110,20 +111,20 @@ def train_encoder(
         positives = pieces(chosen[:, 1], step, [2 * i + 1 for i in ours], recipe.shortest_piece)
         share = list(processes.share(len(distractors)))
         others = pieces(distractors[share], step, [2 * len(batch) + i for i in share], 1.0)
-        with _seeded(device, recipe.seed, step, processes.rank):
+        with _seed_dropout(device, recipe.seed, step, processes.rank):
             if trained.slow is None:
-                anchor, positive = encoded(network, anchors + positives).chunk(2)
+                anchor, positive = encode(network, anchors + positives).chunk(2)
             else:
                 momentum_update(trained.slow, trained.encoder, recipe.momentum or 0.0)
-                anchor = encoded(network, anchors)
+                anchor = encode(network, anchors)
             with torch.no_grad():
                 keeper = trained.slow or trained.encoder
                 if trained.slow is not None:
-                    positive = encoded(keeper, positives)
+                    positive = encode(keeper, positives)
                 parts = [others[start : start + KEYS_AT_ONCE] for start in range(0, len(others), KEYS_AT_ONCE)]
-                keys = torch.cat([encoded(keeper, part) for part in parts])
+                keys = torch.cat([encode(keeper, part) for part in parts])
         trained.bank.push(processes.gather(keys), torch.from_numpy(pairs.works[distractors]))
-        counted = trained.bank.counted(torch.from_numpy(pairs.works[chosen[:, 0]]).to(device))
+        counted = trained.bank.negatives_of(torch.from_numpy(pairs.works[chosen[:, 0]]).to(device))
         return _loss(recipe, (anchor * positive).sum(dim=1), anchor @ trained.bank.keys.T, counted)
 
     run.loop(Schedule(draw.steps, recipe.learning_rate), loss_of, advance)
@@ -138,14 +139,14 @@ def with_encoder(
     calibration: Calibration,
     provenance: dict[str, JsonValue],
 ) -> Bundle:
-    """The bundle with another encoder; where its frame part comes from is told under `frame_part`."""
+    """The bundle with another encoder; provenance of the frame part is under `frame_part`."""
     tensors = {key: tensor for key, tensor in source.tensors.items() if not key.startswith("encoder.")}
     tensors |= {f"encoder.{key}": tensor.detach().cpu().numpy() for key, tensor in encoder.state_dict().items()}
-    told: dict[str, JsonValue] = {
+    both: dict[str, JsonValue] = {
         **provenance,
         "frame_part": {"model_version": source.model_version, **source.manifest.provenance},
     }
-    return Bundle(Manifest(name=name, descriptor=descriptor, calibration=calibration, provenance=told), tensors)
+    return Bundle(Manifest(name=name, descriptor=descriptor, calibration=calibration, provenance=both), tensors)
 
 
 def _loss(recipe: EncoderRecipe, positive: Tensor, negatives: Tensor, counted: Tensor) -> Tensor:
@@ -159,11 +160,11 @@ def _loss(recipe: EncoderRecipe, positive: Tensor, negatives: Tensor, counted: T
 
 
 class _Chooser:
-    """Which pairs and distractors a step takes, by seed: every epoch all pairs once, in another order."""
+    """The pairs and distractors of each step: every epoch uses all pairs once in a new order."""
 
     def __init__(self, pairs: Pairs, recipe: EncoderRecipe, processes: int) -> None:
         self._pairs, self._recipe = pairs, recipe
-        self._each = len(pairs.positives) // recipe.batch  # steps an epoch; what fills no batch is left
+        self._each = len(pairs.positives) // recipe.batch  # steps per epoch, without an incomplete last batch
         self.steps = max(1, round(recipe.epochs * self._each))
         wanted = min(recipe.distractors * recipe.batch, len(pairs.distractors))
         self._distractors = wanted // processes * processes
@@ -171,20 +172,20 @@ class _Chooser:
             raise TrainingError(f"{wanted} distractors are fewer than {processes} processes: give more")
 
     def pairs(self, step: int) -> NDArray[np.int64]:
-        """(batch,) numbers of pairs."""
+        """Indices of pairs, (batch,)."""
         epoch, within = divmod(step, self._each)
         order = np.random.default_rng([self._recipe.seed, epoch]).permutation(len(self._pairs.positives))
         return order[within * self._recipe.batch : (within + 1) * self._recipe.batch]
 
     def distractors(self, step: int) -> NDArray[np.int64]:
-        """Numbers of videos, none twice."""
+        """Distinct numbers of videos."""
         rng = np.random.default_rng([self._recipe.seed, step, 2**32])
         return rng.choice(self._pairs.distractors, self._distractors, replace=False)
 
 
 @contextmanager
-def _seeded(device: torch.device, *seeds: int) -> Iterator[None]:
-    """Dropout that depends on the seeds alone, so that a resumed run draws the same."""
+def _seed_dropout(device: torch.device, *seeds: int) -> Iterator[None]:
+    """Dropout that depends only on the seeds, so that a resumed run draws the same."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(Draw.seeded(device, *seeds).generator.initial_seed())
+        torch.manual_seed(Draw.from_seeds(device, *seeds).generator.initial_seed())
         yield

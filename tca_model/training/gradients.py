@@ -1,12 +1,13 @@
-"""Why softmax losses mine hard negatives by themselves: how strongly each negative is pushed, by its similarity.
+"""Why softmax losses find hard negatives by themselves: how strongly each negative is pushed away, by its similarity.
 
-The gradient analysis of TCA (arXiv 2008.01334). Descriptors are made unit: z = v / |v|, so that of the gradient on z
-only what is orthogonal to z reaches v, divided by |v|. With s_j = z_a . z_j the gradient on z_j is (dL/ds_j) z_a, hence
+The gradient analysis of TCA (arXiv 2008.01334). Descriptors are normalised, z = v / |v|, so only the part of the
+gradient on z that is orthogonal to z reaches v, divided by |v|. With s_j = z_a . z_j the gradient on z_j is
+(dL/ds_j) z_a, hence
 
     |dL/dv_j| = |dL/ds_j| * |z_a - s_j z_j| / |v_j| = |dL/ds_j| * sqrt(1 - s_j^2) / |v_j|
 
-and the losses differ in the slope dL/ds_j alone. For InfoNCE it is softmax_j / t: a negative that is more similar takes
-exponentially more, an easy one nothing. Letters: N negatives, D dimension; one anchor, one positive.
+and the losses differ only in the slope dL/ds_j. For InfoNCE it is softmax_j / t: it grows exponentially with similarity
+and is near 0 for easy negatives. Letters: N negatives, D dimension; one anchor, one positive.
 """
 
 from collections.abc import Callable
@@ -20,13 +21,13 @@ from torch.nn.functional import normalize, relu
 
 from tca_model.training.losses import circle, info_nce, triplet
 
-SHOWN = 1e-6  # of the largest gradient
+SHOWN = 1e-6  # share of the largest gradient
 
-Loss = Callable[[Tensor, Tensor], Tensor]  # of positive (1,) and negatives (1, N)
+Loss = Callable[[Tensor, Tensor], Tensor]  # of the similarities of positive (1,) and negatives (1, N)
 Slopes = Callable[[Tensor, Tensor], Tensor]  # the same: |dL/ds_j| of each negative, (N,)
 
 
-class Analysed(NamedTuple):
+class Analysis(NamedTuple):
     """A loss with its slopes in closed form."""
 
     name: str
@@ -34,18 +35,18 @@ class Analysed(NamedTuple):
     slopes: Slopes
 
 
-def analysed_info_nce(temperature: float = 0.07) -> Analysed:
+def analyse_info_nce(temperature: float = 0.07) -> Analysis:
     """InfoNCE: softmax_j / t, where softmax runs over the positive and all negatives."""
 
     def slopes(positive: Tensor, negatives: Tensor) -> Tensor:
         logits = torch.cat([positive, negatives[0]]) / temperature
         return torch.softmax(logits, dim=0)[1:] / temperature
 
-    return Analysed(f"InfoNCE, temperature {temperature:g}", lambda p, n: info_nce(p, n, temperature), slopes)
+    return Analysis(f"InfoNCE, temperature {temperature:g}", lambda p, n: info_nce(p, n, temperature), slopes)
 
 
-def analysed_circle(gamma: float = 256.0, margin: float = 0.25) -> Analysed:
-    """Circle: softmax_j g a_j, with the weight a_j = max(0, s_j + m) that grows with similarity too."""
+def analyse_circle(gamma: float = 256.0, margin: float = 0.25) -> Analysis:
+    """Circle: softmax_j g a_j, with the weight a_j = max(0, s_j + m), which grows with similarity too."""
 
     def slopes(positive: Tensor, negatives: Tensor) -> Tensor:
         weights = relu(negatives[0] + margin)
@@ -53,43 +54,43 @@ def analysed_circle(gamma: float = 256.0, margin: float = 0.25) -> Analysed:
         logits = gamma * torch.cat([wanted, weights * (negatives[0] - margin)])
         return torch.softmax(logits, dim=0)[1:] * gamma * weights
 
-    return Analysed(f"Circle, scale {gamma:g}, margin {margin:g}", lambda p, n: circle(p, n, gamma, margin), slopes)
+    return Analysis(f"Circle, scale {gamma:g}, margin {margin:g}", lambda p, n: circle(p, n, gamma, margin), slopes)
 
 
-def analysed_triplet(margin: float = 0.2) -> Analysed:
+def analyse_triplet(margin: float = 0.2) -> Analysis:
     """Triplet: 1 for the hardest negative while it is within the margin, 0 for all others."""
 
     def slopes(positive: Tensor, negatives: Tensor) -> Tensor:
         hardest = torch.arange(negatives.shape[1]) == negatives[0].argmax()
         return (hardest & (negatives[0] - positive + margin > 0)).to(negatives)
 
-    return Analysed(f"triplet, margin {margin:g}", lambda p, n: triplet(p, n, margin), slopes)
+    return Analysis(f"triplet, margin {margin:g}", lambda p, n: triplet(p, n, margin), slopes)
 
 
 class Gradients(NamedTuple):
     similarity: Tensor  # (N,) of each negative with the anchor
-    measured: Tensor  # (N,) norm of the gradient on its vector before it is made unit, by autograd
+    measured: Tensor  # (N,) norm of the gradient on its vector before normalisation, by autograd
     closed_form: Tensor  # (N,) the same by the equation above
 
 
-def gradients_on_negatives(analysed: Analysed, anchor: Tensor, positive: Tensor, negatives: Tensor) -> Gradients:
-    """From vectors of any length: anchor (D,), positive (D,), negatives (N, D)."""
+def gradients_on_negatives(analysis: Analysis, anchor: Tensor, positive: Tensor, negatives: Tensor) -> Gradients:
+    """The gradients for vectors of any length: anchor (D,), positive (D,), negatives (N, D)."""
     vectors = negatives.detach().clone().requires_grad_()
     unit_anchor, unit_positive, unit = normalize(anchor, dim=0), normalize(positive, dim=0), normalize(vectors, dim=1)
     similarity = unit @ unit_anchor
     wanted = (unit_anchor @ unit_positive).unsqueeze(0)
-    (gradient,) = torch.autograd.grad(analysed.loss(wanted, similarity.unsqueeze(0)), vectors)
+    (gradient,) = torch.autograd.grad(analysis.loss(wanted, similarity.unsqueeze(0)), vectors)
     with torch.no_grad():
-        slopes = analysed.slopes(wanted, similarity.unsqueeze(0))
+        slopes = analysis.slopes(wanted, similarity.unsqueeze(0))
         projected = torch.sqrt(relu(1 - similarity**2)) / vectors.norm(dim=1)
         return Gradients(similarity.detach(), gradient.norm(dim=1), slopes * projected)
 
 
-def made_batch(count: int, *, seed: int = 0, dimension: int = 128) -> tuple[Tensor, Tensor, Tensor]:
-    """An anchor (D,), a positive of similarity 0.7 and negatives (N, D) of similarities from -0.3 to 0.99.
+def example_batch(count: int, *, seed: int = 0, dimension: int = 128) -> tuple[Tensor, Tensor, Tensor]:
+    """An anchor (D,), a positive of similarity 0.7, and negatives (N, D) of similarities between -0.3 and 0.99.
 
-    Most are easy, as in a batch of different works; lengths are between 0.5 and 2. In float64, so that what is measured
-    and what is derived may be compared closely.
+    Most negatives are easy, as in a batch of different works. Lengths are between 0.5 and 2. All are float64, so that
+    autograd and the closed form can be compared closely.
     """
     rng = np.random.default_rng(seed)
     anchor = torch.from_numpy(rng.normal(size=dimension))
@@ -104,19 +105,19 @@ def made_batch(count: int, *, seed: int = 0, dimension: int = 128) -> tuple[Tens
 
 
 def draw_gradients(path: Path, *, count: int = 256, seed: int = 0) -> None:
-    """A PNG of the gradient norms of InfoNCE, Circle and triplet over the similarities of a made batch.
+    """Write a PNG of the gradient norms of InfoNCE, Circle and triplet over the similarities of an example batch.
 
-    Lengths are made 1 here, so that points lie on curves; dots are measured, lines derived. What is below a millionth
-    of the largest is not shown: at the paper's scale of 256 Circle leaves hardly more than the hardest negative, so it
-    is drawn at 32 too. Raises ImportError without matplotlib (extra `viz`).
+    Vectors are normalised here, so that the points lie on curves; dots are from autograd, lines from the closed form.
+    Values below a millionth of the largest are not shown. At the paper's scale of 256, Circle pushes hardly more than
+    the hardest negative, so it is drawn at 32 too. Raises ImportError without matplotlib (extra `viz`).
     """
     from matplotlib.figure import Figure
 
-    anchor, positive, negatives = made_batch(count, seed=seed)
+    anchor, positive, negatives = example_batch(count, seed=seed)
     figure = Figure(figsize=(10, 7), layout="constrained")
-    drawn = (analysed_info_nce(), analysed_circle(32.0), analysed_triplet(), analysed_circle())
-    for axes, analysed in zip(figure.subplots(2, 2).flat, drawn, strict=True):
-        gradients = gradients_on_negatives(analysed, anchor, positive, normalize(negatives, dim=1))
+    drawn = (analyse_info_nce(), analyse_circle(32.0), analyse_triplet(), analyse_circle())
+    for axes, analysis in zip(figure.subplots(2, 2).flat, drawn, strict=True):
+        gradients = gradients_on_negatives(analysis, anchor, positive, normalize(negatives, dim=1))
         order = gradients.similarity.argsort()
         similarity = gradients.similarity[order].numpy()
         axes.plot(similarity, gradients.closed_form[order].numpy(), color="C1", label="closed form")
@@ -125,7 +126,7 @@ def draw_gradients(path: Path, *, count: int = 256, seed: int = 0) -> None:
             largest = float(gradients.measured.max())
             axes.set(yscale="log", ylim=(largest * SHOWN, largest * 3))
         axes.axvline(0.7, color="0.6", linestyle="--", linewidth=1, label="the positive")
-        axes.set(title=analysed.name)
+        axes.set(title=analysis.name)
     figure.supylabel("norm of the gradient on the negative")
     figure.supxlabel("similarity of the negative with the anchor")
     figure.axes[0].legend(loc="upper left")

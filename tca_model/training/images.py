@@ -1,4 +1,4 @@
-"""Images in folders, squashed to the input size, in batches."""
+"""Reads images in folders, squashed to the input size, in batches."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
 def find_images(folders: Sequence[Path]) -> list[Path]:
-    """All images below the folders, sorted. Raises FileNotFoundError when a folder is missing or holds none."""
+    """All images below the folders, sorted. Raises FileNotFoundError if a folder is missing or has none."""
     found: list[Path] = []
     for folder in folders:
         if not folder.is_dir():
@@ -24,7 +24,7 @@ def find_images(folders: Sequence[Path]) -> list[Path]:
 
 
 def read_images(paths: Sequence[Path], size_px: int, batch: int) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    """Batches of RGB images (N, size, size, 3), each with the number of files in it that could not be read."""
+    """Batches of RGB images (N, size, size, 3), each with the number of its unreadable files."""
     for start in range(0, len(paths), batch):
         some = paths[start : start + batch]
         images = [image for path in some if (image := _read(path, size_px)) is not None]
@@ -36,5 +36,5 @@ def _read(path: Path, size_px: int) -> NDArray[np.uint8] | None:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB").resize((size_px, size_px), Image.Resampling.BICUBIC))
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError, ValueError):
-        # The last two are Pillow's for some damaged PNG chunks.
+        # Pillow raises the last two for some damaged PNG chunks.
         return None

@@ -1,8 +1,8 @@
-"""Contrastive losses on similarities: one positive and many negatives an anchor.
+"""Contrastive losses on similarities: one positive and many negatives per anchor.
 
-Letters: B anchors, N negatives each, D dimension. Similarities are cosines; `counted` (B, N) bool says which negatives
-count: one that shows the anchor's own work does not, and gets no gradient. An anchor with no negative that counts
-has the loss 0.
+Letters: B anchors, N negatives each, D dimension. Similarities are cosines. `counted` (B, N) bool says which negatives
+count: one that shows the anchor's own work does not, and gets no gradient. An anchor without a counted negative has the
+loss 0.
 """
 
 import torch
@@ -31,9 +31,9 @@ def circle(
         a_p = max(0, 1 + m - p),   a_j = max(0, n_j + m)
 
     for positive (B,) and negatives (B, N), scale g, margin m: InfoNCE at the temperature 1 / g, in which a similarity
-    weighs more the further it is from its optimum. As in Sun et al., the weights a are constants to the gradient, which
-    on n_j is softmax_j g a_j. TCA's published code weights rows of the batch where it should weight the positive's
-    column; this is the equation.
+    has more weight the further it is from its optimum. As in Sun et al., no gradient flows through the weights a; the
+    gradient on n_j is softmax_j g a_j. TCA's published code weights rows of the batch instead of the positive's column;
+    this follows the equation.
     """
     weight_positive = relu(1 + margin - positive.detach())
     weight_negative = relu(negatives.detach() + margin)
@@ -52,7 +52,7 @@ def triplet(positive: Tensor, negatives: Tensor, margin: float = 0.2, counted: T
     """
     if counted is not None:
         negatives = negatives.masked_fill(~counted, float("-inf"))
-    # with no column at all there is nothing to take the maximum of
+    # The extra column makes the maximum defined even without negatives.
     hardest = torch.cat([negatives, torch.full_like(positive, float("-inf")).unsqueeze(1)], dim=1).amax(dim=1)
     return relu(hardest - positive + margin).mean()
 
@@ -62,12 +62,12 @@ def koleo(descriptors: Tensor, works: Tensor) -> Tensor:
 
         -1/B sum_i log( min_{j shows another work than i} |x_i - x_j| )
 
-    Sablayrolles et al. (ICLR 2019, arXiv 1806.03198). SSCD (CVPR 2022, arXiv 2202.10261) adds it to InfoNCE, so that
-    distances mean the same all over the sphere, and leaves the other views of x_i's picture out, as it must never drive
-    a copy from its original. Raises ValueError for a single work.
+    Sablayrolles et al. (ICLR 2019, arXiv 1806.03198). SSCD (CVPR 2022, arXiv 2202.10261) adds it to InfoNCE so that
+    distances mean the same everywhere on the sphere. Views of x_i's own picture are left out, because a copy must never
+    be pushed away from its original. Raises ValueError for a single work.
     """
     if bool((works == works[0]).all()):
-        raise ValueError("there is no nearest other work among rows of a single work")
+        raise ValueError("rows of a single work have no nearest other work")
     with torch.no_grad():
         similarity = descriptors @ descriptors.T
         nearest = similarity.masked_fill(works.unsqueeze(1) == works, -2).argmax(dim=1)

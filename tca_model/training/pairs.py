@@ -1,7 +1,7 @@
-"""What an encoder is trained on: pairs of videos of which one copies the other, and distractors, as frame descriptors.
+"""Training data of an encoder: pairs of a video and a copy, and distractors, as frame descriptors.
 
-Pairs are those of VCDB, or edited copies made of a folder of videos (`copies`). Descriptors lie in a DescriptorFolder;
-a video has the number of the work that it shows, so that no copy of an anchor's work counts as a negative.
+Pairs come from VCDB, or from edited copies of a folder of videos (`copies`). Descriptors are in a DescriptorFolder.
+Each video has the number of the work that it shows, so that no copy of an anchor's work counts as a negative.
 """
 
 import json
@@ -22,22 +22,22 @@ from tca_model.data.vcdb import VcdbAnnotations
 from tca_model.errors import TrainingError
 from tca_model.types import FloatArray
 
-KEPT_BYTES = 2 * 1024**3  # of descriptors in memory; what is used most rarely is read again
+KEPT_BYTES = 2 * 1024**3  # of descriptors in memory; the least recently used ones are read again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Videos, by number: the works that they show, pairs of copies, and what anchors are told from."""
+    """Videos by number: the works that they show, pairs of copies, and distractors."""
 
     folder: DescriptorFolder
     videos: tuple[str, ...]  # (V,) ids in the folder
     works: NDArray[np.int64]  # (V,)
     positives: NDArray[np.int64]  # (P, 2)
     distractors: NDArray[np.int64]  # (M,)
-    counts: Mapping[str, int]  # what provenance tells: what was missing, unreadable, held out
+    counts: Mapping[str, int]  # for provenance: what was missing, unreadable, held out
 
-    def stated(self) -> dict[str, JsonValue]:
-        """What a run states of its data: it does not go on with other pairs."""
+    def summary(self) -> dict[str, JsonValue]:
+        """The data as part of a run's configuration: a run is not resumed with other pairs."""
         shown = json.dumps([self.videos, self.works.tolist(), self.positives.tolist(), self.distractors.tolist()])
         return {
             "pairs": len(self.positives),
@@ -48,15 +48,15 @@ class Pairs:
     def __post_init__(self) -> None:
         works = len(np.unique(self.works))
         if not len(self.positives) or not len(self.distractors) or works < 2:
-            told = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts.items())
+            counted = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts.items())
             raise TrainingError(
-                f"{len(self.positives)} pairs and {len(self.distractors)} distractors of {works} works teach nothing, "
-                f"it takes pairs of copies and at least two works ({told})"
+                f"{len(self.positives)} pairs and {len(self.distractors)} distractors of {works} works teach nothing: "
+                f"training needs pairs of copies and at least two works ({counted})"
             )
 
 
 def vcdb_pairs(annotations: VcdbAnnotations, folder: DescriptorFolder) -> Pairs:
-    """The pairs and distractors of VCDB whose descriptors are in the folder; those that are not are counted."""
+    """The pairs and distractors of VCDB with descriptors in the folder; missing ones are counted."""
     pairs = [pair.videos for pair in annotations.pairs if all(video in folder for video in pair.videos)]
     distractors = [video for video in dict.fromkeys(annotations.distractors) if video in folder]
     videos = tuple(dict.fromkeys([video for pair in pairs for video in pair] + distractors))
@@ -64,7 +64,7 @@ def vcdb_pairs(annotations: VcdbAnnotations, folder: DescriptorFolder) -> Pairs:
     return Pairs(
         folder,
         videos,
-        works=np.arange(len(videos)),  # distractors are no copies of anything
+        works=np.arange(len(videos)),  # distractors are not copies of anything
         positives=np.array([[number[a], number[b]] for a, b in pairs], np.int64).reshape(-1, 2),
         distractors=np.array([number[video] for video in distractors], np.int64),
         counts={
@@ -75,16 +75,16 @@ def vcdb_pairs(annotations: VcdbAnnotations, folder: DescriptorFolder) -> Pairs:
 
 
 class Reader:
-    """Frame descriptors of the videos of some pairs, the latest of them kept in memory."""
+    """Reads frame descriptors of the videos of some pairs; keeps the latest in memory."""
 
     def __init__(self, pairs: Pairs, model_version: str) -> None:
         self._pairs, self.model_version = pairs, model_version
         self._kept: LRUCache[int, FloatArray] = LRUCache(KEPT_BYTES, getsizeof=lambda frames: frames.nbytes)
 
     def __call__(self, video: int) -> FloatArray:
-        """Frame descriptors (T, D), T at least 1, of a video by number.
+        """Frame descriptors (T, D) of a video by number, T at least 1.
 
-        Raises TrainingError when they are damaged, of another bundle, or when it has no frame.
+        Raises TrainingError if they are damaged, of another bundle, or empty.
         """
         if (kept := self._kept.get(video)) is not None:
             return kept
@@ -105,14 +105,14 @@ class Reader:
 
 
 def piece(frames: FloatArray, longest: int, shortest_share: float, rng: np.random.Generator) -> FloatArray:
-    """A random stretch of frames (T, D): of a random share between `shortest_share` and 1, at most `longest` rows."""
+    """Random consecutive frames of (T, D): a random share between `shortest_share` and 1, at most `longest` rows."""
     kept = min(longest, max(1, round(len(frames) * rng.uniform(shortest_share, 1))))
     start = rng.integers(len(frames) - kept + 1)
     return frames[start : start + kept]
 
 
-def padded(pieces: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:
-    """Pieces (T_i, D) as one (B, T, D), zero where padded, and which rows are real, (B, T) bool; T is the longest."""
+def pad(pieces: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:
+    """Pieces (T_i, D) as one zero-padded (B, T, D), and the mask of real rows (B, T) bool; T is the longest."""
     lengths = torch.tensor([len(frames) for frames in pieces])
     together = pad_sequence([torch.from_numpy(frames) for frames in pieces], batch_first=True)
     return together, torch.arange(together.shape[1]) < lengths.unsqueeze(1)

@@ -1,6 +1,6 @@
-"""Training pictures: images, and frames of videos, as one memory-mapped array beside the run.
+"""Training pictures: images and video frames, in one memory-mapped array in the run's folder.
 
-A picture has the number of the work it shows: frames of one video are not each other's negatives.
+Each picture has the number of the work that it shows: frames of one video are not each other's negatives.
 """
 
 import json
@@ -19,11 +19,11 @@ from tca_model.training.distributed import Processes
 from tca_model.training.images import SUFFIXES, read_images
 from tca_model.video.decode import sample_frames
 
-SIDE_PX = 192  # what is cut out of it is larger than an input of 128 or 160 px, mostly
+SIDE_PX = 192  # crops of it are mostly larger than an input of 128 or 160 px
 FRAME_EVERY_S = 2.0
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"})
 BATCH = 64
-PIXELS, WORKS = "pictures.raw", "pictures.json"  # the second is written last: with it, the first is whole
+PIXELS, WORKS = "pictures.raw", "pictures.json"  # the second is written last: if it exists, the first is complete
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,16 +31,17 @@ class Pictures:
     pixels: NDArray[np.uint8]  # (N, SIDE_PX, SIDE_PX, 3), memory-mapped
     works: NDArray[np.int64]  # (N,)
     unreadable: int
-    held_out: int  # videos that the benchmark keeps for itself
+    held_out: int  # videos that are reserved for the benchmark
 
     def __len__(self) -> int:
         return len(self.pixels)
 
 
 def gather(folders: Sequence[Path], run: Path, processes: Processes, advance: Callable[[int, int], None]) -> Pictures:
-    """All pictures below the folders, read once and kept in the run's folder: a resumed run reads nothing else.
+    """All pictures below the folders, read once and kept in the run's folder for a resumed run.
 
-    Raises TrainingError when a folder is missing, when there is no picture, or when the run's folder holds others.
+    `advance(done, total)` gets numbers of files. Raises TrainingError if a folder is missing, if there is no picture,
+    or if the run's folder has other pictures.
     """
     images, videos, held_out = _find(folders)
     listed = "\n".join(f"{path} {path.stat().st_size}" for path in [*images, *videos])
@@ -52,7 +53,7 @@ def gather(folders: Sequence[Path], run: Path, processes: Processes, advance: Ca
     processes.wait()
     kept = json.loads((run / WORKS).read_text())
     if {key: kept.get(key) for key in stated} != stated:
-        raise TrainingError(f"{run} holds a run on other pictures: use another folder, or remove it to begin anew")
+        raise TrainingError(f"{run} holds a run on other pictures: use another folder, or remove it to start again")
     works = np.array(kept["works"])
     pixels = np.memmap(run / PIXELS, np.uint8, "r", shape=(len(works), SIDE_PX, SIDE_PX, 3))
     return Pictures(pixels, works, kept["unreadable"], held_out)
@@ -61,7 +62,7 @@ def gather(folders: Sequence[Path], run: Path, processes: Processes, advance: Ca
 def _keep(
     images: Sequence[Path], videos: Sequence[Path], run: Path, advance: Callable[[int, int], None]
 ) -> tuple[list[int], int]:
-    """Write the pixels of all pictures, one after the other; their works, and how many files could not be read."""
+    """Write the pixels of all pictures; return their works and the number of unreadable files."""
     run.mkdir(parents=True, exist_ok=True)
     works: list[int] = []
     unreadable = done = 0
@@ -75,8 +76,7 @@ def _keep(
             advance(done, len(images) + len(videos))
     if not works:
         raise TrainingError(
-            f"none of {len(images)} images and {len(videos)} videos could be read (what the benchmark holds out is not "
-            "among them)"
+            f"none of {len(images)} images and {len(videos)} videos could be read (held-out videos are not counted)"
         )
     return works, unreadable
 
@@ -98,7 +98,7 @@ def _find(folders: Sequence[Path]) -> tuple[list[Path], list[Path], int]:
 
 
 def _read(images: Sequence[Path], videos: Sequence[Path]) -> Iterator[tuple[NDArray[np.uint8], int, int, bool]]:
-    """Pictures, how many of their files could not be read, of how many files they are, whether they show one work."""
+    """Batches: the pictures, the number of unreadable files, the number of files, whether they show one work."""
     for number, (pixels, broken) in enumerate(read_images(images, SIDE_PX, BATCH)):
         yield pixels, broken, len(images[number * BATCH : (number + 1) * BATCH]), False
     for video in videos:
@@ -110,5 +110,5 @@ def _read(images: Sequence[Path], videos: Sequence[Path]) -> Iterator[tuple[NDAr
                     for frame in sample_frames(file, every_s=FRAME_EVERY_S, size=(SIDE_PX, SIDE_PX), remove_bars=True)
                 ]
         except (DecodeError, OSError):
-            pass  # counted: one broken file among thousands must not end a training
+            pass  # counted below: one broken file among thousands must not end a training
         yield np.array(frames, np.uint8).reshape(-1, SIDE_PX, SIDE_PX, 3), int(not frames), 1, True

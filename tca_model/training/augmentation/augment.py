@@ -1,6 +1,6 @@
-"""What training does to images so that copies of one are told from others: a table of edits and how often they happen.
+"""Training edits of images: a table of edits and their probabilities.
 
-All run on the device, on whole batches; each is applied to the images of the batch that a coin chooses.
+All run on the device, on whole batches; each is applied to a random subset of the batch.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Augment:
             raise ValueError(f"the input size must be a multiple of {degrade.BLOCK}, got {size_px}")
         self._size_px, self.device = size_px, device
         paste = partial(overlay, overlays=draw_overlays().to(device))
-        # In the order in which a picture meets them: lit and filmed, cut, laid out, written on, uploaded.
+        # In the order of a real picture's history: lit and filmed, cut, laid out, written on, uploaded.
         self._strong = (
             Step(0.35, degrade.light),
             Step(0.5, degrade.colour),
@@ -46,15 +46,15 @@ class Augment:
         self._weak = (Step(0.15, degrade.light), Step(0.3, degrade.coarse), Step(0.4, degrade.compress))
 
     def plain(self, images: Tensor) -> Tensor:
-        """Only squashed: (B, H, W, 3) in uint8 -> (B, 3, size, size) in 0..1."""
+        """Only squashed to the input size: (B, H, W, 3) in uint8 -> (B, 3, size, size) in 0..1."""
         return interpolate(_unit(images), size=(self._size_px, self._size_px), mode="bilinear", antialias=True)
 
     def weak(self, images: Tensor, draw: Draw) -> Tensor:
-        """What a platform itself does to an original: (B, H, W, 3) in uint8 -> (B, 3, size, size) in 0..1."""
+        """Edits that a platform makes to an original: (B, H, W, 3) in uint8 -> (B, 3, size, size) in 0..1."""
         return _apply(self._weak, self.plain(images), draw)
 
     def strong(self, images: Tensor, draw: Draw) -> Tensor:
-        """What people do to copies: (B, H, W, 3) in uint8 -> (B, 3, size, size) in 0..1."""
+        """Edits that people make to copies: (B, H, W, 3) in uint8 -> (B, 3, size, size) in 0..1."""
         return _apply(self._strong, warp.warp(_unit(images), draw, self._size_px), draw)
 
 

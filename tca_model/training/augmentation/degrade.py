@@ -1,7 +1,7 @@
 """Training edits that change values: colour, light, blur, noise, coarse pixels, JPEG-like compression.
 
-Images are (B, 3, H, W) in 0..1, and stay there. Strong enough to hurt, never to make a picture unreadable: that
-teaches nothing.
+Images are (B, 3, H, W) in 0..1, and stay in that range. The edits are strong, but a picture always stays recognisable:
+an unrecognisable one teaches nothing.
 """
 
 import math
@@ -16,7 +16,7 @@ BLUR_TAPS = 13
 BLOCK = 8
 # Luma of JPEG (ITU-R BT.601), and the two colour differences.
 TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-# Tables K.1 (luma) and K.2 (colour) of the JPEG standard (ITU-T T.81); the second is 99 beside its corner.
+# Tables K.1 (luma) and K.2 (colour) of the JPEG standard (ITU-T T.81); the second is 99 except in its corner.
 LUMA = torch.tensor(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
@@ -36,7 +36,7 @@ COLOUR[:4, :4] = torch.tensor([[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 
 
 
 def colour(images: Tensor, draw: Draw) -> Tensor:
-    """Hue, saturation, contrast, brightness and a tint, as one matrix an image; one in five without colour."""
+    """Hue, saturation, contrast, brightness and a tint, as one matrix per image; one in five without colour."""
     count = len(images)
     hue = draw.normal(count, math.radians(35))
     saturation = torch.where(draw.chance(count, 0.2), 0.0, draw.uniform(count, 0.3, 1.8))
@@ -62,7 +62,7 @@ def light(images: Tensor, draw: Draw) -> Tensor:
 
 
 def blur(images: Tensor, draw: Draw) -> Tensor:
-    """Gaussian, of 0.5 to 3 % of the picture's side."""
+    """Gaussian blur with a sigma of 0.5 to 3 % of the picture's width."""
     count, channels, _, width = images.shape
     sigma = draw.uniform(count, 0.005, 0.03).view(-1, 1) * width
     distance = torch.arange(BLUR_TAPS, device=images.device) - BLUR_TAPS // 2
@@ -81,14 +81,14 @@ def noise(images: Tensor, draw: Draw) -> Tensor:
 
 
 def coarse(images: Tensor, draw: Draw) -> Tensor:
-    """Down to 25 to 60 % of the size and up again; one size for the batch."""
+    """Scaled down to 25 to 60 % of the size and up again; one size per batch."""
     side = round(images.shape[3] * draw.one(0.25, 0.6))
     small = interpolate(images, size=(side, side), mode="area")
     return interpolate(small, size=images.shape[2:], mode="bilinear")
 
 
 def compress(images: Tensor, draw: Draw) -> Tensor:
-    """Blocks of 8 x 8 quantised as JPEG does it, quality 5 to 40. Sides must be multiples of 8."""
+    """Blocks of 8 x 8 quantised as in JPEG, quality 5 to 40. Sides must be multiples of 8."""
     count, _, height, width = images.shape
     quality = draw.uniform(count, 5, 40).view(-1, 1, 1, 1, 1, 1)
     coarseness = torch.where(quality < 50, 50 / quality, 2 - quality / 50)

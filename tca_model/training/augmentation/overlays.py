@@ -1,4 +1,4 @@
-"""Training edits that put something on top: lines of text, logos, emoji-like shapes, drawn once with Pillow."""
+"""Training edits that add overlays: lines of text, logos, emoji-like shapes, drawn once with Pillow."""
 
 import string
 
@@ -15,7 +15,7 @@ COUNT = 96
 
 
 def draw_overlays(seed: int = 0) -> Tensor:
-    """(COUNT, 4, SIDE_PX, SIDE_PX) in 0..1, the last channel is opacity: a third each of text, logos, shapes."""
+    """RGBA overlays (COUNT, 4, SIDE_PX, SIDE_PX) in 0..1: a third each of text, logos, shapes."""
     rng = np.random.default_rng(seed)
     drawn = [(_text, _logo, _shape)[number % 3](rng) for number in range(COUNT)]
     return torch.from_numpy(np.stack([np.asarray(image) for image in drawn])).permute(0, 3, 1, 2).float() / 255
@@ -33,7 +33,7 @@ def overlay(images: Tensor, draw: Draw, overlays: Tensor) -> Tensor:
     y = torch.linspace(-1, 1, height, device=images.device).view(1, -1, 1)
     x = ((x - centre_x) / half_x).expand(count, height, width)
     y = ((y - centre_y) / half_y).expand(count, height, width)
-    on_top = grid_sample(chosen, torch.stack([x, y], dim=3), align_corners=False)  # outside of it: opacity 0
+    on_top = grid_sample(chosen, torch.stack([x, y], dim=3), align_corners=False)  # opacity 0 outside
     opacity = on_top[:, 3:] * draw.uniform(count, 0.5, 1).view(-1, 1, 1, 1)
     return images * (1 - opacity) + on_top[:, :3] * opacity
 
@@ -67,7 +67,7 @@ def _logo(rng: np.random.Generator) -> Image.Image:
 
 
 def _shape(rng: np.random.Generator) -> Image.Image:
-    """A face, or a polygon with many corners: stars, hearts, arrows look like either."""
+    """A face, or a random polygon: similar to stars, hearts, arrows."""
     image, pen = _blank()
     if rng.random() < 0.4:
         pen.ellipse((4, 4, SIDE_PX - 4, SIDE_PX - 4), fill=_colour(rng))

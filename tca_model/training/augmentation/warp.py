@@ -1,7 +1,7 @@
 """Training edits that move pixels: crop, squash, mirror, rotation, perspective; and pictures placed on a canvas.
 
-All are one resampling per image. Coordinates are those of `grid_sample`: -1 to 1 from left to right, top to bottom.
-Images are (B, 3, H, W) in 0..1. The benchmark's edits (tca_model.synthetic.edits) are other code, on files.
+Each is one resampling per image. Coordinates are those of `grid_sample`: -1 to 1 from left to right, top to bottom.
+Images are (B, 3, H, W) in 0..1. The benchmark's edits (tca_model.synthetic.edits) are separate code, on files.
 """
 
 import math
@@ -16,8 +16,8 @@ from tca_model.training.augmentation.draw import Draw
 def warp(images: Tensor, draw: Draw, size_px: int) -> Tensor:
     """A random window of each image, squashed to the square: (B, 3, H, W) -> (B, 3, size, size).
 
-    The window keeps 45 to 100 % of each side, or (vertical crops) 28 to 50 % of one; some are mirrored, turned a
-    little or by quarters, or seen in perspective. What lies outside the image is black.
+    The window keeps 45 to 100 % of each side, or (vertical crops) 28 to 50 % of the width. Some are mirrored, rotated
+    slightly or by quarters, or seen in perspective. Pixels outside the image are black.
     """
     count = len(images)
     width, height = draw.uniform(count, 0.45, 1), draw.uniform(count, 0.45, 1)
@@ -55,7 +55,7 @@ def place(images: Tensor, canvas: Tensor, centre: Tensor, half: Tensor) -> Tenso
 
 
 def frame_in_frame(images: Tensor, draw: Draw) -> Tensor:
-    """40 to 85 % of each side, anywhere on another image, on a blurred copy of itself, or on one colour."""
+    """Each image at 40 to 85 % of each side, on another image, on a blurred copy of itself, or on one colour."""
     count = len(images)
     half = draw.uniform(count, 0.4, 0.85, 2)
     centre = draw.uniform(count, -1, 1, 2) * (1 - half)
@@ -68,9 +68,9 @@ def frame_in_frame(images: Tensor, draw: Draw) -> Tensor:
 
 
 def stack(images: Tensor, draw: Draw) -> Tensor:
-    """One half of the picture, the other half is another image of the batch: side by side, or one above the other.
+    """Each image in one half, another image of the batch in the other: side by side, or one above the other.
 
-    Half of them keep their shape, between black bars, as editors do.
+    Half of them keep their shape, with black bars, as editors do.
     """
     count = len(images)
     others = images[draw.order(count)]
@@ -85,7 +85,7 @@ def stack(images: Tensor, draw: Draw) -> Tensor:
 
 
 def bars(images: Tensor, draw: Draw) -> Tensor:
-    """The picture between bars of one colour, at two sides or at one (where captions are written)."""
+    """Each image between bars of one colour, on two sides or on one (as for captions)."""
     count = len(images)
     share = draw.uniform(count, 0.08, 0.35)  # of the height or width, both bars together
     shift = torch.where(draw.chance(count, 0.6), torch.where(draw.chance(count, 0.5), -share, share), 0.0)
@@ -98,7 +98,7 @@ def bars(images: Tensor, draw: Draw) -> Tensor:
 
 
 def _coordinates(size_px: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """x and y (1, size, size) of the centres of pixels."""
+    """x and y (1, size, size) of the pixel centres."""
     line = (torch.arange(size_px, device=device, dtype=torch.float32) * 2 + 1) / size_px - 1
     y, x = torch.meshgrid(line, line, indexing="ij")
     return x.unsqueeze(0), y.unsqueeze(0)

@@ -16,7 +16,7 @@ from tca_model.config import FileWeights, PackageWeights, RandomWeights, Torchvi
 from tca_model.errors import BundleError, WeightsError
 from tca_model.matching.calibration import Calibration
 from tca_model.training.weights import weight_source
-from tests.tca_model.training.picture_cases import DIMENSION, NAME, PICTURES, SIDE, write_pictures
+from tests.tca_model.training.cases import DIMENSION, NAME, PICTURES, SIDE, write_pictures
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tca_model.config import EncoderConfig
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.training.ablation import FRAMES, SEGMENT, Ablation, comparator_scores
-from tca_model.training.comparator import ComparatorRecipe, compared, train_comparator
+from tca_model.training.comparator import ComparatorRecipe, compare_batch, train_comparator
 from tca_model.training.encoder import EncoderRecipe
 from tca_model.training.pairs import Pairs, Reader
 from tca_model.types import FloatArray, VideoDescriptor
@@ -106,7 +106,7 @@ def test_the_comparator_learns_to_tell_copies(pairs: Pairs, tmp_path: Path) -> N
         recipe = ComparatorRecipe(steps=steps, batch=6)
         comparator = train_comparator(recipe, pairs, reader, tmp_path / str(steps), lambda *_: None)
         with torch.no_grad():
-            near, far = compared(comparator, first, second).score, compared(comparator, first, others).score
+            near, far = compare_batch(comparator, first, second).score, compare_batch(comparator, first, others).score
         return float((near - far).min())
 
     assert margin(40) > margin(1) + 0.2

@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def quiet(*_: object) -> None:
+def no_progress(*_: object) -> None:
     """No progress bar."""
 
 
@@ -79,18 +79,18 @@ def test_pairs_are_versions_of_one_video_and_works_are_families(folder: Path, tm
 
 def test_what_is_described_is_not_made_again(folder: Path, tmp_path: Path) -> None:
     place, first, second = DescriptorFolder(tmp_path / "described"), Extractor(), Extractor()
-    Copies([folder], place, each=1, seed=0).describe(first, quiet)  # type: ignore[arg-type]
+    Copies([folder], place, each=1, seed=0).describe(first, no_progress)  # type: ignore[arg-type]
     assert first.described == 6
     again = Copies([folder], place, each=1, seed=0)
-    again.describe(second, quiet)  # type: ignore[arg-type]
+    again.describe(second, no_progress)  # type: ignore[arg-type]
     assert second.described == 0
     assert len(again.pairs().videos) == 6
 
     more = Copies([folder], place, each=2, seed=0)
-    more.describe(second, quiet)  # type: ignore[arg-type]
+    more.describe(second, no_progress)  # type: ignore[arg-type]
     assert second.described == 3  # the first copy of each is the same
     clip(folder / "alone.mp4", 4)
-    Copies([folder], place, each=1, seed=0).describe(second, quiet)  # type: ignore[arg-type]
+    Copies([folder], place, each=1, seed=0).describe(second, no_progress)  # type: ignore[arg-type]
     assert second.described == 5  # a changed file is another
 
 
@@ -101,7 +101,7 @@ def test_only_the_start_of_a_long_video_is_used(tmp_path: Path) -> None:
         clip(folder / name, CLIP_S + 30 if name == "long.mp4" else 5, 1)
     place = DescriptorFolder(tmp_path / "described")
     copies = Copies([folder], place, each=1, seed=0)
-    copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
+    copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
     long = next(video for video in copies.pairs().videos if video.startswith("long"))
     assert len(place.read(long)[0]) == CLIP_S
 
@@ -112,7 +112,7 @@ def test_copies_are_edited_some_in_time(tmp_path: Path) -> None:
     for name in ("one.mp4", "two.mp4", "three.mp4"):
         clip(folder / name, 10, 1)
     copies = Copies([folder], place, each=8, seed=0)
-    copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
+    copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
     read = {video: place.read(video)[0] for video in copies.pairs().videos}
     originals = [descriptor for video, descriptor in read.items() if " copy " not in video]
     lengths = [len(descriptor) for video, descriptor in read.items() if " copy " in video]
@@ -126,7 +126,7 @@ def test_copies_are_edited_some_in_time(tmp_path: Path) -> None:
 def test_what_shows_nothing_is_left_out(folder: Path, tmp_path: Path) -> None:
     write_clip(folder / "black.mp4", steady(3, 5), images=[four_corners() * 0] * 15)
     copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=1, seed=0)
-    copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
+    copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
     pairs = copies.pairs()
     assert pairs.counts == {"videos": 5, "videos_held_out": 1, "versions": 6, "missing": 4}  # broken.mp4, too
     assert not any(video.startswith("black") for video in pairs.videos)
@@ -146,6 +146,6 @@ def test_one_work_teaches_nothing(tmp_path: Path) -> None:
     folder.mkdir()
     clip(folder / "only.mp4")
     copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=1, seed=0)
-    copies.describe(Extractor(), quiet)  # type: ignore[arg-type]
+    copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
     with pytest.raises(TrainingError, match=r"1 pairs and 2 distractors of 1 works teach nothing"):
         copies.pairs()

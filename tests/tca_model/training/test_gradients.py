@@ -1,4 +1,4 @@
-"""The paper's gradient analysis: what autograd measures is what the equation says, and it finds hard negatives."""
+"""The paper's gradient analysis: autograd agrees with the equation, and hard negatives are pushed most."""
 
 import math
 
@@ -7,28 +7,28 @@ import torch
 from torch import Tensor
 
 from tca_model.training.gradients import (
-    Analysed,
-    analysed_circle,
-    analysed_info_nce,
-    analysed_triplet,
+    Analysis,
+    analyse_circle,
+    analyse_info_nce,
+    analyse_triplet,
     gradients_on_negatives,
-    made_batch,
+    example_batch,
 )
 
 ANALYSED = [
-    analysed_info_nce(),
-    analysed_info_nce(1.0),
-    analysed_circle(),
-    analysed_circle(16.0, 0.4),
-    analysed_triplet(0.2),
-    analysed_triplet(2.0),
+    analyse_info_nce(),
+    analyse_info_nce(1.0),
+    analyse_circle(),
+    analyse_circle(16.0, 0.4),
+    analyse_triplet(0.2),
+    analyse_triplet(2.0),
 ]
 
 
-@pytest.mark.parametrize("analysed", ANALYSED, ids=lambda analysed: analysed.name)
+@pytest.mark.parametrize("analysis", ANALYSED, ids=lambda analysis: analysis.name)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_autograd_measures_the_closed_form(analysed: Analysed, seed: int) -> None:
-    gradients = gradients_on_negatives(analysed, *made_batch(64, seed=seed))
+def test_autograd_measures_the_closed_form(analysis: Analysis, seed: int) -> None:
+    gradients = gradients_on_negatives(analysis, *example_batch(64, seed=seed))
     assert float(gradients.measured.sum()) > 0
     torch.testing.assert_close(gradients.measured, gradients.closed_form, rtol=1e-8, atol=1e-12)
 
@@ -36,7 +36,7 @@ def test_autograd_measures_the_closed_form(analysed: Analysed, seed: int) -> Non
 def test_one_negative_by_hand() -> None:
     """p = 0, s = 0.6, t = 1, |v| = 2: softmax e^0.6 / (1 + e^0.6), times sqrt(1 - 0.36) = 0.8, over 2."""
     anchor, positive, negative = [torch.tensor(v, dtype=torch.float64) for v in ([5, 0], [0, 3], [[1.2, 1.6]])]
-    gradients = gradients_on_negatives(analysed_info_nce(1.0), anchor, positive, negative)
+    gradients = gradients_on_negatives(analyse_info_nce(1.0), anchor, positive, negative)
     assert gradients.similarity.tolist() == pytest.approx([0.6])
     assert gradients.measured.tolist() == pytest.approx([math.exp(0.6) / (1 + math.exp(0.6)) * 0.8 / 2])
 
@@ -46,9 +46,9 @@ def share_of_the_hardest(gradients: Tensor, similarity: Tensor, part: float) -> 
     return float(gradients[hardest].sum() / gradients.sum())
 
 
-@pytest.mark.parametrize("analysed", [analysed_info_nce(), analysed_circle()], ids=lambda analysed: analysed.name)
-def test_softmax_losses_push_hard_negatives_without_being_told(analysed: Analysed) -> None:
-    gradients = gradients_on_negatives(analysed, *made_batch(256))
+@pytest.mark.parametrize("analysis", [analyse_info_nce(), analyse_circle()], ids=lambda analysis: analysis.name)
+def test_softmax_losses_push_hard_negatives_by_themselves(analysis: Analysis) -> None:
+    gradients = gradients_on_negatives(analysis, *example_batch(256))
     assert share_of_the_hardest(gradients.measured, gradients.similarity, 0.1) > 0.8
     easy = gradients.similarity < 0
     assert int(easy.sum()) > 50
@@ -56,21 +56,21 @@ def test_softmax_losses_push_hard_negatives_without_being_told(analysed: Analyse
 
 
 def test_a_high_temperature_mines_nothing() -> None:
-    gradients = gradients_on_negatives(analysed_info_nce(10.0), *made_batch(256))
+    gradients = gradients_on_negatives(analyse_info_nce(10.0), *example_batch(256))
     assert share_of_the_hardest(gradients.measured, gradients.similarity, 0.1) < 0.12
 
 
-def test_triplet_pushes_one_and_none_outside_the_margin() -> None:
-    anchor, positive, negatives = made_batch(64)
-    gradients = gradients_on_negatives(analysed_triplet(), anchor, positive, negatives)
+def test_triplet_pushes_one_negative_and_none_outside_the_margin() -> None:
+    anchor, positive, negatives = example_batch(64)
+    gradients = gradients_on_negatives(analyse_triplet(), anchor, positive, negatives)
     assert gradients.measured.nonzero().tolist() == [[int(gradients.similarity.argmax())]]
     easy = negatives[gradients.similarity < 0.4]  # the positive's 0.7 is more than a margin of 0.2 above
-    assert float(gradients_on_negatives(analysed_triplet(), anchor, positive, easy).measured.sum()) == 0
+    assert float(gradients_on_negatives(analyse_triplet(), anchor, positive, easy).measured.sum()) == 0
 
 
 def test_a_negative_equal_to_the_anchor_is_not_pushed() -> None:
-    """What remains of the gradient is orthogonal to the negative, and nothing does: sqrt(1 - s^2) = 0."""
-    anchor, positive, negatives = made_batch(4)
+    """The gradient is orthogonal to the negative, so nothing of it remains: sqrt(1 - s^2) = 0."""
+    anchor, positive, negatives = example_batch(4)
     same = torch.cat([negatives, 3 * anchor.unsqueeze(0)])
-    gradients = gradients_on_negatives(analysed_info_nce(), anchor, positive, same)
+    gradients = gradients_on_negatives(analyse_info_nce(), anchor, positive, same)
     assert float(gradients.measured[-1]) == pytest.approx(0, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Each loss against a loop that can be checked by eye, and against values worked out by hand."""
+"""Each loss compared with a loop that can be checked by eye, and with values calculated by hand."""
 
 import math
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def slow_triplet(p: float, negatives: list[float], margin: float) -> float:
     return max([0.0, *(n - p + margin for n in negatives)])
 
 
-def drawn(seed: int, anchors: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def draw_similarities(seed: int, anchors: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     positive = torch.rand(anchors, generator=generator, dtype=torch.float64) * 2 - 1
     negatives = torch.rand(anchors, count, generator=generator, dtype=torch.float64) * 2 - 1
@@ -47,10 +47,10 @@ def drawn(seed: int, anchors: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
 )
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), anchors=st.integers(1, 4), count=st.integers(0, 6))
-def test_loss_is_that_of_a_loop(
+def test_a_loss_equals_a_slow_loop(
     loss: Loss, slow: Callable[..., float], settings_of_it: dict[str, float], seed: int, anchors: int, count: int
 ) -> None:
-    positive, negatives, counted = drawn(seed, anchors, count)
+    positive, negatives, counted = draw_similarities(seed, anchors, count)
     expected = [
         slow(p, [n for n, counts in zip(row, mask, strict=True) if counts], **settings_of_it)
         for p, row, mask in zip(positive.tolist(), negatives.tolist(), counted.tolist(), strict=True)
@@ -65,7 +65,7 @@ def test_loss_is_that_of_a_loop(
 
 
 def test_info_nce_by_hand() -> None:
-    # four candidates that are all alike: one in four is right
+    # four equally similar candidates: one in four is right
     assert float(info_nce(torch.tensor([0.3]), torch.full((1, 3), 0.3))) == pytest.approx(math.log(4))
     assert float(info_nce(torch.tensor([0.5]), torch.tensor([[0.0]]), temperature=0.5)) == pytest.approx(
         math.log(1 + math.exp(-1))
@@ -73,7 +73,7 @@ def test_info_nce_by_hand() -> None:
 
 
 def test_circle_by_hand() -> None:
-    # both at their margins 1 - m and m: both logits are 0, whatever their weights
+    # both at their margins 1 - m and m: both logits are 0, whatever the weights
     assert float(circle(torch.tensor([0.75]), torch.tensor([[0.25]]))) == pytest.approx(math.log(2))
     # p = 1 has the weight m and the logit g m m, n = -m the weight 0
     value = circle(torch.tensor([1.0]), torch.tensor([[-0.25]]), gamma=16.0, margin=0.25)
@@ -81,7 +81,7 @@ def test_circle_by_hand() -> None:
 
 
 def test_circle_weights_the_positives_column_in_every_row() -> None:
-    """The published code weights row 0 alone: a second anchor must not be treated differently from the first."""
+    """The published code weights only row 0: a second anchor must be treated as the first."""
     positive, negatives = torch.tensor([0.5]), torch.tensor([[0.2, -0.1]])
     alone = circle(positive, negatives)
     assert float(circle(positive.repeat(3), negatives.repeat(3, 1))) == pytest.approx(float(alone))
@@ -99,7 +99,7 @@ def test_weights_of_circle_get_no_gradient() -> None:
     assert negatives.grad[0].tolist() == pytest.approx([float(share[1] * 8 * 0.35), 0.0], rel=1e-5)
 
 
-def test_triplet_by_hand_pushes_the_hardest_alone() -> None:
+def test_triplet_by_hand_pushes_only_the_hardest() -> None:
     positive = torch.tensor([0.5, 0.9], requires_grad=True)
     negatives = torch.tensor([[0.1, 0.4, 0.39], [0.2, 0.6, 0.1]], requires_grad=True)
     loss = triplet(positive, negatives, margin=0.2)
@@ -120,7 +120,7 @@ def test_negatives_that_do_not_count_get_no_gradient(loss: Loss) -> None:
     assert bool(torch.isfinite(negatives.grad).all())
 
 
-def test_koleo_is_that_of_a_loop() -> None:
+def test_koleo_equals_a_slow_loop() -> None:
     rows = normalize(torch.randn(7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64), dim=1)
     works = [0, 1, 2, 2, 3, 2, 4]
     expected = 0.0
@@ -130,16 +130,16 @@ def test_koleo_is_that_of_a_loop() -> None:
     assert float(koleo(rows, torch.tensor(works))) == pytest.approx(expected, rel=1e-6)
 
 
-def test_koleo_by_hand_and_its_pull() -> None:
+def test_koleo_by_hand_and_its_gradient() -> None:
     square = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
     assert float(koleo(square, torch.arange(4))) == pytest.approx(-math.log(2**0.5), rel=1e-6)
     close = torch.tensor([[1.0, 0.0], [0.8, 0.6]], requires_grad=True)
     koleo(close, torch.arange(2)).backward()
     assert close.grad is not None
-    assert float(close.grad[0] @ (close[0] - close[1]).detach()) < 0  # descending, each moves away from the other
+    assert float(close.grad[0] @ (close[0] - close[1]).detach()) < 0  # gradient descent moves each away from the other
 
 
-def test_koleo_of_a_single_work_is_refused() -> None:
+def test_koleo_of_a_single_work_is_rejected() -> None:
     with pytest.raises(ValueError, match="a single work"):
         koleo(torch.eye(3), torch.zeros(3, dtype=torch.int64))
 

@@ -1,4 +1,4 @@
-"""The ring of earlier keys, and the encoder that follows slowly."""
+"""The ring buffer of earlier keys, and the encoder that follows slowly."""
 
 import copy
 
@@ -16,7 +16,7 @@ def rows(*values: float) -> torch.Tensor:
     return torch.tensor([[value, -value] for value in values])
 
 
-def test_the_oldest_gives_way() -> None:
+def test_a_new_key_replaces_the_oldest() -> None:
     bank = MemoryBank(4, 2)
     bank.push(rows(1, 2, 3), torch.tensor([1, 2, 3]))
     assert bank.ids.tolist() == [1, 2, 3, EMPTY]
@@ -27,7 +27,7 @@ def test_the_oldest_gives_way() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(size=st.integers(1, 5), pushes=st.lists(st.integers(0, 8), max_size=6))
-def test_it_holds_the_last_keys_whatever_the_pushes(size: int, pushes: list[int]) -> None:
+def test_it_holds_the_last_keys_for_any_sequence_of_pushes(size: int, pushes: list[int]) -> None:
     bank, everything = MemoryBank(size, 2), list[int]()
     for count in pushes:
         new = list(range(len(everything), len(everything) + count))
@@ -38,20 +38,20 @@ def test_it_holds_the_last_keys_whatever_the_pushes(size: int, pushes: list[int]
     assert all(bank.keys[place, 0] == number for place, number in enumerate(bank.ids.tolist()) if number != EMPTY)
 
 
-def test_empty_places_and_the_anchors_own_video_are_no_negatives() -> None:
+def test_empty_places_and_the_anchors_own_video_are_not_negatives() -> None:
     bank = MemoryBank(4, 2)
     bank.push(rows(1, 2, 3), torch.tensor([7, 8, 7]))
-    assert bank.counted(torch.tensor([7, 9])).tolist() == [[False, True, False, False], [True, True, True, False]]
+    assert bank.negatives_of(torch.tensor([7, 9])).tolist() == [[False, True, False, False], [True, True, True, False]]
 
 
-def test_keys_carry_no_gradient_back() -> None:
+def test_keys_have_no_gradient() -> None:
     bank = MemoryBank(2, 2)
     keys = rows(1.0, 2.0).requires_grad_()
     bank.push(keys * 2, torch.tensor([1, 2]))
     assert not bank.keys.requires_grad
 
 
-def test_a_checkpoint_carries_it() -> None:
+def test_a_checkpoint_contains_the_bank() -> None:
     bank, other = MemoryBank(3, 2), MemoryBank(3, 2)
     bank.push(rows(1, 2, 3, 4), torch.tensor([1, 2, 3, 4]))
     other.load_state_dict(safetensors.torch.load(safetensors.torch.save(bank.state_dict())))
@@ -61,7 +61,7 @@ def test_a_checkpoint_carries_it() -> None:
     assert torch.equal(bank.ids, other.ids)
 
 
-def test_a_bank_without_places_is_refused() -> None:
+def test_a_bank_without_places_is_rejected() -> None:
     with pytest.raises(ValueError, match="at least one place, got 0"):
         MemoryBank(0, 2)
 
@@ -79,7 +79,7 @@ def test_momentum_moves_parameters_and_buffers() -> None:
     assert fast.weight.item() == 3
 
 
-def test_no_momentum_is_a_copy_to_the_bit() -> None:
+def test_a_momentum_of_0_copies_every_bit() -> None:
     fast = nn.Linear(3, 2)
     slow = copy.deepcopy(fast)
     with torch.no_grad():
@@ -89,11 +89,11 @@ def test_no_momentum_is_a_copy_to_the_bit() -> None:
 
 
 @pytest.mark.parametrize("momentum", [1.0, -0.1, 1.5])
-def test_a_momentum_that_never_moves_is_refused(momentum: float) -> None:
+def test_a_momentum_outside_its_range_is_rejected(momentum: float) -> None:
     with pytest.raises(ValueError, match=r"momentum must be in \[0, 1\)"):
         momentum_update(nn.Linear(1, 1), nn.Linear(1, 1), momentum)
 
 
-def test_encoders_of_different_make_are_refused() -> None:
-    with pytest.raises(ValueError, match="another make"):
+def test_encoders_with_other_tensors_are_rejected() -> None:
+    with pytest.raises(ValueError, match="has other tensors"):
         momentum_update(nn.Linear(2, 2), nn.Linear(2, 2, bias=False), 0.9)

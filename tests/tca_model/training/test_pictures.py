@@ -1,4 +1,4 @@
-"""Training pictures: of images and videos, by work, read once, without what the benchmark holds out."""
+"""Training pictures from images and videos: by work, read once, without held-out videos."""
 
 import csv
 from pathlib import Path
@@ -30,13 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_frames_of_a_video_are_one_work_and_what_is_held_out_is_left(folder: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    pictures = gather([folder], tmp_path, ALONE, lambda done, total: told.append((done, total)))
+def test_frames_of_a_video_are_one_work_and_held_out_videos_are_left_out(folder: Path, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    pictures = gather([folder], tmp_path, ALONE, lambda done, total: steps.append((done, total)))
     assert pictures.works.tolist() == [0, 1, 2, 2, 2, 3, 3, 3]  # every 2 s of 5 s
     assert pictures.pixels.shape == (8, SIDE_PX, SIDE_PX, 3)
     assert (pictures.unreadable, pictures.held_out) == (2, 1)
-    assert told[-1] == (6, 6)
+    assert steps[-1] == (6, 6)
     np.testing.assert_array_equal(pictures.pixels[1][0, 0], [100, 50, 50])
 
 
@@ -51,7 +51,7 @@ def test_a_resumed_run_reads_nothing_again(folder: Path, tmp_path: Path) -> None
     assert (again.works.tolist(), again.unreadable, again.held_out) == (first.works.tolist(), 2, 1)
 
 
-def test_a_run_on_other_pictures_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_run_on_other_pictures_is_rejected(folder: Path, tmp_path: Path) -> None:
     gather([folder], tmp_path / "run", ALONE, lambda *_: None)
     (tmp_path / "other").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "other" / "a.png")
@@ -59,7 +59,7 @@ def test_a_run_on_other_pictures_is_refused(folder: Path, tmp_path: Path) -> Non
         gather([tmp_path / "other"], tmp_path / "run", ALONE, lambda *_: None)
 
 
-def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
+def test_folders_without_pictures_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no folder"):
         gather([tmp_path / "nowhere"], tmp_path, ALONE, lambda *_: None)
     (tmp_path / "notes").mkdir()

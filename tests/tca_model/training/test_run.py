@@ -1,4 +1,4 @@
-"""The loop of a training keeps nothing that is no number."""
+"""The training loop never saves values that are not finite."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tca_model.errors import TrainingError
 from tca_model.training.run import CHECKPOINT, Run, Schedule
 
 
-def quiet(*_: object) -> None:
+def no_progress(*_: object) -> None:
     """No progress bar."""
 
 
@@ -23,33 +23,33 @@ def run(folder: Path, module: nn.Module) -> Run:
     return Run(folder, {"seed": 0}, module, torch.optim.SGD(module.parameters(), 0.1))
 
 
-def test_a_gradient_that_is_no_number_is_never_followed(module: nn.Linear, tmp_path: Path) -> None:
+def test_a_gradient_that_is_not_finite_is_never_applied(module: nn.Linear, tmp_path: Path) -> None:
     before = module.weight.detach().clone()
 
     def flat(_: int) -> Tensor:
-        return (module.weight * 0).sum().sqrt()  # 0, and its slope has no bound
+        return (module.weight * 0).sum().sqrt()  # 0, with an infinite slope
 
-    with pytest.raises(TrainingError, match=r"the gradient is nan at step 0: .*; nothing is kept"):
-        run(tmp_path, module).loop(Schedule(3, 0.1), flat, quiet)
+    with pytest.raises(TrainingError, match=r"the gradient is nan at step 0: .*; nothing is saved"):
+        run(tmp_path, module).loop(Schedule(3, 0.1), flat, no_progress)
     assert torch.equal(module.weight, before)
     assert not (tmp_path / CHECKPOINT).exists()
 
 
-def test_weights_that_are_no_numbers_are_never_kept(module: nn.Linear, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_never_saved(module: nn.Linear, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="the largest weight is inf at step 1: try a lower learning rate than 1e"):
-        run(tmp_path, module).loop(Schedule(1, 1e38), lambda _: 100 * module.weight.sum(), quiet)
+        run(tmp_path, module).loop(Schedule(1, 1e38), lambda _: 100 * module.weight.sum(), no_progress)
     assert not (tmp_path / CHECKPOINT).exists()
 
 
-def test_a_checkpoint_of_another_network_is_told(module: nn.Linear, tmp_path: Path) -> None:
-    run(tmp_path, module).loop(Schedule(1, 0.1), lambda _: module.weight.sum(), quiet)
+def test_a_checkpoint_of_another_network_is_an_error(module: nn.Linear, tmp_path: Path) -> None:
+    run(tmp_path, module).loop(Schedule(1, 0.1), lambda _: module.weight.sum(), no_progress)
     with pytest.raises(TrainingError, match="is of another network"):
         run(tmp_path, nn.Linear(3, 1, bias=False))
     again = run(tmp_path, module)
     assert (again.done, len(again.losses)) == (1, 1)
 
 
-def test_the_schedule_warms_up_and_comes_down_to_zero() -> None:
+def test_the_schedule_warms_up_and_falls_to_zero() -> None:
     rates = [Schedule(10, 1.0, warmup=4)(step) for step in range(10)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4] == 1.0

@@ -1,4 +1,4 @@
-"""Training's edits: each changes the picture it is meant to, in range, and the same for the same seed."""
+"""Training edits: each changes pictures within range, and the same way for the same seed."""
 
 import io
 import math
@@ -20,12 +20,12 @@ SIDE = 64
 
 
 def draw(*seeds: int) -> Draw:
-    return Draw.seeded(CPU, *seeds)
+    return Draw.from_seeds(CPU, *seeds)
 
 
 @pytest.fixture(scope="module")
 def images() -> Tensor:
-    """(24, 3, 64, 64): smooth random pictures, no two alike."""
+    """Smooth random pictures (24, 3, 64, 64), all different."""
     rough = torch.rand(24, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     return torch.nn.functional.interpolate(rough, size=(SIDE, SIDE), mode="bicubic").clamp(0, 1)
 
@@ -44,7 +44,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_keeps_shape_and_range_and_depends_on_the_seed_alone(name: str, images: Tensor) -> None:
+def test_an_edit_keeps_shape_and_range_and_depends_only_on_the_seed(name: str, images: Tensor) -> None:
     before = images.clone()
     edited = EDITS[name](images, draw(1))
     assert edited.shape == images.shape
@@ -55,7 +55,7 @@ def test_an_edit_keeps_shape_and_range_and_depends_on_the_seed_alone(name: str, 
     assert torch.equal(images, before)
 
 
-def test_warping_without_a_change_is_the_picture(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warping_without_a_change_gives_the_same_picture(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Draw, "chance", lambda _, count, probability: torch.full((count,), probability == 0.35))
     torch.testing.assert_close(warp.warp(images, draw(0), SIDE), images, atol=1e-5, rtol=0)
 
@@ -67,7 +67,7 @@ def test_a_placed_picture_fills_its_rectangle_and_nothing_else() -> None:
     assert torch.equal(placed[0, 0, :, 4:], torch.zeros(8, 4))
 
 
-def test_stacked_pictures_are_both_there(images: Tensor) -> None:
+def test_both_stacked_pictures_are_shown(images: Tensor) -> None:
     flat = torch.arange(1.0, 25.0).view(24, 1, 1, 1).expand_as(images) / 25
     for own, stacked in zip(flat, warp.stack(flat, draw(3)), strict=True):
         shown = stacked.unique()
@@ -80,7 +80,7 @@ def test_blur_keeps_flat_pictures_and_the_mean() -> None:
     torch.testing.assert_close(degrade.blur(flat, draw(0)), flat)
 
 
-def test_compression_is_that_of_jpeg(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compression_resembles_jpeg(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Draw, "uniform", lambda _, count, *__: torch.full((count,), 20.0))
     ours = degrade.compress(images, draw(0))
     for image, compressed in zip(images[:4], ours, strict=False):
@@ -88,7 +88,7 @@ def test_compression_is_that_of_jpeg(images: Tensor, monkeypatch: pytest.MonkeyP
         original = (image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
         Image.fromarray(original).save(buffer, "JPEG", quality=20, subsampling=0)
         jpeg = np.asarray(Image.open(buffer), dtype=np.float32)
-        # the same losses, up to the table for colours
+        # the same losses, except for the table for colours
         assert (
             np.abs(compressed.permute(1, 2, 0).numpy() * 255 - jpeg).mean() < 0.6 * np.abs(jpeg - original).mean() + 2
         )
@@ -101,7 +101,7 @@ def test_a_gray_picture_has_equal_channels(images: Tensor, monkeypatch: pytest.M
     assert float((gray - gray.mean(dim=1, keepdim=True)).abs().max()) < 1e-4
 
 
-def test_overlays_are_drawn_and_partly_see_through() -> None:
+def test_overlays_are_partly_transparent() -> None:
     drawn = draw_overlays()
     assert drawn.shape == (COUNT, 4, SIDE_PX, SIDE_PX)
     covered = (drawn[:, 3] > 0).float().mean(dim=(1, 2))
@@ -109,24 +109,24 @@ def test_overlays_are_drawn_and_partly_see_through() -> None:
     assert float(covered.max()) < 1
 
 
-def test_weak_views_stay_what_they_were_and_strong_ones_do_not(pixels: Tensor) -> None:
+def test_weak_views_stay_similar_and_strong_ones_do_not(pixels: Tensor) -> None:
     augment = Augment(SIDE, CPU)
     plain, weak, strong = augment.plain(pixels), augment.weak(pixels, draw(0)), augment.strong(pixels, draw(0))
     assert plain.shape == weak.shape == strong.shape == (24, 3, SIDE, SIDE)
 
-    def unlike(views: Tensor) -> float:
+    def distance(views: Tensor) -> float:
         return float((avg_pool2d(views, 8) - avg_pool2d(plain, 8)).abs().mean())
 
-    assert unlike(weak) < 0.4 * unlike(strong)
-    assert math.isclose(unlike(plain), 0)
+    assert distance(weak) < 0.4 * distance(strong)
+    assert math.isclose(distance(plain), 0)
 
 
-def test_sizes_that_do_not_divide_into_blocks_are_refused() -> None:
+def test_sizes_that_are_not_whole_blocks_are_rejected() -> None:
     with pytest.raises(ValueError, match="multiple of 8, got 100"):
         Augment(100, CPU)
 
 
-def test_seeds_that_differ_anywhere_draw_other_numbers() -> None:
+def test_every_seed_changes_the_numbers() -> None:
     drawn = {float(draw(*seeds).uniform(1, 0, 1)) for seeds in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0))}
     assert len(drawn) == 5
     assert sorted(draw(4).order(5).tolist()) == list(range(5))
@@ -136,19 +136,19 @@ VIDEO_EDITS = [name for name in EDITS if name != "noise"]
 
 
 @pytest.mark.parametrize("name", VIDEO_EDITS)
-def test_frames_of_a_video_are_edited_alike(name: str, images: Tensor) -> None:
+def test_frames_of_a_video_are_edited_in_the_same_way(name: str, images: Tensor) -> None:
     frames = images[:3].repeat_interleave(4, dim=0)  # three videos, each a still of four frames
-    edited = EDITS[name](frames, Draw.seeded(CPU, 1, frames=4)).unflatten(0, (3, 4))
+    edited = EDITS[name](frames, Draw.from_seeds(CPU, 1, frames=4)).unflatten(0, (3, 4))
     torch.testing.assert_close(edited, edited[:, :1].expand_as(edited))
     assert not torch.equal(edited[0, 0], edited[1, 0])
 
 
-def test_videos_are_put_in_order_as_a_whole() -> None:
-    order = Draw.seeded(CPU, 2, frames=3).order(12).view(4, 3)
+def test_videos_are_permuted_as_a_whole() -> None:
+    order = Draw.from_seeds(CPU, 2, frames=3).order(12).view(4, 3)
     assert torch.equal(order, order[:, :1] + torch.arange(3))
     assert sorted(order.flatten().tolist()) == list(range(12))
 
 
-def test_half_a_video_is_refused() -> None:
-    with pytest.raises(ValueError, match="7 images are no whole videos of 4 frames"):
-        Draw.seeded(CPU, 2, frames=4).chance(7, 0.5)
+def test_half_a_video_is_rejected() -> None:
+    with pytest.raises(ValueError, match="7 images are not whole videos of 4 frames"):
+        Draw.from_seeds(CPU, 2, frames=4).chance(7, 0.5)

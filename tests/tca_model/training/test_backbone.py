@@ -1,4 +1,4 @@
-"""Training a frame descriptor: it learns, goes on bit by bit where it stopped, and refuses what cannot work."""
+"""Training a frame descriptor: it learns, resumes with the same bits, and rejects impossible input."""
 
 import errno
 from pathlib import Path
@@ -22,7 +22,7 @@ FRAME = FrameConfig(backbone="test_efficientnet", weights=RandomWeights(seed=0),
 RECIPE = BackboneRecipe(input_px=64, epochs=8, batch=16, learning_rate=2e-3, warmup=2, koleo=0.1)
 
 
-def quiet(*_: object) -> None:
+def no_progress(*_: object) -> None:
     """No progress bar."""
 
 
@@ -40,10 +40,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pictures:
-    return gather([folder], tmp_path_factory.mktemp("run"), ALONE, quiet)
+    return gather([folder], tmp_path_factory.mktemp("run"), ALONE, no_progress)
 
 
-def train(pictures: Pictures, run: Path, advance: Any = quiet, **recipe: Any) -> TrainedBackbone:
+def train(pictures: Pictures, run: Path, advance: Any = no_progress, **recipe: Any) -> TrainedBackbone:
     return train_backbone(FRAME, RECIPE.model_copy(update=recipe), pictures, run, ALONE, advance)
 
 
@@ -71,7 +71,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     pictures: Pictures, whole: TrainedBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr("tca_model.training.run.plot_losses", quiet)
+    monkeypatch.setattr("tca_model.training.run.plot_losses", no_progress)
 
     def interrupt(step: int, *_: object) -> None:
         if step == 8:
@@ -85,7 +85,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
         assert torch.equal(resumed.state_dict()[name], tensor), name
 
 
-def test_training_changes_backbone_and_projection_and_no_statistics(
+def test_training_changes_backbone_and_projection_but_no_statistics(
     pictures: Pictures, whole: TrainedBackbone, tmp_path: Path
 ) -> None:
     after_one_step = train(pictures, tmp_path, epochs=0.5)[0].state_dict()
@@ -95,27 +95,27 @@ def test_training_changes_backbone_and_projection_and_no_statistics(
     assert not any("running" in name for name in moved)
 
 
-def test_another_recipe_does_not_go_on_with_the_checkpoint(pictures: Pictures, whole: TrainedBackbone) -> None:
+def test_another_recipe_does_not_resume_the_checkpoint(pictures: Pictures, whole: TrainedBackbone) -> None:
     with pytest.raises(TrainingError, match=r"another configuration \(seed 0 there, 1 here\): use another folder"):
         train(pictures, whole[1].folder, seed=1)
 
 
-def test_a_damaged_checkpoint_is_told(pictures: Pictures, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_an_error(pictures: Pictures, tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"not safetensors")
-    with pytest.raises(TrainingError, match=r"cannot read checkpoint .* remove it to begin anew"):
+    with pytest.raises(TrainingError, match=r"cannot read checkpoint .* remove it to start again"):
         train(pictures, tmp_path)
 
 
-def test_a_loss_that_is_no_number_ends_the_run(pictures: Pictures, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run(pictures: Pictures, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"the loss is .* at step \d+: try a lower learning rate"):
         train(pictures, tmp_path, learning_rate=1e30, warmup=0)
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(
+def test_a_full_disk_leaves_the_previous_checkpoint(
     pictures: Pictures, whole: TrainedBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr("tca_model.training.run.plot_losses", quiet)
+    monkeypatch.setattr("tca_model.training.run.plot_losses", no_progress)
     write, written = Path.write_bytes, []
 
     def full(path: Path, content: bytes) -> int:
@@ -132,6 +132,6 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert train(pictures, tmp_path)[1].losses == whole[1].losses
 
 
-def test_fewer_pictures_than_a_batch_are_refused(pictures: Pictures, tmp_path: Path) -> None:
+def test_fewer_pictures_than_a_batch_are_rejected(pictures: Pictures, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="32 pictures do not fill a batch of 48"):
         train(pictures, tmp_path, batch=48)

@@ -1,4 +1,4 @@
-"""Pictures for training: found in order, and the damaged ones counted."""
+"""Images for training: found in order, damaged ones counted."""
 
 import warnings
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tca_model.training.images import find_images, read_images
-from tests.tca_model.training.picture_cases import PICTURES, write_pictures
+from tests.tca_model.training.cases import PICTURES, write_pictures
 
 
 def test_images_are_found_sorted_whatever_the_case_of_their_suffix(tmp_path: Path) -> None:
@@ -18,8 +18,8 @@ def test_images_are_found_sorted_whatever_the_case_of_their_suffix(tmp_path: Pat
     assert any(path.suffix == ".PNG" for path in found)
 
 
-def test_damaged_files_of_every_kind_are_counted_not_fatal(tmp_path: Path) -> None:
-    """Cut short, and one byte changed: what Pillow raises then depends on where."""
+def test_damaged_files_of_every_kind_are_counted(tmp_path: Path) -> None:
+    """Truncated, or with one byte changed: the error from Pillow depends on where."""
     rng = np.random.default_rng(1)
     picture = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8))
     for suffix in ("png", "jpg", "webp", "bmp"):
@@ -32,7 +32,7 @@ def test_damaged_files_of_every_kind_are_counted_not_fatal(tmp_path: Path) -> No
                 damaged[place] = rng.integers(0, 256)
             (tmp_path / f"{index:02}.{suffix}").write_bytes(damaged if index % 4 else content[: index + 1])
     paths = find_images([tmp_path])
-    with warnings.catch_warnings(action="ignore"):  # Pillow warns of what it overlooks
+    with warnings.catch_warnings(action="ignore"):  # Pillow warns about errors that it ignores
         read = [(len(images), unreadable) for images, unreadable in read_images(paths, 8, 50)]
     assert [sum(batch) for batch in read] == [50, 50, 50, 50, 44]
     assert sum(good for good, _ in read) >= 4

@@ -1,4 +1,4 @@
-"""Training an encoder: it learns, goes on bit by bit where it stopped, and refuses what cannot work."""
+"""Training an encoder: it learns, resumes with the same bits, and rejects impossible input."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ RECIPE = EncoderRecipe(
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
-    """Two versions of each work: what tells works apart is small beside what differs from frame to frame."""
+    """Two versions of each work; works differ less than the frames of one work do."""
     folder = DescriptorFolder(tmp_path_factory.mktemp("descriptors"))
     rng = np.random.default_rng(0)
     for number in range(2 * WORKS):
@@ -65,7 +65,7 @@ def whole(pairs: Pairs, tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Mo
 def test_the_loss_falls(whole: tuple[nn.Module, Run]) -> None:
     losses = whole[1].losses
     assert len(losses) == 24
-    # the first steps meet a bank that is still filling: they are easier than the rest
+    # the bank is still filling in the first steps, which makes them easier
     assert np.mean(losses[-4:]) < 0.6 * max(losses)
 
 
@@ -81,7 +81,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 
     with pytest.raises(KeyboardInterrupt):
         train(pairs, tmp_path, interrupt, momentum=0.9)
-    torch.manual_seed(1)  # whatever was drawn in between
+    torch.manual_seed(1)  # as if numbers were drawn in between
     resumed, run = train(pairs, tmp_path, momentum=0.9)
     assert run.losses == whole[1].losses
     for name, tensor in whole[0].state_dict().items():
@@ -89,7 +89,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 
 
 @pytest.mark.parametrize("loss", ["circle", "triplet"])
-def test_other_losses_teach_too(pairs: Pairs, tmp_path: Path, loss: str) -> None:
+def test_other_losses_train_too(pairs: Pairs, tmp_path: Path, loss: str) -> None:
     losses = train(pairs, tmp_path, loss=loss, gamma=16.0)[1].losses
     assert np.mean(losses[-4:]) < 0.7 * max(losses)
 
@@ -102,29 +102,29 @@ def test_other_aggregators_learn_too(pairs: Pairs, tmp_path: Path, aggregator: s
 
 
 def test_no_copy_of_the_anchors_work_is_a_negative(pairs: Pairs, tmp_path: Path) -> None:
-    """Where all distractors show the anchors' own work, nothing is left to be told from."""
+    """If all distractors show the anchors' own work, there are no negatives."""
     works = np.zeros_like(pairs.works)
-    works[-1] = 1  # in no pair, and no distractor
+    works[-1] = 1  # in no pair and not a distractor
     masked = Pairs(pairs.folder, pairs.videos, works, pairs.positives[:4], pairs.distractors[:8], {})
     losses = train(masked, tmp_path, epochs=1)[1].losses
     assert losses == [0.0]
 
 
-def test_a_loss_that_is_no_number_ends_the_run(pairs: Pairs, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run(pairs: Pairs, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"the loss is .* at step \d+: try a lower learning rate"):
         train(pairs, tmp_path, learning_rate=1e30)
 
 
-def test_the_mean_is_refused(pairs: Pairs, tmp_path: Path) -> None:
+def test_an_aggregator_without_weights_is_rejected(pairs: Pairs, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="'mean' has nothing to train"):
         train(pairs, tmp_path, encoder=EncoderConfig(aggregator="mean"))
 
 
-def test_fewer_pairs_than_a_batch_are_refused(pairs: Pairs, tmp_path: Path) -> None:
+def test_fewer_pairs_than_a_batch_are_rejected(pairs: Pairs, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="12 pairs do not fill a batch of 13"):
         train(pairs, tmp_path, batch=13)
 
 
-def test_another_recipe_does_not_go_on_with_the_checkpoint(pairs: Pairs, whole: tuple[nn.Module, Run]) -> None:
+def test_another_recipe_does_not_resume_the_checkpoint(pairs: Pairs, whole: tuple[nn.Module, Run]) -> None:
     with pytest.raises(TrainingError, match=r"another configuration \(seed 0 there, 1 here\)"):
         train(pairs, whole[1].folder, momentum=0.9, seed=1)

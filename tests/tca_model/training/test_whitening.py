@@ -1,4 +1,4 @@
-"""Fitting a whitening: the bundle whitens its pictures and says how it was made; what cannot be fitted is refused."""
+"""Fitting a whitening: the bundle whitens its pictures and has provenance; impossible input is rejected."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from tca_model.matching.calibration import Calibration
 from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.training.images import find_images, read_images
 from tca_model.training.whitening import BATCH_IMAGES, fit_whitening
-from tests.tca_model.training.picture_cases import DIMENSION, NAME, PICTURES, SIDE, write_pictures
+from tests.tca_model.training.cases import DIMENSION, NAME, PICTURES, SIDE, write_pictures
 
 CALIBRATION = Calibration(alert_threshold=0.4, basis="by hand")
 
@@ -46,7 +46,7 @@ def bundle(folders: list[Path]) -> Bundle:
     return fit(folders)
 
 
-def test_the_bundle_says_how_it_was_made(bundle: Bundle) -> None:
+def test_the_bundle_states_how_it_was_made(bundle: Bundle) -> None:
     manifest = bundle.manifest
     assert manifest.name == "fitted"
     assert manifest.descriptor == config()
@@ -58,7 +58,7 @@ def test_the_bundle_says_how_it_was_made(bundle: Bundle) -> None:
     assert manifest.provenance.keys() >= {"seconds", "hardware", "torch"}
 
 
-def test_progress_is_told_batch_by_batch(folders: list[Path]) -> None:
+def test_progress_is_reported_batch_by_batch(folders: list[Path]) -> None:
     progress: list[tuple[int, int]] = []
     fit(folders, progress)
     assert progress == [(BATCH_IMAGES, PICTURES + 1), (PICTURES + 1, PICTURES + 1)]
@@ -68,7 +68,7 @@ def test_the_bundle_whitens_the_pictures_it_was_fitted_on(bundle: Bundle, folder
     images = np.concatenate([images for images, _ in read_images(find_images(folders), SIDE, 16)])
     described = DescriptorExtractor(bundle, device="cpu").describe(images)
     assert described.shape == (PICTURES, DIMENSION)
-    # unit rows of whitened vectors point everywhere alike: covariance about I / D
+    # unit rows of whitened vectors point in all directions: covariance about I / D
     covariance = described.T @ described / PICTURES
     np.testing.assert_allclose(covariance, np.eye(DIMENSION) / DIMENSION, atol=0.06)
 
@@ -83,17 +83,17 @@ def test_a_fitted_bundle_comes_back_from_disk_with_its_version(bundle: Bundle, t
     np.testing.assert_allclose(first, second, atol=1e-5)
 
 
-def test_too_few_images_are_refused(folders: list[Path]) -> None:
+def test_too_few_images_are_rejected(folders: list[Path]) -> None:
     with pytest.raises(ValueError, match="20 images cannot span 20 dimensions: give more"):
         fit(folders[:1], dimension=20)
 
 
-def test_more_dimensions_than_the_backbone_has_are_refused(folders: list[Path]) -> None:
+def test_more_dimensions_than_the_backbone_has_are_rejected(folders: list[Path]) -> None:
     with pytest.raises(ValueError, match="cannot whiten 168 dimensions to 169"):
         fit(folders[:1], dimension=169)
 
 
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(FileNotFoundError, match=r"no images .* below"):
         fit([tmp_path])
@@ -101,13 +101,13 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
         fit([tmp_path / "nowhere"])
 
 
-def test_only_broken_images_are_too_few(tmp_path: Path) -> None:
+def test_only_broken_images_are_rejected(tmp_path: Path) -> None:
     for index in range(3):
         (tmp_path / f"{index}.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match="0 images cannot span"):
         fit([tmp_path])
 
 
-def test_weights_that_lie_in_a_bundle_yet_to_be_made_are_refused(folders: list[Path]) -> None:
+def test_weights_of_a_bundle_that_does_not_exist_yet_are_rejected(folders: list[Path]) -> None:
     with pytest.raises(ValueError, match="name a file or a package"):
         fit(folders, weights=BundleWeights())

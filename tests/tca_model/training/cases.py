@@ -1,4 +1,4 @@
-"""What tests of training share: folders of pictures, and a backbone small enough to run on them."""
+"""Shared by tests of training: folders of pictures, and a small backbone to run on them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ NAME, SIDE, DIMENSION, PICTURES = "test_efficientnet", 64, 12, 60
 
 
 def write_pictures(root: Path) -> list[Path]:
-    """60 pictures in two folders, one of them nested, one grey and one with transparency; one broken one among them."""
+    """60 pictures in two folders, one nested, in RGB, grey and with transparency; also a broken one."""
     rng = np.random.default_rng(0)
     modes = {3: "L", 4: "RGBA"}
     for index in range(PICTURES):
