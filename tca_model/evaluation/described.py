@@ -1,7 +1,7 @@
-"""The benchmark from frame descriptors alone: described once, then scored in seconds by whatever is to be compared.
+"""The benchmark on stored frame descriptors: described once, then scored in seconds by any method.
 
-No services take part: each video is one piece, and frames without information are not left out. The figures of a bundle
-in use are those of `python -m bench.quality`.
+No services are involved: each video is one piece, and frames without information are not left out. For the figures of a
+bundle in production use `python -m bench.quality`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +23,13 @@ from tca_model.types import FloatArray, VideoDescriptor
 from tca_model.video.decode import sample_frames
 
 PairScore: TypeAlias = Callable[[VideoDescriptor, VideoDescriptor], float]
-LONGEST_FRAMES = 64  # that an encoder is given at once; more are cut into equal pieces
+LONGEST_FRAMES = 64  # input of an encoder at once; longer videos are cut into equal pieces
 
 
 def describe_benchmark(
     benchmark: Benchmark, extractor: DescriptorExtractor, folder: DescriptorFolder, advance: Advance
 ) -> None:
-    """Store the frame descriptors of all its videos that are not stored. Raises DecodeError for one that is damaged."""
+    """Store the missing frame descriptors of the benchmark's videos. Raises DecodeError for a damaged video."""
     videos = videos_of(benchmark)
     for done, path in enumerate(videos, start=1):
         if path.stem not in folder:
@@ -49,7 +49,7 @@ def describe_video(path: Path, extractor: DescriptorExtractor) -> VideoDescripto
 
 
 def videos_of(benchmark: Benchmark) -> list[Path]:
-    """Queries and references. Their names without suffix are their ids in a DescriptorFolder."""
+    """All queries and references; a name without suffix is the id in a DescriptorFolder."""
     return [*benchmark.queries, *(reference.path for reference in benchmark.references)]
 
 
@@ -61,7 +61,7 @@ def encode_videos(
     refined: DescriptorFolder,
     whole: DescriptorFolder,
 ) -> None:
-    """Store what an encoder makes of videos: refined frame descriptors, and the segment descriptor as a single row."""
+    """Encode videos and store their refined frame descriptors, and their segment descriptor as a single row."""
     encoder.eval()
     for video in videos:
         descriptor, version = stored.read(video)
@@ -76,7 +76,7 @@ def encode_videos(
 
 
 def judge_similarity(benchmark: Benchmark, stored: DescriptorFolder, similarity: Similarity) -> Quality:
-    """The figures of a similarity on stored descriptors."""
+    """The figures of a similarity of stored descriptors."""
     queries = [path.stem for path in benchmark.queries]
     references = [reference.path.stem for reference in benchmark.references]
     table = score_table(queries, references, stored, similarity)
@@ -93,7 +93,7 @@ def judge_similarity(benchmark: Benchmark, stored: DescriptorFolder, similarity:
 
 
 def judge_pairs(benchmark: Benchmark, stored: DescriptorFolder, score: PairScore) -> Quality:
-    """The figures of a function of two videos, query and reference."""
+    """The figures of a function that scores a query and a reference."""
     read = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
     return judge_scores(
         benchmark,
@@ -116,8 +116,8 @@ def judge_scores(benchmark: Benchmark, scores: Mapping[tuple[str, str], float]) 
     )
 
 
-def normalised_chamfer(noise: FloatArray) -> PairScore:
-    """Chamfer similarity, the larger direction, normalised by noise frames (M, D)."""
+def chamfer_without_noise(noise: FloatArray) -> PairScore:
+    """The larger chamfer similarity of both directions, after subtracting similarity to noise frames (M, D)."""
 
     def score(query: VideoDescriptor, reference: VideoDescriptor) -> float:
         matrix = similarity_matrix(query.frames, reference.frames)
@@ -127,21 +127,21 @@ def normalised_chamfer(noise: FloatArray) -> PairScore:
     return score
 
 
-def weighted_cosine(noise: FloatArray) -> PairScore:
-    """Cosine of means in which a frame weighs more the less it is like noise frames (M, D).
+def cosine_of_weighted_means(noise: FloatArray) -> PairScore:
+    """Cosine of weighted means; a frame has less weight the more similar it is to noise frames (M, D).
 
-    Weights before pooling are VVS's idea (Jo et al., AAAI 2024, arXiv 2312.13832), which learns them.
+    Weights before pooling come from VVS (Jo et al., AAAI 2024, arXiv 2312.13832), where they are learned.
     """
 
-    def pooled(video: VideoDescriptor) -> FloatArray:
+    def pool(video: VideoDescriptor) -> FloatArray:
         mean: FloatArray = (1 - noise_similarity(video.frames, noise)) @ video.frames
         return mean
 
-    return lambda query, reference: cosine(pooled(query), pooled(reference))
+    return lambda query, reference: cosine(pool(query), pool(reference))
 
 
 def joined_score(query: VideoDescriptor, reference: VideoDescriptor) -> float:
-    """The score that the matcher gives a pair: aligned intervals, and chamfer similarity where nothing aligns."""
+    """The matcher's joined score of a pair: from aligned intervals, or chamfer similarity if nothing aligns."""
     similarity: FloatArray = similarity_matrix(query.frames, reference.frames)
     of_segment = np.zeros(len(reference), dtype=np.int64)
     return join([observe(0, similarity, query.timestamps_s, reference.timestamps_s, of_segment)]).joined_score

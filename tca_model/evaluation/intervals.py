@@ -8,9 +8,8 @@ A pair of videos has found and true intervals. Each is a rectangle in the plane 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tca_model.matching.evidence import Span, covered_s
+from tca_model.matching.evidence import Span, coverage_s
 from tca_model.types import Match
-
 
 
 def interval_iou(found: Match, true: Match) -> float:
@@ -44,7 +43,7 @@ def pair_figures(found: Sequence[Match], true: Sequence[Match]) -> PairFigures:
 
         precision = prod over both sides of  sum_f | union_t (f n t) | / sum_f |f|
 
-    where f n t is the overlap of a found and a true interval that overlap on both sides, and the union is taken along
+    where f n t is the overlap of a found and a true interval that overlap on both sides, and the union is formed along
     the side. Recall is the same with found and true exchanged. So a true interval found in pieces loses nothing, and
     intervals at the right times with exchanged partners gain nothing.
     """
@@ -112,7 +111,7 @@ def _share_covered(intervals: Sequence[Match], by: Sequence[Match]) -> float | N
             and (reference := _overlap(_spans(interval)[1], _spans(other)[1]))
         ]
         for side, (start_s, end_s) in enumerate(_spans(interval)):
-            covered[side] += covered_s([overlap[side] for overlap in overlaps])
+            covered[side] += coverage_s([overlap[side] for overlap in overlaps])
             whole[side] += end_s - start_s
     return covered[0] / whole[0] * (covered[1] / whole[1])
 

@@ -74,7 +74,7 @@ class SearchTable:
             if search.query not in self._rows:
                 at_least.append(0.0)
                 continue
-            scores, is_relevant = self._ranked(search)
+            scores, is_relevant = self._select_ranked(search)
             found, wanted = int(is_relevant.sum()), len(search.relevant)
             strict = measure(scores, is_relevant, wanted)
             at_least.append(strict)
@@ -84,7 +84,7 @@ class SearchTable:
                 means.append(measure(scores, is_relevant, found))
         return Figure(name, mean(means), mean(at_least) or 0.0, len(means))
 
-    def _ranked(self, search: Search) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _select_ranked(self, search: Search) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The scores of the ranked videos, and which of them are relevant."""
         row = self._table.scores[self._rows[search.query]]
         ranked = np.full(len(row), search.among is None)

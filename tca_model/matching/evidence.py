@@ -181,8 +181,8 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
         chamfer_query_to_reference=forward,
         chamfer_reference_to_query=backward,
         intervals=reported,
-        query_coverage_s=covered_s([(match.query_start_s, match.query_end_s) for match in reported]),
-        reference_coverage_s=covered_s([(match.reference_start_s, match.reference_end_s) for match in reported]),
+        query_coverage_s=coverage_s([(match.query_start_s, match.query_end_s) for match in reported]),
+        reference_coverage_s=coverage_s([(match.reference_start_s, match.reference_end_s) for match in reported]),
     )
 
 
@@ -201,7 +201,7 @@ def _rank(reference: ReferenceEvidence) -> tuple[float, int]:
     return reference.similarity_sum / reference.frame_count, reference.frame_count
 
 
-def covered_s(spans: Iterable[Span]) -> float:
+def coverage_s(spans: Iterable[Span]) -> float:
     """Seconds in the union of half-open spans."""
     total_s, reached_s = 0.0, float("-inf")
     for start_s, end_s in sorted(spans):

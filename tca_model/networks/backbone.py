@@ -82,7 +82,7 @@ def load_backbone(name: str, weights: BackboneWeights, bundled: Mapping[str, Ten
     Raises WeightsError if the weights are not available, do not have the stated sha256, or do not fit.
     """
     if isinstance(weights, TorchvisionWeights):
-        return _pretrained(name, weights.name)
+        return _load_pretrained(name, weights.name)
     if isinstance(weights, RandomWeights):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(weights.seed)
@@ -100,7 +100,7 @@ def load_backbone(name: str, weights: BackboneWeights, bundled: Mapping[str, Ten
     return backbone.eval()
 
 
-def _pretrained(name: str, weights: str) -> Backbone:
+def _load_pretrained(name: str, weights: str) -> Backbone:
     if name not in _TORCHVISION:
         raise WeightsError(f"torchvision has no weights of backbone {name}, only of {', '.join(_TORCHVISION)}")
     try:

@@ -20,8 +20,8 @@ from tca_model.networks.aggregators import (
     MeanAggregator,
     NetVLAD,
     RecurrentAggregator,
-    zero_padding,
     with_masked_mean,
+    zero_padding,
 )
 
 

@@ -1,7 +1,7 @@
-"""The paper's ablations on the own benchmark: what is varied, and what each variant gives.
+"""The paper's ablations on the project's own benchmark: the variants and their figures.
 
-Everything is trained on the same pairs for the same number of steps and judged on the same stored frame descriptors.
-A trained variant is kept in a folder of its own; run again, only what is missing is trained.
+All variants are trained on the same pairs for the same number of steps and judged on the same stored frame descriptors.
+Each trained variant is kept in its own folder; another run trains only the missing ones.
 """
 
 import tempfile
@@ -18,14 +18,14 @@ from tca_model.config import EncoderConfig
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Benchmark
 from tca_model.evaluation.described import (
+    chamfer_without_noise,
+    cosine_of_weighted_means,
     encode_videos,
     joined_score,
     judge_pairs,
     judge_scores,
     judge_similarity,
-    normalised_chamfer,
     videos_of,
-    weighted_cosine,
 )
 from tca_model.evaluation.quality import Quality
 from tca_model.networks.aggregators import MeanAggregator
@@ -36,16 +36,16 @@ from tca_model.training.encoder import EncoderRecipe, train_encoder
 from tca_model.training.pairs import Pairs, Reader
 from tca_model.types import FloatArray, VideoDescriptor
 
-SEGMENT, FRAMES = "segment descriptors, cosine", "frame descriptors, chamfer"  # the larger direction of it
+SEGMENT, FRAMES = "segment descriptors, cosine", "frame descriptors, chamfer"  # chamfer: the larger direction
 NOISE_FRAMES = 1000
-COMPARED_AT_ONCE = 64  # pairs: 64 frames each, 32 maps of a matrix are 512 KB a pair
+COMPARED_AT_ONCE = 64  # pairs: with 64 frames each, 32 maps of a matrix take 512 KB per pair
 
-Started = Callable[[str], Callable[[int, int, float], None]]  # what is trained next -> how far it is
+Started = Callable[[str], Callable[[int, int, float], None]]  # name of the next training -> its progress function
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One variant, judged in one or more ways; the same ways for all rows of a table."""
+    """One variant and its figures by similarity; all rows of a table have the same ones."""
 
     name: str
     judged: Mapping[str, Quality]
@@ -60,11 +60,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """What all variants share; `poolings` holds the benchmark's frame descriptors by name of the pooling."""
+    """The input of all variants; `poolings` has the benchmark's frame descriptors by name of the pooling."""
 
     benchmark: Benchmark
     stored: DescriptorFolder  # the benchmark's frame descriptors
-    pairs: Pairs  # of training
+    pairs: Pairs  # for training
     model_version: str
     recipe: EncoderRecipe
     comparator: ComparatorRecipe
@@ -73,8 +73,8 @@ class Ablation:
     started: Started
 
     def tables(self) -> Iterator[Table]:
-        """All tables, one after the other."""
-        yield self._trained(
+        """Yield all tables; each is trained and judged when it is requested."""
+        yield self._train_variants(
             "aggregators",
             "Aggregators: from frame descriptors to refined ones and a segment descriptor",
             {
@@ -95,24 +95,24 @@ class Ablation:
             "Circle": {"loss": "circle"},
             "triplet": {"loss": "triplet"},
         }
-        yield self._trained("losses", "Losses, with TCA", losses)
+        yield self._train_variants("losses", "Losses, with TCA", losses)
         sizes = {f"{size:,} keys": {"bank": size} for size in (256, 1024, 4096, 16384)}
-        yield self._trained("bank", "Size of the memory bank, with TCA and InfoNCE", sizes)
+        yield self._train_variants("bank", "Size of the memory bank, with TCA and InfoNCE", sizes)
         momenta = {str(momentum or "none"): {"momentum": momentum} for momentum in (None, 0.9, 0.99, 0.999)}
-        yield self._trained("momentum", "Momentum of the encoder of keys, with TCA and InfoNCE", momenta)
+        yield self._train_variants("momentum", "Momentum of the encoder of keys, with TCA and InfoNCE", momenta)
         yield self._similarities()
 
     def _encoder(self, **changes: Any) -> EncoderConfig:
         return self.recipe.encoder.model_copy(update=changes)
 
-    def _trained(
+    def _train_variants(
         self, name: str, title: str, variants: Mapping[str, dict[str, Any]], before: tuple[Row, ...] = ()
     ) -> Table:
         rows = [Row(variant, self._judge(self._train(changes))) for variant, changes in variants.items()]
         return Table(name, title, (*before, *rows))
 
     def _train(self, changes: Mapping[str, Any]) -> nn.Module:
-        """The encoder of the recipe with these changes. What is the same recipe lies in the same folder."""
+        """The trained encoder of the recipe with these changes. Equal recipes share a folder."""
         recipe = self.recipe.model_copy(update=dict(changes))
         varied = [f"{recipe.encoder.aggregator}", recipe.loss, f"bank-{recipe.bank}", f"momentum-{recipe.momentum}"]
         name = " ".join(varied)
@@ -131,16 +131,16 @@ class Ablation:
             }
 
     def _similarities(self) -> Table:
-        """Ways to compare two videos, on frame descriptors as they are and on what TCA makes of them."""
+        """Ways to compare two videos, on unchanged frame descriptors and on those refined by TCA."""
         columns = {"frame descriptors": MeanAggregator(), "refined by TCA": self._train({})}
         judged: dict[str, dict[str, Quality]] = {}
         for column, encoder in columns.items():
-            for row, quality in self._compared(column, encoder).items():
+            for row, quality in self._compare_videos(column, encoder).items():
                 judged.setdefault(row, {})[column] = quality
         title = "Similarities of two videos"
         return Table("similarities", title, tuple(Row(name, by_column) for name, by_column in judged.items()))
 
-    def _compared(self, column: str, encoder: nn.Module) -> dict[str, Quality]:
+    def _compare_videos(self, column: str, encoder: nn.Module) -> dict[str, Quality]:
         with tempfile.TemporaryDirectory(dir=self.work) as temporary:
             folder = Path(temporary)
             refined, whole, seen = (DescriptorFolder(folder / name) for name in ("refined", "whole", "seen"))
@@ -160,16 +160,16 @@ class Ablation:
                     self.benchmark, comparator_scores(self.benchmark, refined, comparator)
                 ),
                 "chamfer, larger direction": judge_similarity(self.benchmark, refined, "larger-chamfer"),
-                "the same, normalised by noise": judge_pairs(self.benchmark, refined, normalised_chamfer(noise)),
+                "the same, normalised by noise": judge_pairs(self.benchmark, refined, chamfer_without_noise(noise)),
                 "cosine of means, frames weighted by noise": judge_pairs(
-                    self.benchmark, refined, weighted_cosine(noise)
+                    self.benchmark, refined, cosine_of_weighted_means(noise)
                 ),
                 "the matcher's joined score": judge_pairs(self.benchmark, refined, joined_score),
             }
 
 
 def _noise(pairs: Pairs) -> FloatArray:
-    """Frames of the videos trained on, drawn at random, (NOISE_FRAMES, D) or all there are."""
+    """Random frames of the training videos, (NOISE_FRAMES, D) or fewer."""
     frames = np.concatenate([pairs.folder.read(video)[0].frames for video in pairs.videos])
     return frames[np.random.default_rng(0).permutation(len(frames))[:NOISE_FRAMES]]
 
@@ -178,10 +178,10 @@ def _noise(pairs: Pairs) -> FloatArray:
 def comparator_scores(
     benchmark: Benchmark, stored: DescriptorFolder, comparator: VideoComparator
 ) -> dict[tuple[str, str], float]:
-    """The larger direction of the comparator's similarity, for every query with every reference."""
+    """The comparator's similarity of every query with every reference, the larger of both directions."""
     read: dict[str, VideoDescriptor] = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
     pairs = [(pair.query.stem, pair.reference.stem) for pair in benchmark.pairs()]
-    # Like lengths together: little padding.
+    # Similar lengths together, to keep padding small.
     pairs.sort(key=lambda pair: (len(read[pair[0]]), len(read[pair[1]])))
     scores: dict[tuple[str, str], float] = {}
     for start in range(0, len(pairs), COMPARED_AT_ONCE):

@@ -64,7 +64,7 @@ def train_backbone(
     Raises TrainingError for fewer pictures than a batch, a loss that is not finite, or a checkpoint of another run.
     """
     device = processes.device
-    model = _untrained(frame, recipe, pictures, device)
+    model = _build_untrained(frame, recipe, pictures, device)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], recipe.learning_rate)
     configuration: dict[str, JsonValue] = {
         **recipe.model_dump(mode="json"),
@@ -117,7 +117,9 @@ def _pixels(views: Tensor) -> Tensor:
     return views.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1) * 255
 
 
-def _untrained(frame: FrameConfig, recipe: BackboneRecipe, pictures: Pictures, device: torch.device) -> FrameDescriptor:
+def _build_untrained(
+    frame: FrameConfig, recipe: BackboneRecipe, pictures: Pictures, device: torch.device
+) -> FrameDescriptor:
     backbone = load_backbone(frame.backbone, frame.weights, {})
     model = FrameDescriptor(frame, backbone, whitening=None).eval().to(device)
     model.whitening = fit_pca_whitening(model, pictures, recipe.input_px, device)

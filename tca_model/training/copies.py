@@ -1,7 +1,7 @@
-"""Pairs for the encoder made of a folder of videos: copies edited frame by frame, described once and kept.
+"""Pairs for the encoder from folders of videos: copies edited frame by frame, described once and kept.
 
-The edits are those of `augment`, one draw a copy, and some are made faster or slower. The benchmark's edits
-(tca_model.synthetic.edits) are other code, on files.
+The edits are those of `augment`, with one draw per copy; some copies are faster or slower. The benchmark's edits
+(tca_model.synthetic.edits) are separate code, on files.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ from tca_model.types import VideoDescriptor
 from tca_model.video.decode import sample_frames
 from tca_model.video.stills import informative
 
-CLIP_S = 64.0  # of a longer video only the first are used: an encoder is given no more at once
-TOGETHER = 4  # videos that are edited at a time: they are stacked and framed with each other
+CLIP_S = 64.0  # only this much from the start of a video is used: an encoder gets no more at once
+TOGETHER = 4  # videos that are edited together: some edits combine them
 SPEEDS = (0.6, 1.6)
-RETIMED = 0.4  # how many copies are faster or slower
+RETIMED = 0.4  # share of copies that are faster or slower
 
 Frames = NDArray[np.uint8]  # (T, SIDE_PX, SIDE_PX, 3)
 
 
 class Copies:
-    """Edited copies of the videos in some folders, `each` of every one, described by an extractor.
+    """Edited copies of the videos in some folders, `each` per video, described by an extractor.
 
-    What is described already is not made again. Raises TrainingError when a folder is missing or holds no video.
+    Copies that are already described are not made again. Raises TrainingError if a folder is missing or has no video.
     """
 
     def __init__(self, folders: Sequence[Path], folder: DescriptorFolder, *, each: int, seed: int) -> None:
@@ -47,7 +47,7 @@ class Copies:
         self._folder, self._each, self._seed = folder, each, seed
 
     def describe(self, extractor: DescriptorExtractor, advance: Callable[[int, int], None]) -> None:
-        """Make and describe what is not yet there; what cannot be read or shows nothing is counted by `pairs`."""
+        """Make and describe the missing copies; `pairs` counts videos that are unreadable or show nothing."""
         order = np.random.default_rng(self._seed).permutation(len(self._originals))
         for start in range(0, len(order), TOGETHER):
             group = [self._originals[video] for video in order[start : start + TOGETHER]]
@@ -56,7 +56,7 @@ class Copies:
             advance(start + len(group), len(order))
 
     def pairs(self) -> Pairs:
-        """A video with each of its copies is a pair; all versions of all videos are distractors."""
+        """The pairs: each video with each of its copies; all versions of all videos are distractors."""
         videos: list[str] = []
         works: list[int] = []
         positives: list[tuple[int, int]] = []
@@ -84,7 +84,7 @@ class Copies:
         )
 
     def _versions(self, video: Path) -> list[str]:
-        """The names of the video itself and of its copies."""
+        """The ids of the video itself and of its copies."""
         stem = _name(video)
         return [stem, *(f"{stem} copy {self._seed}-{number}" for number in range(self._each))]
 
@@ -93,10 +93,10 @@ class Copies:
         read = {video: _frames(video, frame.sample_every_s, remove_bars=frame.remove_bars) for video in group}
         shown = {video: frames for video, frames in read.items() if len(frames)}
         if all(version in self._folder for video in shown for version in self._versions(video)):
-            return  # besides what cannot be read
+            return  # only unreadable videos are missing
         augment = Augment(frame.input_px, extractor.device)
         plain = [_pixels(augment.plain(torch.from_numpy(frames))) for frames in shown.values()]
-        edited = [_edited([*shown.values()], augment, (self._seed, seed, number)) for number in range(self._each)]
+        edited = [_edit([*shown.values()], augment, (self._seed, seed, number)) for number in range(self._each)]
         for video, *versions in zip(shown, plain, *edited, strict=True):
             for name, images in zip(self._versions(video), versions, strict=True):
                 there = informative(images)
@@ -106,10 +106,10 @@ class Copies:
                     self._folder.write(name, described, extractor.model_version)
 
 
-def _edited(shown: Sequence[Frames], augment: Augment, seeds: tuple[int, ...]) -> list[Frames]:
-    """A copy of each of some videos."""
+def _edit(shown: Sequence[Frames], augment: Augment, seeds: tuple[int, ...]) -> list[Frames]:
+    """One edited copy of each video."""
     rng = np.random.default_rng(seeds)
-    retimed = [_retimed(frames, rng) for frames in shown]
+    retimed = [_retime(frames, rng) for frames in shown]
     longest = max(map(len, retimed))
     together = np.concatenate([frames[np.arange(longest) % len(frames)] for frames in retimed])
     draw = Draw.from_seeds(augment.device, *seeds, frames=longest)
@@ -117,19 +117,19 @@ def _edited(shown: Sequence[Frames], augment: Augment, seeds: tuple[int, ...]) -
     return [frames[: len(own)] for frames, own in zip(edited, retimed, strict=True)]
 
 
-def _retimed(frames: Frames, rng: np.random.Generator) -> Frames:
-    """Some are faster or slower: frames are left out, or shown again."""
+def _retime(frames: Frames, rng: np.random.Generator) -> Frames:
+    """Make a random share of videos faster or slower by dropping or repeating frames."""
     speed = rng.uniform(*SPEEDS) if rng.random() < RETIMED else 1.0
     return frames[np.arange(0, len(frames), speed).astype(np.int64)]
 
 
 def _pixels(views: Tensor) -> Frames:
-    """(T, 3, H, W) in 0..1 to (T, H, W, 3) in uint8, as frames are decoded."""
+    """(T, 3, H, W) in 0..1 to (T, H, W, 3) in uint8, as decoded frames."""
     return (views.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def _frames(video: Path, every_s: float, *, remove_bars: bool) -> Frames:
-    """The frames of a video's start that show something; none of one that cannot be read."""
+    """The frames at the start of a video that show something; empty if it cannot be read."""
     try:
         with video.open("rb") as file:
             sampled = sample_frames(file, every_s=every_s, size=(SIDE_PX, SIDE_PX), remove_bars=remove_bars)
@@ -150,7 +150,7 @@ def _videos_below(folder: Path) -> list[Path]:
 
 
 def _families(videos: Sequence[Path]) -> dict[Path, int]:
-    """The number of each video's family, whose clips may show the same; what no manifest names is a work of its own."""
+    """The number of each video's family, whose clips may look alike; a video in no manifest is its own family."""
     named = {
         clip: f"{folder} {family}"
         for folder in {video.parent for video in videos}
@@ -163,7 +163,7 @@ def _families(videos: Sequence[Path]) -> dict[Path, int]:
 
 
 def _name(video: Path) -> str:
-    """A name for a file as it is now: a changed file is described anew."""
+    """An id for the current content of a file: a changed file is described again."""
     stat = video.stat()
     stamp = f"{video.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     return f"{video.stem[:60]}-{hashlib.blake2b(stamp.encode(), digest_size=6).hexdigest()}"

@@ -29,7 +29,7 @@ def weight_source(text: str, backbone: str) -> BackboneWeights:
     kind, _, rest = text.partition(":")
     if text == "package":
         if backbone not in PACKAGED:
-            raise ValueError(f"no package has weights of {backbone}, only of {', '.join(PACKAGED)}")
+            raise ValueError(f"no package holds weights of {backbone}, only of {', '.join(PACKAGED)}")
         return PACKAGED[backbone]
     if kind == "torchvision" and rest:
         return TorchvisionWeights(name=rest)

@@ -30,9 +30,14 @@ def test_an_error_leaves_the_old_file_or_none(tmp_path: Path, error: type[BaseEx
     path = tmp_path / "a.json"
     if existing:
         path.write_text("old")
-    with pytest.raises(error), replacing(path) as new:
-        new.write_text("half of the n")
-        raise error
+
+    def write_half() -> None:
+        with replacing(path) as new:
+            new.write_text("half of the n")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert names(tmp_path) == (["a.json"] if existing else [])
     assert not existing or path.read_text() == "old"
 
@@ -98,9 +103,13 @@ def test_a_folder_that_cannot_be_replaced_comes_back(
             raise error
         return rename(source, target)
 
+    def write_new() -> None:
+        with replacing(path) as new:
+            new.mkdir()
+            (new / "new").touch()
+
     monkeypatch.setattr(Path, "rename", rename_only_the_old_one)
-    with pytest.raises(error), replacing(path) as new:
-        new.mkdir()
-        (new / "new").touch()
+    with pytest.raises(error):
+        write_new()
     assert names(path) == ["old"]
     assert names(tmp_path) == ["bundle"]

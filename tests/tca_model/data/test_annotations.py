@@ -154,7 +154,7 @@ def test_json_comes_back_as_written(tmp_path: Path) -> None:
     [
         ('{"benchmark": "EVVE", "queries": ["q"], "database": ["a"], "events": {}}', "benchmark: .*VCDB.*and 3 more"),
         ('{"benchmark": "VCDB"}', "queries: Field required"),
-        ('{"queries": ["q", "q"], "database": ["a"], "distractors": [], "pairs": []}', "queries: 1 of 2 ids are repeated"),
+        ('{"queries": ["q", "q"], "database": ["a"], "distractors": [], "pairs": []}', "1 of 2 ids are repeated"),
         ('{"queries": ["q"], "database": [], "distractors": [], "pairs": []}', "database: there is no video"),
         ('{"queries": ["q"], "database": ["a"], "distractors": [], "pairs": '
          '[{"videos": ["q", "x"], "overlap": [1, 1]}]}', "the pair .* is not of two core videos"),

@@ -1,4 +1,4 @@
-"""The benchmark scored from stored descriptors: by similarities, by an encoder, by any function of two videos."""
+"""The benchmark on stored descriptors: with similarities, an encoder, any function of two videos."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.evaluation.described import (
     LONGEST_FRAMES,
     PairScore,
+    chamfer_without_noise,
+    cosine_of_weighted_means,
     describe_benchmark,
     encode_videos,
     joined_score,
     judge_pairs,
     judge_similarity,
-    normalised_chamfer,
-    weighted_cosine,
 )
 from tca_model.matching.similarity import chamfer, similarity_matrix
 from tca_model.networks.aggregators import MeanAggregator
@@ -45,7 +45,7 @@ def clip(name: str) -> Clip:
 
 @pytest.fixture
 def benchmark() -> Benchmark:
-    """Two copies, one of them in the middle of another video, and a distractor, against both originals."""
+    """Two copies, one of them in the middle of another video, and a distractor; both originals are references."""
     first, second, host = clip("first"), clip("second"), clip("host")
     copies = (
         Copy(Path("/first-trim.mp4"), "trim", first, host, 0),
@@ -65,18 +65,18 @@ def stored(tmp_path: Path) -> DescriptorFolder:
     return folder
 
 
-def test_a_copy_within_a_video_is_found_in_the_larger_direction_alone(
+def test_a_copy_within_a_video_is_found_only_in_the_larger_direction(
     benchmark: Benchmark, stored: DescriptorFolder
 ) -> None:
     larger = judge_similarity(benchmark, stored, "larger-chamfer")
     assert (larger.copies, larger.missing, larger.micro_ap, larger.recall) == (2, 0, 1.0, 1.0)
     assert larger.score
-    assert larger.score > 0.6  # half of the original is there
+    assert larger.score > 0.6  # half of the original is shown
 
     forward = judge_similarity(benchmark, stored, "chamfer")
     assert forward.micro_ap == 1
     assert forward.score
-    assert forward.score < 0.45  # a sixth of the query, the rest is chance
+    assert forward.score < 0.45  # a sixth of the query is copied, the rest is chance
 
 
 def test_a_video_that_is_not_stored_counts_as_not_found(benchmark: Benchmark, stored: DescriptorFolder) -> None:
@@ -90,7 +90,7 @@ def test_any_function_of_two_videos_is_judged(benchmark: Benchmark, stored: Desc
     assert judge_pairs(benchmark, stored, lambda query, _reference: float(len(query))).micro_ap < 1
 
 
-def test_what_is_like_noise_counts_less() -> None:
+def test_frames_similar_to_noise_count_less() -> None:
     own, common = frames(1, 4), frames(2, 4)
     query, reference = (video(np.concatenate([own, common])) for _ in range(2))
     other = video(np.concatenate([frames(3, 4), common]))
@@ -98,14 +98,14 @@ def test_what_is_like_noise_counts_less() -> None:
     def margin(score: PairScore) -> float:
         return score(query, reference) - score(query, other)
 
-    plain = margin(weighted_cosine(frames(9, 20)))
-    assert margin(weighted_cosine(common)) > plain + 0.1
-    assert weighted_cosine(common)(query, reference) == pytest.approx(1, abs=1e-5)
+    plain = margin(cosine_of_weighted_means(frames(9, 20)))
+    assert margin(cosine_of_weighted_means(common)) > plain + 0.1
+    assert cosine_of_weighted_means(common)(query, reference) == pytest.approx(1, abs=1e-5)
     matrix = similarity_matrix(query.frames, other.frames)
-    assert normalised_chamfer(common)(query, other) < chamfer(matrix) - 0.1
+    assert chamfer_without_noise(common)(query, other) < chamfer(matrix) - 0.1
 
 
-def test_the_mean_leaves_frames_as_they_are_and_gives_one_row_a_video(tmp_path: Path, stored: DescriptorFolder) -> None:
+def test_the_mean_does_not_change_frames_and_gives_one_row_per_video(tmp_path: Path, stored: DescriptorFolder) -> None:
     refined, whole = DescriptorFolder(tmp_path / "refined"), DescriptorFolder(tmp_path / "whole")
     encode_videos(["first"], stored, MeanAggregator(), refined, whole)
 
@@ -138,13 +138,13 @@ def test_videos_are_described_once(tmp_path: Path) -> None:
     extractor = DescriptorExtractor(load_bundle("bootstrap"))
     folder = DescriptorFolder(tmp_path / "described")
     benchmark = Benchmark((), (Clip(path, "a"),), (Clip(path, "a"),))
-    told: list[tuple[int, int]] = []
-    describe_benchmark(benchmark, extractor, folder, lambda done, total: told.append((done, total)))
+    steps: list[tuple[int, int]] = []
+    describe_benchmark(benchmark, extractor, folder, lambda done, total: steps.append((done, total)))
 
     descriptor, version = folder.read("a")
     assert len(descriptor) == 3
     assert version == extractor.model_version
-    assert told == [(1, 2), (2, 2)]
+    assert steps == [(1, 2), (2, 2)]
 
     written = folder.path("a").stat().st_mtime_ns
     describe_benchmark(benchmark, extractor, folder, lambda *_: None)

@@ -8,8 +8,8 @@ from tca_model.matching.similarity import (
     chamfer_ragged,
     cosine,
     noise_similarity,
-    subtract_noise,
     similarity_matrix,
+    subtract_noise,
     symmetric_chamfer,
 )
 from tca_model.types import FloatArray

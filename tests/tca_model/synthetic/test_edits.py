@@ -64,9 +64,7 @@ def test_there_are_enough_edits_for_a_benchmark() -> None:
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_every_edit_is_as_long_as_its_truth_says_and_reproducible(
-    clips: Files, tmp_path: Path, name: str
-) -> None:
+def test_every_edit_is_as_long_as_its_truth_says_and_reproducible(clips: Files, tmp_path: Path, name: str) -> None:
     source, other = clips
     truth = apply_edit(name, source, tmp_path / "a.mp4", seed=5, other=other)
     frames = read(tmp_path / "a.mp4")

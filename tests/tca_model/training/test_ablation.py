@@ -1,4 +1,4 @@
-"""All ablation tables on made descriptors, a few steps a variant; and the comparator's training on its own."""
+"""All ablation tables on made-up descriptors, with a few steps per variant; and the training of the comparator."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ DIMENSION, WORKS, VERSION = 16, 6, "abc"
 
 
 def frames(work: int, count: int, seed: int) -> FloatArray:
-    """A row of frames, one like another video's of this work, with some noise."""
+    """Frames of a work with some noise, different for each seed."""
     rows = np.random.default_rng(work).normal(size=(count, DIMENSION))
     rows += 0.3 * np.random.default_rng(seed).normal(size=rows.shape)
     unit: FloatArray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
@@ -90,14 +90,14 @@ def test_every_variant_of_the_paper_is_trained_and_judged(
     mean = tables["aggregators"].rows[0].judged
     assert mean[FRAMES].micro_ap == 1
     assert tables["poolings"].rows[0].judged == mean
-    # The same recipe under two names is trained once, and gives the same figures.
+    # The same recipe under two names is trained once, with the same figures.
     tca = tables["aggregators"].rows[-1].judged
     assert tables["losses"].rows[0].judged == tables["bank"].rows[2].judged == tables["momentum"].rows[0].judged == tca
     assert tables["losses"].rows[1].judged[SEGMENT] != tca[SEGMENT]
     assert len(set(started)) == 4 + 2 + 3 + 3 + 2
 
 
-def test_the_comparator_learns_to_tell_copies(pairs: Pairs, tmp_path: Path) -> None:
+def test_the_comparator_learns_to_recognise_copies(pairs: Pairs, tmp_path: Path) -> None:
     reader = Reader(pairs, VERSION)
     first, second = ([reader(video) for video in side] for side in pairs.positives.T)
     others = second[1:] + second[:1]
@@ -112,7 +112,7 @@ def test_the_comparator_learns_to_tell_copies(pairs: Pairs, tmp_path: Path) -> N
     assert margin(40) > margin(1) + 0.2
 
 
-def test_comparator_scores_take_the_larger_direction(benchmark: Benchmark, stored: DescriptorFolder) -> None:
+def test_comparator_scores_are_the_larger_direction(benchmark: Benchmark, stored: DescriptorFolder) -> None:
     class Sizes(torch.nn.Module):
         """Scores a pair by how much longer the query is."""
 

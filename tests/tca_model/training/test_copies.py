@@ -1,4 +1,4 @@
-"""Pairs made of a folder of videos: which are edited, what is made once, what is left out."""
+"""Pairs from a folder of videos: what is edited, made once, and left out."""
 
 import csv
 from pathlib import Path
@@ -35,14 +35,14 @@ class Extractor:
 
 
 def clip(path: Path, duration_s: float = 3, fps: float = 5) -> Path:
-    """A still that shows something: what shows nothing is left out."""
+    """A clip of one picture with content, because frames that show nothing are left out."""
     times = steady(duration_s, fps)
     return write_clip(path, times, images=[four_corners()] * len(times))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two clips of one family, one of its own, one that is held out, one that is no video."""
+    """Two clips of one family, one without a family, one that is held out, one that is not a video."""
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("take1.mp4", "take2.mp4", "alone.mp4", "held.mp4"):
@@ -77,7 +77,7 @@ def test_pairs_are_versions_of_one_video_and_works_are_families(folder: Path, tm
     assert pairs.distractors.tolist() == list(range(9))
 
 
-def test_what_is_described_is_not_made_again(folder: Path, tmp_path: Path) -> None:
+def test_described_copies_are_not_made_again(folder: Path, tmp_path: Path) -> None:
     place, first, second = DescriptorFolder(tmp_path / "described"), Extractor(), Extractor()
     Copies([folder], place, each=1, seed=0).describe(first, no_progress)  # type: ignore[arg-type]
     assert first.described == 6
@@ -91,7 +91,7 @@ def test_what_is_described_is_not_made_again(folder: Path, tmp_path: Path) -> No
     assert second.described == 3  # the first copy of each is the same
     clip(folder / "alone.mp4", 4)
     Copies([folder], place, each=1, seed=0).describe(second, no_progress)  # type: ignore[arg-type]
-    assert second.described == 5  # a changed file is another
+    assert second.described == 5  # a changed file is a new video
 
 
 def test_only_the_start_of_a_long_video_is_used(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_only_the_start_of_a_long_video_is_used(tmp_path: Path) -> None:
     assert len(place.read(long)[0]) == CLIP_S
 
 
-def test_copies_are_edited_some_in_time(tmp_path: Path) -> None:
+def test_copies_are_edited_and_some_are_faster_or_slower(tmp_path: Path) -> None:
     folder, place = tmp_path / "videos", DescriptorFolder(tmp_path / "described")
     folder.mkdir()
     for name in ("one.mp4", "two.mp4", "three.mp4"):
@@ -123,7 +123,7 @@ def test_copies_are_edited_some_in_time(tmp_path: Path) -> None:
     assert len(first_rows) > 15
 
 
-def test_what_shows_nothing_is_left_out(folder: Path, tmp_path: Path) -> None:
+def test_videos_that_show_nothing_are_left_out(folder: Path, tmp_path: Path) -> None:
     write_clip(folder / "black.mp4", steady(3, 5), images=[four_corners() * 0] * 15)
     copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=1, seed=0)
     copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ def test_what_shows_nothing_is_left_out(folder: Path, tmp_path: Path) -> None:
     assert not any(video.startswith("black") for video in pairs.videos)
 
 
-def test_folders_that_cannot_serve_are_told(tmp_path: Path) -> None:
+def test_folders_without_videos_are_rejected(tmp_path: Path) -> None:
     place = DescriptorFolder(tmp_path / "described")
     with pytest.raises(TrainingError, match="no folder"):
         Copies([tmp_path / "nowhere"], place, each=1, seed=0)
@@ -141,7 +141,7 @@ def test_folders_that_cannot_serve_are_told(tmp_path: Path) -> None:
         Copies([tmp_path / "empty"], place, each=1, seed=0)
 
 
-def test_one_work_teaches_nothing(tmp_path: Path) -> None:
+def test_pairs_of_a_single_work_are_rejected(tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     clip(folder / "only.mp4")

@@ -11,8 +11,8 @@ from tca_model.training.gradients import (
     analyse_circle,
     analyse_info_nce,
     analyse_triplet,
-    gradients_on_negatives,
     example_batch,
+    gradients_on_negatives,
 )
 
 ANALYSED = [

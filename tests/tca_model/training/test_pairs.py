@@ -28,7 +28,7 @@ def distinct_rows(count: int) -> FloatArray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
-def stored(folder: Path, *videos: str, frames: int = 3) -> DescriptorFolder:
+def store(folder: Path, *videos: str, frames: int = 3) -> DescriptorFolder:
     descriptors = DescriptorFolder(folder)
     for video in videos:
         descriptors.write(video, VideoDescriptor(np.arange(float(frames)), distinct_rows(frames)), VERSION)
@@ -36,7 +36,7 @@ def stored(folder: Path, *videos: str, frames: int = 3) -> DescriptorFolder:
 
 
 def test_videos_of_vcdb_without_descriptors_are_left_out(tmp_path: Path) -> None:
-    pairs = vcdb_pairs(ANNOTATIONS, stored(tmp_path, "a", "b", "d", "e"))
+    pairs = vcdb_pairs(ANNOTATIONS, store(tmp_path, "a", "b", "d", "e"))
     assert [[pairs.videos[v] for v in pair] for pair in pairs.positives] == [["a", "b"]]
     assert [pairs.videos[v] for v in pairs.distractors] == ["d", "e"]
     assert pairs.counts == {"pairs_missing": 1, "distractors_missing": 1}
@@ -45,12 +45,12 @@ def test_videos_of_vcdb_without_descriptors_are_left_out(tmp_path: Path) -> None
 
 def test_vcdb_without_descriptors_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"0 pairs and 1 distractors .* \(pairs missing 2, distractors missing 2\)"):
-        vcdb_pairs(ANNOTATIONS, stored(tmp_path, "d"))
+        vcdb_pairs(ANNOTATIONS, store(tmp_path, "d"))
 
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Pairs:
-    return vcdb_pairs(ANNOTATIONS, stored(tmp_path, "a", "b", "d"))
+    return vcdb_pairs(ANNOTATIONS, store(tmp_path, "a", "b", "d"))
 
 
 def test_the_reader_reads_once(pairs: Pairs) -> None:
@@ -72,7 +72,7 @@ def test_the_reader_names_damaged_missing_and_empty_descriptors(pairs: Pairs) ->
     pairs.folder.path("a").unlink()
     with pytest.raises(TrainingError, match="descriptors of a cannot be read"):
         Reader(pairs, VERSION)(0)
-    stored(pairs.folder.folder, "a", frames=0)
+    store(pairs.folder.folder, "a", frames=0)
     with pytest.raises(TrainingError, match="holds no frames"):
         Reader(pairs, VERSION)(0)
 
