@@ -19,7 +19,7 @@ from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool
 from services.ingest.describe import Describer
 from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import Job
-from services.ingest.store import SegmentStore
+from services.ingest.store import SegmentStore, is_unchanged
 from services.runtime import metrics
 from tca_model.video.segments import CutSegment
 
@@ -153,10 +153,19 @@ class IngestPipeline:
                 outcomes.append(self._failed(self._jobs.pop(job.name), fetched.result))
                 continue
             job.media = fetched.result
-            if rows := self._store.stored(job.upload, job.stamp):
+            if rows := self._reuse_stored(job):
                 self._jobs.pop(job.name).discard()
                 outcomes.append(_outcome(job.record, self._announce(job.upload, rows, None, ended=True), done=True))
         return outcomes
+
+    def _reuse_stored(self, job: Job) -> list[SegmentRow]:
+        """Prepare the index for this upload. Returns the rows to announce again, or [] if it must be described."""
+        upload = job.upload
+        rows = self._store.read_rows(upload)
+        if is_unchanged(rows, upload, job.stamp):
+            return self._store.change_role(rows, upload.role)
+        self._store.clear_stale(rows, job.stamp, delete=upload.is_whole_file)
+        return []
 
     def _decode(self) -> None:
         """Hand files to free decoders, the oldest record's first."""
