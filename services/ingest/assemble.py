@@ -10,6 +10,7 @@ from services.ingest.decode.pool import DecodePool
 from services.ingest.describe import Describer
 from services.ingest.fetch.media import FetchPolicy
 from services.ingest.fetch.pool import FetchPool
+from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
@@ -33,6 +34,7 @@ def ingest_pipeline(
 ) -> Iterator[IngestPipeline]:
     """A pipeline whose threads and processes end with the block; it fetches files below `roots`, None for any."""
     frame = bundle.manifest.descriptor.frame
+    options = DescribeOptions(frame.dimension, segment_s=settings.segment_s, panels=settings.describe_panels)
     policy = FetchPolicy(
         roots=roots,
         hosts=settings.fetch_hosts,
@@ -52,7 +54,7 @@ def ingest_pipeline(
         size=(frame.input_px, frame.input_px),
         every_s=frame.sample_every_s,
         remove_bars=frame.remove_bars,
-        panels=settings.describe_panels,
+        panels=options.panels,
         limits=limits,
         deadline_s=settings.decode_deadline_s,
     )
@@ -63,8 +65,7 @@ def ingest_pipeline(
             fetches=fetches,
             pool=decoders,
             describer=describer,
-            dimension=frame.dimension,
-            segment_s=settings.segment_s,
+            options=options,
             max_jobs=JOBS_PER_DECODER * settings.decode_workers,
             max_in_flight_bytes=settings.max_in_flight_bytes,
         )

@@ -18,7 +18,7 @@ from services.ingest.announce import asset_ended, segment_encoded, segment_faile
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
 from services.ingest.describe import Describer
 from services.ingest.fetch.pool import FetchPool
-from services.ingest.job import Job
+from services.ingest.job import DescribeOptions, Job
 from services.ingest.store import SegmentStore, is_unchanged
 from services.runtime import metrics
 from tca_model.video.segments import CutSegment
@@ -55,8 +55,7 @@ class IngestPipeline:
         fetches: FetchPool,
         pool: DecodePool,
         describer: Describer,
-        dimension: int,
-        segment_s: float,
+        options: DescribeOptions,
         max_jobs: int,
         max_in_flight_bytes: int,
     ) -> None:
@@ -65,8 +64,7 @@ class IngestPipeline:
         self._fetches = fetches
         self._pool = pool
         self._describer = describer
-        self._dimension = dimension
-        self._segment_s = segment_s
+        self._options = options
         self._max_jobs = max_jobs
         self._max_in_flight_bytes = max_in_flight_bytes
         self._jobs: dict[str, Job] = {}  # in the order of their records
@@ -100,7 +98,7 @@ class IngestPipeline:
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
             return Outcome(record, (_dead(record, error),), done=True)
-        self._waiting.append(Job.of(record, event, dimension=self._dimension, segment_s=self._segment_s))
+        self._waiting.append(Job.of(record, event, self._options))
         self._begin()
         return Outcome(record, (), done=False)
 

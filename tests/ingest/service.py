@@ -16,6 +16,7 @@ from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Event, SegmentEncoded, SegmentStatus, SegmentUploaded
 from services.contracts.ports import DescribedSegment, Message, SegmentKey
 from services.ingest.describe import Describer
+from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
 from services.ingest.worker import GROUP, IngestWorker
 from tests.ingest.fakes import FakeExtractor, FakeFetches, FakePool, Step
@@ -79,7 +80,7 @@ class Service:
         self._workers = workers
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, *, panels: bool = True) -> None:
         self.cache = MemoryCache(10**6)
         self.extractor = FakeExtractor()
         self.pool = FakePool(self.scripts, self._workers)
@@ -90,8 +91,7 @@ class Service:
             fetches=self.fetches,
             pool=self.pool,
             describer=Describer(lambda: self.extractor),
-            dimension=DIMENSION,
-            segment_s=SEGMENT_S,
+            options=DescribeOptions(DIMENSION, segment_s=SEGMENT_S, panels=panels),
             **self._bounds,
         )
         self.worker = IngestWorker(self.bus, self.pipeline)

@@ -89,6 +89,15 @@ def test_an_asset_that_was_stored_but_not_committed_is_only_announced_again(serv
     assert service.extractor.batches == []
 
 
+def test_an_asset_is_described_again_after_panels_were_switched(service: Service) -> None:
+    event = upload(service.film("a.mp4", Shot(0, 40), End(40)))
+    for panels, decoded in ((True, ["a.mp4"]), (False, ["a.mp4"]), (False, []), (True, ["a.mp4"])):
+        service.restart(panels=panels)
+        service.publish(event)
+        service.run()
+        assert service.pool.decoded == decoded, f"panels {panels}"
+
+
 def test_an_asset_that_comes_again_while_it_is_in_work_waits_for_itself(service: Service) -> None:
     event = upload(service.film("a.mp4", Shot(0, 20), Shot(20, 40), End(40)))
     service.publish(event, event)
