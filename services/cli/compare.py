@@ -10,8 +10,9 @@ import typer
 from services.cli.console import console, progress_bar
 from services.cli.drawing import check_drawing, drawing
 from services.cli.results import NOTHING_SHOWN, Problem, intervals_text, print_problems
-from services.cli.scan import TENANT, alert_threshold, describe_all
+from services.cli.scan import TENANT, describe_all
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
+from services.matcher.rule import alert_threshold
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import Bundle, load_bundle
 from tca_model.types import VideoDescriptor
@@ -55,7 +56,7 @@ def compare(
     loaded = load_bundle(bundle or settings.bundle)
     paths = {QUERY: query, REFERENCE: reference}
     explained = explain(paths, loaded, settings)
-    print_alert(explained.alert, paths, alert_threshold(loaded, settings))
+    print_alert(explained.alert, paths, alert_threshold(settings, loaded.manifest.calibration))
     if plot is not None:
         explained.draw(plot, title=f"{query.name} x {reference.name}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from services.runtime.settings import Settings
 from tca_model.matching.calibration import Calibration
 
 
@@ -31,6 +32,11 @@ class AlertRule:
         return alert_score >= self.tenants.get(tenant, self.threshold)
 
     def evidence_floor(self, tenant: str) -> float:
-        """The joined score from which evidence of a single segment is kept for the tenant."""
+        """The joined score that evidence of a single segment must reach to be kept for the tenant."""
         score = self.calibration.joined_score(self.tenants.get(tenant, self.threshold))
         return min(score, score * self.evidence_share)  # a negative threshold keeps everything, and its share would not
+
+
+def alert_threshold(settings: Settings, calibration: Calibration) -> float:
+    """The alert score that a pair must reach: the setting, or the bundle's own threshold if it is not set."""
+    return calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold

@@ -4,7 +4,7 @@ from services.backends.open import open_backends
 from services.backends.retrying_index import RetryingIndex
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline
-from services.matcher.rule import AlertRule
+from services.matcher.rule import AlertRule, alert_threshold
 from services.matcher.state_store import StateStore
 from services.matcher.worker import MatchWorker
 from services.runtime.process import service_process
@@ -18,7 +18,7 @@ def serve(settings: Settings) -> None:
     calibration = bundle.manifest.calibration
     rule = AlertRule(
         calibration,
-        calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold,
+        alert_threshold(settings, calibration),
         settings.tenant_alert_thresholds,
         settings.evidence_share,
     )

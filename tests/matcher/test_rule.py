@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.matcher.rule import AlertRule
+from services.matcher.rule import AlertRule, alert_threshold
+from services.runtime.settings import Settings
 from tca_model.matching.calibration import Calibration, Curve
 from tests.matcher.matcher import Matcher, announced, copy, ended, original
 
@@ -48,3 +49,8 @@ def test_evidence_is_kept_from_a_share_of_the_score_that_alerts() -> None:
     assert rule.evidence_floor("default") == pytest.approx(CURVE.joined_score(0.9) / 2)
     assert rule.evidence_floor("strict") == pytest.approx(CURVE.joined_score(0.99) / 2)
     assert AlertRule(PLAIN, -1).evidence_floor("default") == AlertRule(CALIBRATED, -1).evidence_floor("default") == -1
+
+
+@pytest.mark.parametrize(("setting", "threshold"), [(None, 0.4), (0.7, 0.7), (0.0, 0.0), (-1.0, -1.0)])
+def test_the_threshold_is_the_setting_or_else_the_bundles_own(setting: float | None, threshold: float) -> None:
+    assert alert_threshold(Settings(alert_threshold=setting), PLAIN) == threshold
