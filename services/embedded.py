@@ -19,7 +19,7 @@ from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import UsageError
 from services.contracts.events import Event, Role, SegmentUploaded
 from services.contracts.ports import Consumer, DescribedSegment
-from services.ingest.assemble import describer_of, ingest_pipeline
+from services.ingest.assemble import describer_of, open_ingest_pipeline
 from services.ingest.worker import IngestWorker
 from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates
 from services.matcher.pipeline import AssetKey, MatchPipeline
@@ -58,7 +58,7 @@ class Embedded:
             opened.callback(self.index.close)
             cache = MemoryCache(settings.cache_bytes)
             pipeline = opened.enter_context(
-                ingest_pipeline(
+                open_ingest_pipeline(
                     settings,
                     bundle,
                     index=self.index,
@@ -78,19 +78,19 @@ class Embedded:
         """Run ingest until nothing is left to do; yields what it announces."""
         announced = self._bus.consumer(topics.ENCODED_SEGMENTS, SOURCE)
         while self._ingest.run_once(STEP_S):
-            yield from _news(announced)
+            yield from _poll_events(announced)
         self.index.flush()
-        yield from _news(announced)
+        yield from _poll_events(announced)
 
     def match(
         self,
         *,
         threshold: float,
         exhaustive: bool = False,
-        finders: frozenset[Role] = frozenset(Role),
-        settled: frozenset[AssetKey] = frozenset(),
+        searching_roles: frozenset[Role] = frozenset(Role),
+        already_decided: frozenset[AssetKey] = frozenset(),
     ) -> Iterator[Event]:
-        """Run the matcher until nothing is left to do; yields alerts and verdicts, of `settled` assets none."""
+        """Run the matcher until nothing is left to do; yields alerts and verdicts, of `already_decided` assets none."""
         candidates: CandidateStage = NearestCandidates(self.index)
         if exhaustive:
             candidates = ExhaustiveCandidates(self.index)
@@ -101,8 +101,8 @@ class Embedded:
             candidates=candidates,
             states=states,
             rule=AlertRule(self._bundle.manifest.calibration, threshold, evidence_share=self._settings.evidence_share),
-            finders=finders,
-            settled=settled,
+            searching_roles=searching_roles,
+            already_decided=already_decided,
         )
         worker = MatchWorker(
             self._bus,
@@ -114,10 +114,10 @@ class Embedded:
         alerts = self._bus.consumer(topics.DUPLICATE_ALERTS, SOURCE)
         verdicts = self._bus.consumer(topics.ASSET_VERDICTS, SOURCE)
         while worker.run_once(STEP_S):
-            yield from _news(alerts)
-            yield from _news(verdicts)
+            yield from _poll_events(alerts)
+            yield from _poll_events(verdicts)
 
-    def described(self, tenant: str, asset_id: str) -> list[DescribedSegment]:
+    def read_segments(self, tenant: str, asset_id: str) -> list[DescribedSegment]:
         """What is stored of an asset, in order."""
         segments = self.index.read([row.key for row in self.index.assets(tenant, [asset_id])]).values()
         return sorted(segments, key=lambda segment: segment.row.segment_index)
@@ -145,7 +145,7 @@ def _open_index(db: Path, bundle: Bundle) -> MilvusIndex:
     return MilvusIndex(str(db), model_version=version, dimension=bundle.manifest.descriptor.frame.dimension)
 
 
-def _news(consumer: Consumer) -> Iterator[Event]:
+def _poll_events(consumer: Consumer) -> Iterator[Event]:
     while records := consumer.poll(1024, 0.0):
         consumer.commit(records)
         yield from (to_event(record.message) for record in records)

@@ -71,7 +71,7 @@ def explain(paths: dict[str, Path], bundle: Bundle, settings: Settings) -> Expla
         embedded.publish(uploads)
         with progress_bar() as progress:
             events = describe_all(embedded, len(uploads), progress)
-        events += embedded.match(threshold=EVERY_PAIR, exhaustive=True, finders=finders)
+        events += embedded.match(threshold=EVERY_PAIR, exhaustive=True, searching_roles=finders)
         problems = [
             Problem(str(paths[event.asset_id]), event.reason or NOTHING_SHOWN)
             for event in events
@@ -107,7 +107,7 @@ def _upload(asset_id: str, path: Path, role: Role) -> SegmentUploaded:
 
 
 def _descriptor(embedded: "Embedded", asset_id: str) -> VideoDescriptor:
-    parts = [segment.descriptor for segment in embedded.described(TENANT, asset_id)]
+    parts = [segment.descriptor for segment in embedded.read_segments(TENANT, asset_id)]
     return VideoDescriptor(
         np.concatenate([part.timestamps_s for part in parts]), np.concatenate([part.frames for part in parts])
     )

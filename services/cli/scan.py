@@ -69,8 +69,8 @@ class Scan:
             events = embedded.match(
                 threshold=threshold,
                 exhaustive=self.exhaustive,
-                finders=self._finders(),
-                settled=frozenset((TENANT, asset_id) for asset_id in settled.asset_ids),
+                searching_roles=self._finders(),
+                already_decided=frozenset((TENANT, asset_id) for asset_id in settled.asset_ids),
             )
             _match(events, len(uploads) - len(settled.asset_ids & {one.asset_id for one in uploads}), progress, results)
             settled.save({one.asset_id for one in uploads}, results.alerts)
@@ -89,7 +89,7 @@ class Scan:
                     bundle=bundle.manifest,
                     model_version=bundle.model_version,
                 )
-                self.write_report(report(scanned, partial(embedded.described, TENANT), self.settings, progress))
+                self.write_report(report(scanned, partial(embedded.read_segments, TENANT), self.settings, progress))
             return [pair.row for pair in pairs], problems
 
     def _settled(self, index: DescriptorIndex, model_version: str, threshold: float) -> Settled:

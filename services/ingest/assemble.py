@@ -23,7 +23,7 @@ JOBS_PER_DECODER = 2  # one in work, one fetched meanwhile
 
 
 @contextmanager
-def ingest_pipeline(
+def open_ingest_pipeline(
     settings: Settings,
     bundle: Bundle,
     *,

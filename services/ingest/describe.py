@@ -35,7 +35,7 @@ class Describer:
         """Load the model now."""
         _ = self._extractor
 
-    def frames(self, chunks: Sequence[NDArray[np.uint8]]) -> list[FloatArray]:
+    def describe_frames(self, chunks: Sequence[NDArray[np.uint8]]) -> list[FloatArray]:
         """Frame descriptors (N_i, D) for each chunk of frames (N_i, H, W, 3), computed in shared batches.
 
         A batch has at most the extractor's `batch_frames`, however much comes at once.
@@ -63,7 +63,9 @@ class Describer:
             torch.cuda.empty_cache()
         return self._extractor.describe(images)
 
-    def segments(self, rows: Sequence[SegmentRow], descriptors: Sequence[VideoDescriptor]) -> list[DescribedSegment]:
+    def encode_segments(
+        self, rows: Sequence[SegmentRow], descriptors: Sequence[VideoDescriptor]
+    ) -> list[DescribedSegment]:
         """What the index stores for each segment; one without informative frames gets a zero vector."""
         if not rows:
             return []

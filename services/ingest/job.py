@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
 from services.contracts.ports import Record, SegmentRow
-from services.ingest.fetch.media import Media, redacted
+from services.ingest.fetch.media import Media, redact
 from tca_model.video.segments import CutSegment, SegmentCutter
 from tca_model.video.stills import Stills
 
@@ -84,7 +84,7 @@ class Job:
             end_s=cut.end_s,
             frame_count=len(cut.descriptor),
             stamp=self.stamp,
-            uri=redacted(self.upload.uri),
+            uri=redact(self.upload.uri),
             uploaded_at=self.upload.uploaded_at.timestamp(),
             segment_count=self.cutter.segment_count if last and self.upload.is_whole_file else 0,
         )

@@ -36,7 +36,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Finished:
+class _FinishedSegment:
     """A segment cut to the end, on its way to the index; `last` of what comes of its record."""
 
     job: Job
@@ -93,11 +93,11 @@ class IngestPipeline:
             event = to_event(record.message)
             if isinstance(event, UploadEnded):
                 ended = asset_ended(event.tenant, event.asset_id, segment_count=event.segment_count)
-                return _outcome(record, [ended], done=True)
+                return _to_outcome(record, [ended], done=True)
             if not isinstance(event, SegmentUploaded):
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
-            return Outcome(record, (_dead(record, error),), done=True)
+            return Outcome(record, (_dead_letter(record, error),), done=True)
         self._waiting.append(Job.of(record, event, self._options))
         self._begin()
         return Outcome(record, (), done=False)
@@ -105,20 +105,20 @@ class IngestPipeline:
     def advance(self, timeout_s: float) -> list[Outcome]:
         """Take what is fetched, and what decoders have ready within the time, and see it through to the outcomes."""
         self._begin()
-        outcomes = self._fetched()
-        self._decode()
+        outcomes = self._on_fetched()
+        self._submit_to_decoders()
         progress = self._pool.poll(0.0 if outcomes else timeout_s)
-        finished = self._cut([event for event in progress if isinstance(event, FramesDecoded)])
+        finished = self._describe_and_cut([event for event in progress if isinstance(event, FramesDecoded)])
         failed: list[Outcome] = []
         for event in progress:
             match event:
                 case DecodeFinished():
-                    job = self._decoded(event.job)
-                    finished.append(_Finished(job, job.cutter.finish(event.duration_s), last=True))
+                    job = self._on_decoded(event.job)
+                    finished.append(_FinishedSegment(job, job.cutter.finish(event.duration_s), last=True))
                 case DecodeFailed():
-                    job = self._decoded(event.job)
-                    failed.append(self._failed(job, InvalidMessage(event.reason, stage="decode")))
-        return outcomes + self._stored(finished) + failed
+                    job = self._on_decoded(event.job)
+                    failed.append(self._fail(job, InvalidMessage(event.reason, stage="decode")))
+        return outcomes + self._store_and_announce(finished) + failed
 
     def abandon(self, partition: int) -> None:
         """Drop all work on records of this partition, which is another consumer's now; they may come again."""
@@ -142,18 +142,18 @@ class IngestPipeline:
                 self._jobs[job.name] = job
                 self._fetches.submit(job.name, job.upload.uri)
 
-    def _fetched(self) -> list[Outcome]:
+    def _on_fetched(self) -> list[Outcome]:
         """What there is to tell of files that need no decoding, or cannot be had."""
         outcomes = []
         for fetched in self._fetches.poll():
             job = self._jobs[fetched.job]
             if isinstance(fetched.result, InvalidMessage):
-                outcomes.append(self._failed(self._jobs.pop(job.name), fetched.result))
+                outcomes.append(self._fail(self._jobs.pop(job.name), fetched.result))
                 continue
             job.media = fetched.result
             if rows := self._reuse_stored(job):
                 self._jobs.pop(job.name).discard()
-                outcomes.append(_outcome(job.record, self._announce(job.upload, rows, None, ended=True), done=True))
+                outcomes.append(_to_outcome(job.record, self._to_events(job.upload, rows, None, ended=True), done=True))
         return outcomes
 
     def _reuse_stored(self, job: Job) -> list[SegmentRow]:
@@ -165,53 +165,53 @@ class IngestPipeline:
         self._store.clear_stale(rows, job.stamp, delete=upload.is_whole_file)
         return []
 
-    def _decode(self) -> None:
+    def _submit_to_decoders(self) -> None:
         """Hand files to free decoders, the oldest record's first."""
         for job in self._jobs.values():
             if self._pool.free and job.media is not None and job.waits_for_decoder:
                 self._pool.submit(job.name, job.media.file, max_duration_s=job.max_duration_s)
                 job.started_s = time.monotonic()
 
-    def _decoded(self, name: str) -> Job:
+    def _on_decoded(self, name: str) -> Job:
         job = self._jobs.pop(name)
         assert job.started_s is not None
         metrics.stage_seconds.labels("decode").observe(time.monotonic() - job.started_s)
         return job
 
-    def _cut(self, chunks: Sequence[FramesDecoded]) -> list[_Finished]:
+    def _describe_and_cut(self, chunks: Sequence[FramesDecoded]) -> list[_FinishedSegment]:
         """Describe these frames together, and give the segments that they finish."""
         if not chunks:
             return []
         with metrics.stage("describe"):
-            described = self._describer.frames([chunk.images for chunk in chunks])
+            described = self._describer.describe_frames([chunk.images for chunk in chunks])
         finished = []
         for chunk, frames in zip(chunks, described, strict=True):
             job = self._jobs[chunk.job]
             since_s = job.stills.since(chunk.timestamps_s, chunk.images)
             cuts = job.cutter.add(chunk.timestamps_s, frames, since_s)
-            finished += [_Finished(job, cut, last=False) for cut in cuts]
+            finished += [_FinishedSegment(job, cut, last=False) for cut in cuts]
         return finished
 
-    def _stored(self, finished: Sequence[_Finished]) -> list[Outcome]:
+    def _store_and_announce(self, finished: Sequence[_FinishedSegment]) -> list[Outcome]:
         """Store all these segments together, then announce each."""
         if not finished:
             return []
         rows = [segment.job.row(segment.cut, last=segment.last) for segment in finished]
         with metrics.stage("encode"):
-            described = self._describer.segments(rows, [segment.cut.descriptor for segment in finished])
+            described = self._describer.encode_segments(rows, [segment.cut.descriptor for segment in finished])
         with metrics.stage("store"):
             timestamp = self._store.store(described)
         metrics.media_seconds.inc(sum(row.end_s - row.start_s for row in rows))
         return [
-            _outcome(
+            _to_outcome(
                 segment.job.record,
-                self._announce(segment.job.upload, [row], timestamp, ended=segment.last),
+                self._to_events(segment.job.upload, [row], timestamp, ended=segment.last),
                 done=segment.last,
             )
             for segment, row in zip(finished, rows, strict=True)
         ]
 
-    def _announce(
+    def _to_events(
         self, upload: SegmentUploaded, rows: Sequence[SegmentRow], timestamp: int | None, *, ended: bool
     ) -> list[Event]:
         events: list[Event] = [
@@ -223,7 +223,7 @@ class IngestPipeline:
             events.append(asset_ended(last.tenant, last.asset_id, segment_count=count, duration_s=last.end_s))
         return events
 
-    def _failed(self, job: Job, error: InvalidMessage) -> Outcome:
+    def _fail(self, job: Job, error: InvalidMessage) -> Outcome:
         """The dead letter, and the announcement without which the asset would never be done."""
         upload = job.upload
         events: list[Event] = []
@@ -235,8 +235,8 @@ class IngestPipeline:
             if upload.last_segment:
                 count = upload.segment_index + 1
                 events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=count))
-        announced = _outcome(job.record, events, done=True)
-        return Outcome(job.record, (_dead(job.record, error), *announced.messages), done=True)
+        announced = _to_outcome(job.record, events, done=True)
+        return Outcome(job.record, (_dead_letter(job.record, error), *announced.messages), done=True)
 
 
 def _replaces(later: SegmentUploaded, earlier: SegmentUploaded) -> bool:
@@ -246,12 +246,12 @@ def _replaces(later: SegmentUploaded, earlier: SegmentUploaded) -> bool:
     return later.is_whole_file or earlier.is_whole_file or later.segment_index == earlier.segment_index
 
 
-def _dead(record: Record, error: InvalidMessage) -> Message:
+def _dead_letter(record: Record, error: InvalidMessage) -> Message:
     metrics.dead_letters.labels(error.stage).inc()
     return dead_letter(record, error)
 
 
-def _outcome(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
+def _to_outcome(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
     for event in events:
         if isinstance(event, SegmentEncoded):
             metrics.segments.labels(event.status).inc()

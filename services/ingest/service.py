@@ -3,7 +3,7 @@
 from services.backends.open import open_backends
 from services.backends.retrying_index import RetryingIndex
 from services.contracts.errors import UsageError
-from services.ingest.assemble import describer_of, ingest_pipeline
+from services.ingest.assemble import describer_of, open_ingest_pipeline
 from services.ingest.worker import IngestWorker
 from services.runtime.process import service_process
 from services.runtime.settings import Settings
@@ -23,7 +23,7 @@ def serve(settings: Settings) -> None:
         describer.warm_up()
         retrier = service.retrier_in_loop(lambda: worker.keep_alive())
         index = RetryingIndex(backends.index, retrier)
-        with ingest_pipeline(
+        with open_ingest_pipeline(
             settings, bundle, index=index, cache=backends.cache, describer=describer, roots=settings.fetch_roots
         ) as pipeline:
             worker = service.retrier_until_ready()("kafka", IngestWorker, backends.bus, pipeline, call=retrier)

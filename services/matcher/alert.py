@@ -54,12 +54,12 @@ def alert_of(
     )
     query, reference = (theirs, mine) if flipped else (mine, theirs)
     forward, backward = joined.chamfer_query_to_reference, joined.chamfer_reference_to_query
-    mine_covered = _share(joined.query_coverage_s, state.known_s)
-    other_covered = _share(joined.reference_coverage_s, other.duration_s)
+    mine_covered = _coverage(joined.query_coverage_s, state.min_duration_s)
+    other_covered = _coverage(joined.reference_coverage_s, other.duration_s)
     alert = DuplicateAlert(
         tenant=state.tenant,
-        alert_id=_id(state.tenant, state.asset_id, pair.other_id),
-        pair_id=_id(state.tenant, *sorted((state.asset_id, pair.other_id))),
+        alert_id=_hash_id(state.tenant, state.asset_id, pair.other_id),
+        pair_id=_hash_id(state.tenant, *sorted((state.asset_id, pair.other_id))),
         revision=before.revision + 1 if before else 1,
         status="final" if state.is_final else "open",
         model_version=model_version,
@@ -73,7 +73,7 @@ def alert_of(
             segment_cosine=pair.segment_cosine,
         ),
         intervals=tuple(
-            _interval(match, state.known_s, other.duration_s, flipped=flipped) for match in joined.intervals
+            _to_interval(match, state.min_duration_s, other.duration_s, flipped=flipped) for match in joined.intervals
         ),
         query_coverage=other_covered if flipped else mine_covered,
         reference_coverage=mine_covered if flipped else other_covered,
@@ -81,10 +81,10 @@ def alert_of(
         detected_at=now,
         latency_s=(now - max(state.newest_uploaded_at, theirs.uploaded_at)).total_seconds(),
     )
-    return None if before and _says_the_same(before, alert) else alert
+    return None if before and _is_no_news(before, alert) else alert
 
 
-def vanished(before: DuplicateAlert, *, model_version: str, now: datetime) -> DuplicateAlert | None:
+def withdrawal_of(before: DuplicateAlert, *, model_version: str, now: datetime) -> DuplicateAlert | None:
     """The last revision of an alert whose asset was replaced and shows the other no more; None when it was said."""
     nothing = PairSimilarity(chamfer_query_to_reference=0, chamfer_reference_to_query=0, segment_cosine=0)
     changes = {
@@ -101,7 +101,7 @@ def vanished(before: DuplicateAlert, *, model_version: str, now: datetime) -> Du
         "latency_s": (now - max(before.query.uploaded_at, before.reference.uploaded_at)).total_seconds(),
     }
     alert = before.model_copy(update=changes)
-    return None if _says_the_same(before, alert) else alert
+    return None if _is_no_news(before, alert) else alert
 
 
 def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
@@ -125,7 +125,7 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
     )
 
 
-def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
+def _is_no_news(before: DuplicateAlert, after: DuplicateAlert) -> bool:
     """Whether nothing is new; coverages and similarities do not count, some of which fall as an upload goes on."""
     stated = {"status", "query", "reference", "model_version"}
     if before.model_dump(include=stated) != after.model_dump(include=stated):
@@ -134,10 +134,10 @@ def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
         return False
     if abs(before.score - after.score) >= CHANGED_SCORE:
         return False
-    return all(map(_is_as_before, before.intervals, after.intervals))
+    return all(map(_is_unmoved, before.intervals, after.intervals))
 
 
-def _is_as_before(before: CopiedInterval, after: CopiedInterval) -> bool:
+def _is_unmoved(before: CopiedInterval, after: CopiedInterval) -> bool:
     moved = (abs(one - other) for one, other in zip(_bounds(before), _bounds(after), strict=True))
     return max(moved) < MOVED_S and abs(before.score - after.score) < CHANGED_SCORE
 
@@ -146,10 +146,10 @@ def _bounds(interval: CopiedInterval) -> tuple[float, float, float, float]:
     return interval.query_start_s, interval.query_end_s, interval.reference_start_s, interval.reference_end_s
 
 
-def _interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> CopiedInterval:
+def _to_interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> CopiedInterval:
     """The match within the lengths of both assets: a frame stands for a second, and the last one for less."""
-    query = (match.query_start_s, _within(match.query_end_s, match.query_start_s, mine_s))
-    reference = (match.reference_start_s, _within(match.reference_end_s, match.reference_start_s, other_s))
+    query = (match.query_start_s, _limit_end(match.query_end_s, match.query_start_s, mine_s))
+    reference = (match.reference_start_s, _limit_end(match.reference_end_s, match.reference_start_s, other_s))
     if flipped:
         query, reference = reference, query
     return CopiedInterval(
@@ -161,14 +161,14 @@ def _interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> 
     )
 
 
-def _within(end_s: float, start_s: float, duration_s: float) -> float:
+def _limit_end(end_s: float, start_s: float, duration_s: float) -> float:
     # A length of which only the beginning is known, or nothing, must not turn an interval around.
     return min(end_s, duration_s) if duration_s > start_s else end_s
 
 
-def _share(covered_s: float, duration_s: float) -> float:
+def _coverage(covered_s: float, duration_s: float) -> float:
     return min(1.0, covered_s / duration_s) if duration_s > 0 else 0.0
 
 
-def _id(*parts: str) -> str:
+def _hash_id(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:ID_DIGITS]

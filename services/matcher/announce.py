@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert
 from services.contracts.ports import DescriptorIndex
-from services.matcher.alert import Extent, alert_of, vanished, verdict_of
+from services.matcher.alert import Extent, alert_of, withdrawal_of, verdict_of
 from services.matcher.rule import AlertRule
 from services.matcher.state import AssetState, Pair
 
@@ -38,12 +38,14 @@ class Announcer:
     def _alert(self, state: AssetState, pair: Pair, other: Extent | None, now: datetime) -> DuplicateAlert | None:
         version = self.index.model_version
         if pair.evidence:
-            joined = pair.joined(query_frames=state.frame_count, reference_frames=other.frame_count if other else 0)
+            joined = pair.join_evidence(
+                query_frames=state.frame_count, reference_frames=other.frame_count if other else 0
+            )
             score = self.rule.alert_score(joined.joined_score)
             # A pair that was reported stays so until the asset ends: only then is replaced content known to be gone.
             if self.rule.is_reported(state.tenant, score) or (pair.alert and not state.is_final):
                 return alert_of(state, pair, joined, score, other=other, model_version=version, now=now)
-        return vanished(pair.alert, model_version=version, now=now) if pair.alert and state.is_final else None
+        return withdrawal_of(pair.alert, model_version=version, now=now) if pair.alert and state.is_final else None
 
     def _extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
         extents: dict[str, Extent] = {}
@@ -57,7 +59,7 @@ class Announcer:
         return extents
 
 
-def ended_by_silence(state: AssetState, idle_s: float) -> AssetState:
+def end_for_silence(state: AssetState, idle_s: float) -> AssetState:
     """The state of an asset of which nothing came for so long, ended with what there is."""
     came, before = len(state.segments), state.ended
     reason = f"no segment came for {idle_s:g} s"

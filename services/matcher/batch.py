@@ -28,8 +28,8 @@ class Batch:
         return not self.messages and not self.states
 
 
-def tell(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
-    """Let metrics and log tell of a batch that was committed at that moment, seconds since the epoch."""
+def report_committed(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
+    """Let metrics and log report_committed of a batch that was committed at that moment, seconds since the epoch."""
     for record in records:
         metrics.records.labels(record.message.topic).inc()
         log.info(

@@ -16,7 +16,7 @@ from services.contracts.envelope import dead_letter, to_event, to_message
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Role, SegmentEncoded, SegmentStatus
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record
-from services.matcher.announce import Announcer, ended_by_silence
+from services.matcher.announce import Announcer, end_for_silence
 from services.matcher.batch import Batch
 from services.matcher.candidates import CandidateStage
 from services.matcher.rerank import DescriptorReader
@@ -29,7 +29,7 @@ from services.matcher.state_store import StateStore
 SOURCE = "copydetect/matcher"
 
 AssetKey: TypeAlias = tuple[str, str]  # tenant, asset_id
-Told: TypeAlias = SegmentEncoded | AssetEnded
+EncodedEvent: TypeAlias = SegmentEncoded | AssetEnded
 
 
 class MatchPipeline:
@@ -41,39 +41,39 @@ class MatchPipeline:
         candidates: CandidateStage,
         states: StateStore,
         rule: AlertRule,
-        finders: frozenset[Role] = frozenset(Role),
-        settled: frozenset[AssetKey] = frozenset(),
+        searching_roles: frozenset[Role] = frozenset(Role),
+        already_decided: frozenset[AssetKey] = frozenset(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`states`: holds the partitions that records come from.
 
-        `finders`: the roles that are searched for; segments of others only count as done.
+        `searching_roles`: the roles that are searched for; segments of others only count as done.
 
-        `settled`: assets whose events are passed over, because an earlier run of the same matcher decided on them.
+        `already_decided`: assets whose events are passed over, because an earlier run of the same matcher decided on them.
         """
         self._model_version = index.model_version
-        self._search = Search(DescriptorReader(index, cache), candidates, finders)
+        self._search = Search(DescriptorReader(index, cache), candidates, searching_roles)
         self._announce = Announcer(index, rule)
         self._states = states
         self._rule = rule
-        self._settled = settled
+        self._settled = already_decided
         self._clock = clock
 
     def __call__(self, records: Sequence[Record]) -> Batch:
         batch = Batch()
-        told: defaultdict[tuple[int, str], list[Told]] = defaultdict(list)
+        told: defaultdict[tuple[int, str], list[EncodedEvent]] = defaultdict(list)
         causes: dict[tuple[int, str], Message] = {}
         for record in records:
             try:
                 event = self._parse(record, batch)
             except InvalidMessage as error:
-                _bury(record, error, batch)
+                _add_dead_letter(record, error, batch)
                 continue
             if (event.tenant, event.asset_id) not in self._settled:
                 told[record.partition, event.key].append(event)
                 causes[record.partition, event.key] = record.message
         for (partition, key), events in told.items():
-            self._tell(partition, key, events, causes[partition, key], batch)
+            self._process_asset(partition, key, events, causes[partition, key], batch)
         return batch
 
     def end_idle(self, partition: int, keys: Iterable[str], idle_s: float) -> Batch:
@@ -83,7 +83,7 @@ class MatchPipeline:
         for key in keys:
             state = self._states.get(partition, key)
             assert state is not None
-            state, announced = self._announce(ended_by_silence(state, idle_s), now)
+            state, announced = self._announce(end_for_silence(state, idle_s), now)
             self._put(partition, state, announced, now, None, batch)
         return batch
 
@@ -93,7 +93,7 @@ class MatchPipeline:
         for (partition, key), at in batch.touched.items():
             self._states.touch(partition, key, at)
 
-    def _parse(self, record: Record, batch: Batch) -> Told:
+    def _parse(self, record: Record, batch: Batch) -> EncodedEvent:
         """The event in a record; a segment of another model becomes one that failed, and a dead letter."""
         event = to_event(record.message)
         if not isinstance(event, SegmentEncoded | AssetEnded):
@@ -101,12 +101,14 @@ class MatchPipeline:
         if isinstance(event, AssetEnded) or event.model_version == self._model_version:
             return event
         reason = f"described by model {event.model_version}, this matcher compares {self._model_version}"
-        _bury(record, InvalidMessage(reason, stage="parse"), batch)
+        _add_dead_letter(record, InvalidMessage(reason, stage="parse"), batch)
         # It counts, so that its asset is decided on.
         failed = {"status": SegmentStatus.FAILED, "reason": reason, "frame_count": 0, "stamp": None}
         return event.model_copy(update={**failed, "model_version": self._model_version})
 
-    def _tell(self, partition: int, key: str, events: Sequence[Told], cause: Message, batch: Batch) -> None:
+    def _process_asset(
+        self, partition: int, key: str, events: Sequence[EncodedEvent], cause: Message, batch: Batch
+    ) -> None:
         """Take the events of one asset into its state, and what follows into the batch."""
         now = self._now()
         before = self._states.get(partition, key) or AssetState(events[0].tenant, events[0].asset_id)
@@ -116,7 +118,7 @@ class MatchPipeline:
         for place, event in enumerate(events):
             if isinstance(event, AssetEnded):
                 state = state.with_end(event)
-            elif not state.says_nothing_new(event):
+            elif not state.is_already_known(event):
                 content = Content.of(event)
                 if content not in compared:
                     compared |= self._search(_segments(events[place:], state))
@@ -163,10 +165,10 @@ def forget(partition: int, keys: Iterable[str]) -> Batch:
     return Batch(states={partition: dict.fromkeys(keys)})
 
 
-def _bury(record: Record, error: InvalidMessage, batch: Batch) -> None:
+def _add_dead_letter(record: Record, error: InvalidMessage, batch: Batch) -> None:
     batch.messages.append(dead_letter(record, error))
     batch.dead_stages.append(error.stage)
 
 
-def _segments(events: Iterable[Told], state: AssetState) -> list[SegmentEncoded]:
-    return [event for event in events if isinstance(event, SegmentEncoded) and not state.says_nothing_new(event)]
+def _segments(events: Iterable[EncodedEvent], state: AssetState) -> list[SegmentEncoded]:
+    return [event for event in events if isinstance(event, SegmentEncoded) and not state.is_already_known(event)]

@@ -39,16 +39,16 @@ class DescriptorReader:
         self, keys: Collection[SegmentKey], stamps: Mapping[SegmentKey, str | None] = MappingProxyType({})
     ) -> dict[SegmentKey, DescribedSegment]:
         """Those of the segments that are there; where a stamp is given, with that content or not at all."""
-        found = _of_content(self.cache.get_many(keys), stamps)
+        found = _select_content(self.cache.get_many(keys), stamps)
         missing = [key for key in keys if key not in found]
         for start in range(0, len(missing), READ_AT_ONCE):
             read = self.index.read(missing[start : start + READ_AT_ONCE])
             self.cache.put_many(read.values())
-            found.update(_of_content(read, stamps))
+            found.update(_select_content(read, stamps))
         return found
 
 
-def _of_content(
+def _select_content(
     read: dict[SegmentKey, DescribedSegment], stamps: Mapping[SegmentKey, str | None]
 ) -> dict[SegmentKey, DescribedSegment]:
     return {key: segment for key, segment in read.items() if stamps.get(key) in (None, segment.row.stamp)}

@@ -14,7 +14,7 @@ from tca_model.matching.evidence import PairEvidence, SegmentEvidence, discount,
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class SegmentRecord:
     """What became of a segment, as the event said that told it."""
 
     status: SegmentStatus
@@ -27,7 +27,7 @@ class Done:
     uploaded_at: datetime
 
     @classmethod
-    def of(cls, event: SegmentEncoded) -> "Done":
+    def of(cls, event: SegmentEncoded) -> "SegmentRecord":
         return cls(
             status=event.status,
             role=event.role,
@@ -60,7 +60,7 @@ class Pair:
     def segment_cosine(self) -> float:
         return max(self.cosines.values())
 
-    def joined(self, *, query_frames: int, reference_frames: int) -> PairEvidence:
+    def join_evidence(self, *, query_frames: int, reference_frames: int) -> PairEvidence:
         """The pair's evidence so far, given all frames that are known of the two assets."""
         return join(self.evidence.values(), query_frames=query_frames, reference_frames=reference_frames)
 
@@ -78,7 +78,7 @@ class AssetState:
     tenant: str
     asset_id: str
     role: Role = Role.UPLOAD
-    segments: Mapping[int, Done] = field(default_factory=dict)
+    segments: Mapping[int, SegmentRecord] = field(default_factory=dict)
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     ended: AssetEnded | None = None
     decided: bool = False
@@ -98,7 +98,7 @@ class AssetState:
         return max((done.uploaded_at for done in self.segments.values()), default=None)
 
     @property
-    def known_s(self) -> float:
+    def min_duration_s(self) -> float:
         """How long the asset is at least."""
         stated_s = (self.ended.duration_s if self.ended else None) or 0.0
         return max([stated_s, *(done.end_s for done in self.segments.values())])
@@ -120,7 +120,7 @@ class AssetState:
     def count(self, status: SegmentStatus) -> int:
         return sum(done.status == status for done in self.segments.values())
 
-    def says_nothing_new(self, event: SegmentEncoded) -> bool:
+    def is_already_known(self, event: SegmentEncoded) -> bool:
         """Whether the segment is known just so, and was searched for.
 
         A failure takes nothing back of a segment that the same model described: the index holds it still.
@@ -167,7 +167,7 @@ class AssetState:
         return replace(
             self,
             role=event.role,
-            segments={**kept, event.segment_index: Done.of(event)},
+            segments={**kept, event.segment_index: SegmentRecord.of(event)},
             pairs=pairs,
             ended=None if is_new else self.ended,
             decided=self.decided and not is_new,

@@ -70,11 +70,11 @@ class StateStore:
             if touched.pop(key, None) is not None:
                 touched[key] = at
 
-    def open_since(self, partition: int, before: float, limit: int) -> list[str]:
+    def list_open(self, partition: int, before: float, limit: int) -> list[str]:
         """Up to so many assets that are not decided on and were not touched after that moment."""
         return _due(self._partitions[partition].open, before, limit)
 
-    def decided_since(self, partition: int, before: float, limit: int) -> list[str]:
+    def list_decided(self, partition: int, before: float, limit: int) -> list[str]:
         """Up to so many assets that are decided on and were not touched after that moment."""
         return _due(self._partitions[partition].decided, before, limit)
 

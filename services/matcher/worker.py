@@ -12,7 +12,7 @@ import structlog
 from services.contracts import topics
 from services.contracts.errors import TransientError
 from services.contracts.ports import Bus, Record
-from services.matcher.batch import Batch, tell
+from services.matcher.batch import Batch, report_committed
 from services.matcher.idle import IdlePartitions
 from services.matcher.pipeline import MatchPipeline, forget
 from services.matcher.state_store import StateStore
@@ -46,7 +46,7 @@ class MatchWorker:
         self._state_retention_s = state_retention_s
         self._call = call
         self._clock = clock
-        self._quiet = IdlePartitions(asset_idle_s)
+        self._idle = IdlePartitions(asset_idle_s)
         self._records: list[Record] = []  # polled, not committed
         self._to_restore: frozenset[int] = frozenset()
         self._tidied_at = clock()
@@ -88,7 +88,7 @@ class MatchWorker:
         self._records = [record for record in self._records if record.partition not in rebalance.revoked]
         self._to_restore = (self._to_restore - rebalance.revoked) | rebalance.assigned
         for partition in rebalance.assigned | rebalance.revoked:
-            self._quiet.forget(partition)
+            self._idle.forget(partition)
         return bool(rebalance.assigned or rebalance.revoked)
 
     def _restore_one(self) -> None:
@@ -102,20 +102,20 @@ class MatchWorker:
     def _tidy(self, *, was_busy: bool) -> bool:
         """Commit what follows from silence, where it is time to see; whether anything does."""
         now = self._clock()
-        self._quiet.look(self._consumer.lag(), now)
+        self._idle.look(self._consumer.lag(), now)
         if was_busy and now - self._tidied_at < TIDY_EVERY_S:
             return False
         self._tidied_at = now
-        batch = self._tidied(now)
+        batch = self._tidy_batch(now)
         return not batch.is_empty and self._commit((), batch)
 
-    def _tidied(self, now: float) -> Batch:
+    def _tidy_batch(self, now: float) -> Batch:
         """The first idle assets ended, else the first old ones forgotten."""
-        for partition in self._quiet.partitions(now):
-            if idle := self._states.open_since(partition, now - self._asset_idle_s, TIDIED_ASSETS):
+        for partition in self._idle.partitions(now):
+            if idle := self._states.list_open(partition, now - self._asset_idle_s, TIDIED_ASSETS):
                 return self._pipeline.end_idle(partition, idle, self._asset_idle_s)
         for partition in self._states.partitions:
-            if old := self._states.decided_since(partition, now - self._state_retention_s, TIDIED_ASSETS):
+            if old := self._states.list_decided(partition, now - self._state_retention_s, TIDIED_ASSETS):
                 return forget(partition, old)
         return Batch()
 
@@ -133,5 +133,5 @@ class MatchWorker:
             return False
         self._records = self._records[len(records) :]
         self._pipeline.keep(batch)
-        tell(batch, records, self._clock())
+        report_committed(batch, records, self._clock())
         return True

@@ -11,7 +11,7 @@ from services.contracts.errors import InvalidMessage
 from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
-from services.ingest.fetch.pool import Fetched
+from services.ingest.fetch.pool import FetchFinished
 
 MAX_BYTES = 1000  # of a file
 BLINK = 120  # of 255, every other second: what is still is not described
@@ -99,15 +99,15 @@ class FakeFetches:
         self._policy = FetchPolicy(roots=None, max_bytes=MAX_BYTES)
         self._uris: dict[str, str] = {}
         self.held: set[str] = set()  # names of files
-        self.polled: list[Fetched] = []
+        self.polled: list[FetchFinished] = []
 
     def submit(self, job: str, uri: str) -> None:
         assert job not in self._uris
         self._uris[job] = uri
 
-    def poll(self) -> list[Fetched]:
+    def poll(self) -> list[FetchFinished]:
         ready = [job for job, uri in self._uris.items() if Path(uri).name not in self.held]
-        fetched = [Fetched(job, self._fetch(self._uris.pop(job))) for job in ready]
+        fetched = [FetchFinished(job, self._fetch(self._uris.pop(job))) for job in ready]
         self.polled += fetched
         return fetched
 

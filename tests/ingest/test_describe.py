@@ -56,7 +56,7 @@ def descriptor(*tags: int) -> VideoDescriptor:
 def test_chunks_of_several_files_share_a_batch() -> None:
     extractor = FakeExtractor()
     chunks = [tagged(1, 2, 3), tagged(), tagged(4), tagged(5, 6)]
-    described = Describer(lambda: extractor).frames(chunks)
+    described = Describer(lambda: extractor).describe_frames(chunks)
     assert extractor.batches == [6]
     assert [len(frames) for frames in described] == [3, 0, 1, 2]
     for frames, chunk in zip(described, chunks, strict=True):
@@ -88,18 +88,18 @@ def test_the_extractor_is_loaded_once_and_not_before_a_frame_needs_it() -> None:
         return loaded[-1]
 
     describer = Describer(load)
-    assert describer.frames([]) == []
-    assert describer.segments([], []) == []
+    assert describer.describe_frames([]) == []
+    assert describer.encode_segments([], []) == []
     assert loaded == []
-    describer.frames([tagged(1)])
-    describer.segments([row(0, 1)], [descriptor(1)])
+    describer.describe_frames([tagged(1)])
+    describer.encode_segments([row(0, 1)], [descriptor(1)])
     assert len(loaded) == 1
 
 
 def test_a_batch_is_bounded_however_much_comes_at_once() -> None:
     extractor = FakeExtractor(batch_frames=3)
     chunks = [tagged(1, 2), tagged(3, 4, 5, 6), tagged(7)]
-    described = Describer(lambda: extractor).frames(chunks)
+    described = Describer(lambda: extractor).describe_frames(chunks)
     assert extractor.batches == [3, 3, 1]
     for frames, chunk in zip(described, chunks, strict=True):
         np.testing.assert_array_equal(frames, FakeExtractor().describe(chunk))
@@ -148,5 +148,5 @@ def test_warming_up_loads_the_extractor() -> None:
     describer = Describer(load)
     describer.warm_up()
     describer.warm_up()
-    describer.frames([tagged(1)])
+    describer.describe_frames([tagged(1)])
     assert len(loaded) == 1

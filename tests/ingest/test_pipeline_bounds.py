@@ -9,7 +9,7 @@ from services.contracts.envelope import to_event, to_message
 from services.contracts.events import AssetEnded, SegmentUploaded
 from services.contracts.ports import Record
 from services.ingest.fetch.media import Media
-from services.ingest.fetch.pool import Fetched
+from services.ingest.fetch.pool import FetchFinished
 from tests.ingest.fakes import End, Pause, Shot
 from tests.ingest.service import Service, told, upload
 
@@ -128,6 +128,6 @@ def record(event: SegmentUploaded, partition: int, offset: int) -> Record:
     return Record(to_message(topics.VIDEO_SEGMENTS, event, source="test"), partition, offset)
 
 
-def names_of(fetched: list[Fetched]) -> set[str]:
+def names_of(fetched: list[FetchFinished]) -> set[str]:
     """The offsets of the records whose files were fetched."""
     return {one.job.rsplit("/", 1)[1] for one in fetched}

@@ -104,7 +104,7 @@ def test_a_role_changes_in_index_and_cache(store: SegmentStore, index: MemoryInd
 def test_segments_that_have_the_role_are_not_written_again(
     store: SegmentStore, index: MemoryIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "store", lambda batch: pytest.fail("written again"))
+    monkeypatch.setattr(index, "store", lambda _: pytest.fail("written again"))
     rows = store.read_rows(upload())
     assert store.change_role(rows, Role.UPLOAD) == rows
 

@@ -13,7 +13,7 @@ from services.contracts.events import (
     SegmentStatus,
     Side,
 )
-from services.matcher.state import AssetState, Done, Pair
+from services.matcher.state import AssetState, SegmentRecord, Pair
 from tca_model.matching.evidence import ReferenceEvidence, SegmentEvidence
 from tca_model.types import Match
 
@@ -26,7 +26,7 @@ moments = st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=st.
 words = st.none() | st.text(max_size=20)
 
 dones = st.builds(
-    Done, st.sampled_from(SegmentStatus), st.sampled_from(Role), words, ids, words, indices, seconds, moments
+    SegmentRecord, st.sampled_from(SegmentStatus), st.sampled_from(Role), words, ids, words, indices, seconds, moments
 )
 matches = st.builds(
     lambda start, length, other, score: Match(start, start + length, other, other + length, score),

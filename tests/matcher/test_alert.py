@@ -8,7 +8,7 @@ import pytest
 
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentStatus
 from services.matcher.alert import Extent, alert_of, verdict_of
-from services.matcher.state import AssetState, Done, Pair
+from services.matcher.state import AssetState, SegmentRecord, Pair
 from tca_model.matching.evidence import PairEvidence, ReferenceEvidence, SegmentEvidence, join
 from tca_model.types import Match
 
@@ -24,8 +24,8 @@ EVIDENCE = SegmentEvidence(0, 32, 16.0, (ReferenceEvidence(1, 32, 24.0),), (COPY
 JOINED = join([EVIDENCE])
 
 
-def done(status: SegmentStatus, *, at: datetime = AT, end_s: float = 80.0, reason: str | None = None) -> Done:
-    return Done(status, Role.UPLOAD, "stamp", "v1", reason, 32, end_s, at)
+def done(status: SegmentStatus, *, at: datetime = AT, end_s: float = 80.0, reason: str | None = None) -> SegmentRecord:
+    return SegmentRecord(status, Role.UPLOAD, "stamp", "v1", reason, 32, end_s, at)
 
 
 def asset(asset_id: str = "mine", *, at: datetime = AT, role: Role = Role.UPLOAD, ended: bool = False) -> AssetState:

@@ -55,7 +55,7 @@ def test_an_asset_of_one_name_is_another_in_each_tenant() -> None:
 
 
 def test_only_finders_are_searched_for_and_the_others_count_as_done() -> None:
-    matcher = Matcher(finders=frozenset({Role.PROBE}))
+    matcher = Matcher(searching_roles=frozenset({Role.PROBE}))
     reference = cut("reference", work(1, 0, 40), role=Role.REFERENCE)
     probe = cut("probe", work(1, 5, 35), role=Role.PROBE, uploaded_at=UPLOADED_AT + 1)
     matcher.store(reference, probe, cut("upload", work(1, 0, 40)))

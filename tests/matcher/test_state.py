@@ -53,7 +53,7 @@ def after(*steps: Step, floor: float = NO_FLOOR) -> AssetState:
 def taken(state: AssetState, step: Step, floor: float = NO_FLOOR) -> AssetState:
     if isinstance(step, AssetEnded):
         return state.with_end(step)
-    return state if state.says_nothing_new(step[0]) else state.with_segment(*step, floor)
+    return state if state.is_already_known(step[0]) else state.with_segment(*step, floor)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_other_content_begins_the_asset_anew(steps: list[Step]) -> None:
     replaced = after(*steps, (other, found))
     assert replaced == after((other, found))
     assert replaced.uploaded_at == AT + timedelta(hours=1)
-    assert replaced.known_s == 32
+    assert replaced.min_duration_s == 32
 
 
 def test_failed_segments_are_of_no_common_content() -> None:
@@ -131,7 +131,7 @@ def test_failed_segments_are_of_no_common_content() -> None:
 )
 def test_what_is_known_just_so_says_nothing_new(event: SegmentEncoded, is_known: bool) -> None:
     state = after((encoded(0), []), (encoded(1, status="failed", stamp=None, reason="no picture"), []))
-    assert state.says_nothing_new(event) == is_known
+    assert state.is_already_known(event) == is_known
 
 
 def failure(segment_count: int) -> AssetEnded:
@@ -195,9 +195,9 @@ def test_segments_are_counted_by_what_became_of_them_last() -> None:
 
 
 def test_the_known_length_is_the_latest_end() -> None:
-    assert after((encoded(2), []), (encoded(0), [])).known_s == 96
-    assert after((encoded(0), []), ended(1, 40.5)).known_s == 40.5
-    assert after((encoded(0), []), ended(1, None)).known_s == 32
+    assert after((encoded(2), []), (encoded(0), [])).min_duration_s == 96
+    assert after((encoded(0), []), ended(1, 40.5)).min_duration_s == 40.5
+    assert after((encoded(0), []), ended(1, None)).min_duration_s == 32
 
 
 def test_comparisons_below_the_floor_are_forgotten(steps: list[Step]) -> None:

@@ -39,28 +39,28 @@ def test_what_is_put_is_the_state_and_none_forgets_it() -> None:
     assert states.get(0, "t/a") == AssetState("t", "a", touched_at=2)
     states.put_all({0: {"t/a": None, "t/never": None}})
     assert states.get(0, "t/a") is None
-    assert states.open_since(0, 99, 9) == ["t/b"]
+    assert states.list_open(0, 99, 9) == ["t/b"]
 
 
 def test_the_longest_untouched_are_due_first_and_no_more_than_asked() -> None:
     states = store(c=3, a=1, b=2, d=4)
-    assert states.open_since(0, 3, 9) == ["t/a", "t/b", "t/c"]
-    assert states.open_since(0, 3, 2) == ["t/a", "t/b"]
-    assert states.open_since(0, 0.5, 9) == []
+    assert states.list_open(0, 3, 9) == ["t/a", "t/b", "t/c"]
+    assert states.list_open(0, 3, 2) == ["t/a", "t/b"]
+    assert states.list_open(0, 0.5, 9) == []
     states.touch(0, "t/a", 5)
     states.touch(0, "t/never", 5)
     states.put(0, "t/b", encoded("b", 6))
-    assert states.open_since(0, 99, 9) == ["t/c", "t/d", "t/a", "t/b"]
+    assert states.list_open(0, 99, 9) == ["t/c", "t/d", "t/a", "t/b"]
 
 
 def test_open_and_decided_assets_are_apart() -> None:
     states = store(a=1, b=2)
     states.put(0, "t/a", encoded("a", 3, decided=True))
-    assert (states.open_since(0, 99, 9), states.decided_since(0, 99, 9)) == (["t/b"], ["t/a"])
+    assert (states.list_open(0, 99, 9), states.list_decided(0, 99, 9)) == (["t/b"], ["t/a"])
     states.touch(0, "t/a", 4)
-    assert states.decided_since(0, 3.5, 9) == []
+    assert states.list_decided(0, 3.5, 9) == []
     states.put(0, "t/a", encoded("a", 5))
-    assert (states.open_since(0, 99, 9), states.decided_since(0, 99, 9)) == (["t/b", "t/a"], [])
+    assert (states.list_open(0, 99, 9), states.list_decided(0, 99, 9)) == (["t/b", "t/a"], [])
 
 
 def test_nothing_is_decoded_but_what_is_got(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_nothing_is_decoded_but_what_is_got(monkeypatch: pytest.MonkeyPatch) -> 
     states = store(a=1, b=2)
     states.touch(0, "t/a", 3)
     states.put(0, "t/b", encoded("b", 9, decided=True))
-    assert states.open_since(0, 99, 9) == ["t/a"]
+    assert states.list_open(0, 99, 9) == ["t/a"]
 
 
 def test_what_cannot_be_read_is_named() -> None:

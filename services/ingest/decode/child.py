@@ -183,7 +183,7 @@ class DecoderProcess:
     def receive(self) -> tuple[dict[str, Any], bytearray] | None:
         """The next whole message, or None while it is incomplete; raises EOFError when the child is gone."""
         while True:
-            wanted = self._wanted_bytes()
+            wanted = self._missing_bytes()
             if wanted == 0:
                 header_bytes, _ = PREFIX.unpack_from(self._inbox)
                 start = PREFIX.size + header_bytes
@@ -202,7 +202,7 @@ class DecoderProcess:
             self._inbox += data
             self.progress_s = time.monotonic()
 
-    def _wanted_bytes(self) -> int:
+    def _missing_bytes(self) -> int:
         if len(self._inbox) < PREFIX.size:
             return PREFIX.size - len(self._inbox)
         header_bytes, payload_bytes = PREFIX.unpack_from(self._inbox)

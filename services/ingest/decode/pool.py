@@ -173,7 +173,7 @@ class DecodePool:
             message = child.receive()
             return None if message is None else self._accept(child, *message)
         except EOFError:
-            return self._bury(child)
+            return self._on_child_died(child)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             return self._fail(child, f"the decoder broke the protocol ({type(error).__name__})")
 
@@ -189,7 +189,7 @@ class DecodePool:
                 images = np.frombuffer(payload, dtype=np.uint8).reshape(-1, *self._picture)
                 child.frames += len(images)
                 most = self._limits.max_sampled_frames * MOST_VIEWS
-                if child.frames > most or not _ascends_from(child.latest_s, times_s):
+                if child.frames > most or not _is_ascending(child.latest_s, times_s):
                     raise ValueError("too many frames, or times that go back")
                 child.latest_s = float(times_s[-1])
                 if child.latest_s > self._limits.max_duration_s:
@@ -224,7 +224,7 @@ class DecodePool:
         child.reap()
         return DecodeFailed(str(child.job), reason)
 
-    def _bury(self, child: DecoderProcess) -> DecodeFailed:
+    def _on_child_died(self, child: DecoderProcess) -> DecodeFailed:
         """The event of a job whose child has died; a child that never lived is no fault of the file."""
         self._forget(child)
         status = child.reap(EXIT_GRACE_S)
@@ -241,7 +241,7 @@ class DecodePool:
         return DecodeFailed(str(child.job), reason)
 
 
-def _ascends_from(latest_s: float, times_s: Times) -> bool:
+def _is_ascending(latest_s: float, times_s: Times) -> bool:
     return bool(
         len(times_s) and np.isfinite(times_s).all() and times_s[0] >= latest_s and (np.diff(times_s) >= 0).all()
     )

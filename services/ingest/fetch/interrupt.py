@@ -18,7 +18,7 @@ class Interrupt:
         self._line: socket.socket | None = None
 
     @property
-    def fired(self) -> bool:
+    def is_fired(self) -> bool:
         return self._fired.is_set()
 
     def fire(self) -> None:
@@ -36,7 +36,7 @@ class Interrupt:
             self._drop()
             # A descriptor of its own: TLS takes over the socket object, and another file may get its number.
             self._line = line.dup()
-            if self.fired:
+            if self.is_fired:
                 self._cut()
 
     def release(self) -> None:

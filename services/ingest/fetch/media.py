@@ -36,19 +36,19 @@ class FetchPolicy:
     private_hosts: bool = False
     deadline_s: float = 600.0
 
-    def admits_host(self, host: str) -> bool:
+    def allows_host(self, host: str) -> bool:
         """Whether an upload may name this host, given in small letters."""
         labels = host.split(".")
         above = {"*." + ".".join(labels[start:]) for start in range(1, len(labels))}
         return not ({host} | above).isdisjoint(name.lower() for name in self.hosts)
 
-    def admits_size(self, size_bytes: int) -> None:
+    def check_size(self, size_bytes: int) -> None:
         """Raises InvalidMessage for a file that is too large."""
         if size_bytes > self.max_bytes:
             raise InvalidMessage(f"{size_bytes} bytes exceed the limit of {self.max_bytes}", stage=STAGE)
 
 
-def redacted(uri: str) -> str:
+def redact(uri: str) -> str:
     """The URI without what logs somebody in: a presigned address carries its key in the query."""
     if "://" not in uri or uri.startswith("file:"):
         return uri

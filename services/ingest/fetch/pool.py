@@ -14,7 +14,7 @@ from services.runtime import metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchFinished:
     """The end of a job: its media, or why there are none."""
 
     job: str
@@ -48,17 +48,17 @@ class FetchPool:
         if job in self._tasks:
             raise ValueError(f"{job} is being fetched already")
         interrupt = Interrupt()
-        future = self._executor.submit(_fetched, uri, self._policy, interrupt)
+        future = self._executor.submit(_fetch, uri, self._policy, interrupt)
         self._tasks[job] = _Task(future, interrupt)
         future.add_done_callback(lambda _: self._wake())
 
-    def poll(self) -> list[Fetched]:
+    def poll(self) -> list[FetchFinished]:
         """The fetches that ended since the last call, in the order of their submission; never waits.
 
         A defect, or a fault of the own disk, that ended one is raised here.
         """
         ended = [job for job, task in self._tasks.items() if task.future.done()]
-        return [Fetched(job, self._tasks.pop(job).future.result()) for job in ended]
+        return [FetchFinished(job, self._tasks.pop(job).future.result()) for job in ended]
 
     def cancel(self, job: str) -> None:
         """Forget a job, wherever it is; without effect on one that is not in work here."""
@@ -74,7 +74,7 @@ class FetchPool:
         self._executor.shutdown()
 
 
-def _fetched(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media | InvalidMessage:
+def _fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media | InvalidMessage:
     with metrics.stage(STAGE):
         try:
             return fetch(uri, policy, interrupt)

@@ -1,7 +1,7 @@
 """Decides where a download may connect to.
 
 The host must be on the list and, unless private hosts are allowed, all its addresses public. It is resolved once for
-each connection, which then goes to the very address that was judged, and every redirect is judged like the first
+each connection, which then goes to the very address that was authorize, and every redirect is authorize like the first
 address: neither DNS nor a redirect leads anywhere else.
 """
 
@@ -17,13 +17,13 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")  # leads to the IPv4 address in its
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-class Passing(Exception):
+class RetryableFetchError(Exception):
     """What may succeed when it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address that was judged: where to connect to, and what to ask for there."""
+    """An address that was authorize: where to connect to, and what to ask for there."""
 
     url: str
     scheme: str
@@ -42,7 +42,7 @@ class Target:
         return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
-def judged(url: str, policy: FetchPolicy) -> Target:
+def authorize(url: str, policy: FetchPolicy) -> Target:
     """The target of a URL, first or redirected to, that the policy allows."""
     try:
         parts = urlsplit(url)
@@ -56,16 +56,16 @@ def judged(url: str, policy: FetchPolicy) -> Target:
             refusal += " (COPYDETECT_FETCH_PRIVATE_HOSTS allows http)"
     elif "@" in parts.netloc:
         refusal = "a user name or password in it is not allowed"
-    elif not policy.admits_host(host):
+    elif not policy.allows_host(host):
         refusal = f"host {host!r} is not among COPYDETECT_FETCH_HOSTS"
     elif port not in (None, DEFAULT_PORTS[parts.scheme]) and not policy.private_hosts:
         refusal = f"port {port} is not allowed (COPYDETECT_FETCH_PRIVATE_HOSTS allows it)"
     else:
-        return _resolved(parts, host, port or DEFAULT_PORTS[parts.scheme], policy)
+        return _resolve(parts, host, port or DEFAULT_PORTS[parts.scheme], policy)
     raise InvalidMessage(refusal, stage=STAGE)
 
 
-def _resolved(parts: SplitResult, host: str, port: int, policy: FetchPolicy) -> Target:
+def _resolve(parts: SplitResult, host: str, port: int, policy: FetchPolicy) -> Target:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except ValueError as error:
@@ -73,7 +73,7 @@ def _resolved(parts: SplitResult, host: str, port: int, policy: FetchPolicy) -> 
     except socket.gaierror as error:
         if error.errno == socket.EAI_NONAME:
             raise InvalidMessage(f"there is no host {host}", stage=STAGE) from error
-        raise Passing(f"host {host} cannot be looked up ({error.strerror})") from error
+        raise RetryableFetchError(f"host {host} cannot be looked up ({error.strerror})") from error
     addresses = tuple(dict.fromkeys(str(sockaddr[0]) for _, _, _, _, sockaddr in found))
     if not policy.private_hosts and not all(map(_is_public, addresses)):
         raise InvalidMessage(

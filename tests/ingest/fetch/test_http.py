@@ -32,7 +32,7 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_http, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(fetch_http, "MAX_BACKOFF_S", 0.05)
 
 
 def content(media: Media) -> bytes:

@@ -13,7 +13,7 @@ from services.ingest.decode.pool import DecodePool
 from services.ingest.fetch import pool as fetch_pool
 from services.ingest.fetch.interrupt import Interrupt
 from services.ingest.fetch.media import FetchPolicy, Media
-from services.ingest.fetch.pool import Fetched, FetchPool
+from services.ingest.fetch.pool import FetchFinished, FetchPool
 from tca_model.video.decode import DecodeLimits
 from tests.ingest.fetch.web import body, raw, running
 
@@ -50,8 +50,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     opened.set()
 
 
-def drain(pool: FetchPool, jobs: int) -> list[Fetched]:
-    fetched: list[Fetched] = []
+def drain(pool: FetchPool, jobs: int) -> list[FetchFinished]:
+    fetched: list[FetchFinished] = []
     give_up_s = time.monotonic() + PATIENCE_S
     while len(fetched) < jobs:
         assert time.monotonic() < give_up_s, f"only {fetched}"

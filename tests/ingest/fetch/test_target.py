@@ -8,8 +8,8 @@ import pytest
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.fetch.local import fetch
-from services.ingest.fetch.media import FetchPolicy, redacted
-from services.ingest.fetch.target import Target, judged
+from services.ingest.fetch.media import FetchPolicy, redact
+from services.ingest.fetch.target import Target, authorize
 from tests.ingest.fetch.web import body, moved, running
 
 STRICT = FetchPolicy(roots=(), hosts=("media.example.org", "*.cdn.example.org"), max_bytes=1000, deadline_s=0.5)
@@ -37,7 +37,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
 def refusal(url: str, policy: FetchPolicy = STRICT) -> str:
     with pytest.raises(InvalidMessage) as refused:
-        judged(url, policy)
+        authorize(url, policy)
     assert refused.value.stage == "fetch"
     return refused.value.reason
 
@@ -53,7 +53,7 @@ def refusal(url: str, policy: FetchPolicy = STRICT) -> str:
     ],
 )
 def test_hosts_on_the_list_are_allowed(url: str) -> None:
-    assert judged(url, STRICT).addresses == (PUBLIC,)
+    assert authorize(url, STRICT).addresses == (PUBLIC,)
 
 
 @pytest.mark.usefixtures("resolve")
@@ -128,13 +128,13 @@ def test_an_address_that_is_not_public_is_refused_beside_whatever_others(resolve
 
 def test_public_addresses_of_both_kinds_are_allowed(resolve: Resolve) -> None:
     resolve((PUBLIC, "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"))
-    assert len(judged("https://media.example.org/a", STRICT).addresses) == 3
+    assert len(authorize("https://media.example.org/a", STRICT).addresses) == 3
 
 
 def test_private_hosts_may_be_anywhere_but_must_be_on_the_list(resolve: Resolve) -> None:
     resolve(("10.0.0.1",))
     for url in ("http://media.example.org:9000/a", "http://10.0.0.1/a", "https://media.example.org/a"):
-        assert judged(url, RELAXED).addresses == ("10.0.0.1",)
+        assert authorize(url, RELAXED).addresses == ("10.0.0.1",)
     assert "COPYDETECT_FETCH_HOSTS" in refusal("http://other.example.org/a", RELAXED)
 
 
@@ -178,7 +178,7 @@ def test_a_target_knows_what_to_ask_for() -> None:
     ],
 )
 def test_what_is_shown_of_an_address_lets_nobody_in(uri: str, shown: str) -> None:
-    assert redacted(uri) == shown
+    assert redact(uri) == shown
 
 
 def test_a_redirect_is_judged_like_the_first_address(resolve: Resolve) -> None:
@@ -209,4 +209,4 @@ def test_a_name_that_resolves_elsewhere_the_next_time_is_connected_to_where_it_w
     resolve((PUBLIC,), ("127.0.0.1",))
     with pytest.raises(InvalidMessage, match="not public"):
         fetch("https://media.example.org/a", STRICT)
-    assert connected == [(PUBLIC, 443)], "the second attempt looked it up anew, and was judged anew"
+    assert connected == [(PUBLIC, 443)], "the second attempt looked it up anew, and was authorize anew"
