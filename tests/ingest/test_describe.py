@@ -64,7 +64,7 @@ def test_chunks_of_several_files_share_a_batch() -> None:
 
 
 def test_segments_are_stored_as_the_encoder_refines_them() -> None:
-    [segment] = Describer(FakeExtractor).segments([row(0, 3)], [descriptor(1, 2, 3)])
+    [segment] = Describer(FakeExtractor).encode_segments([row(0, 3)], [descriptor(1, 2, 3)])
     np.testing.assert_array_equal(segment.descriptor.frames, descriptor(3, 2, 1).frames)
     np.testing.assert_array_equal(segment.descriptor.timestamps_s, [0, 1, 2])
     np.testing.assert_array_equal(segment.vector, descriptor(1).frames[0])
