@@ -1,4 +1,4 @@
-"""The ingest pipeline with its pools, made from the settings: the same for a service and a laptop."""
+"""Builds the ingest pipeline and its pools from the settings, for the service and for a laptop alike."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from tca_model.video.decode import DecodeLimits
 if TYPE_CHECKING:
     from tca_model.networks.extractor import DescriptorExtractor
 
-JOBS_PER_DECODER = 2  # one in work, one fetched meanwhile
+JOBS_PER_DECODER = 2  # one is decoded while the next is fetched
 
 
 @contextmanager
@@ -32,7 +32,10 @@ def open_ingest_pipeline(
     describer: Describer,
     roots: tuple[Path, ...] | None,
 ) -> Iterator[IngestPipeline]:
-    """A pipeline whose threads and processes end with the block; it fetches files below `roots`, None for any."""
+    """Open a pipeline whose threads and processes end with the block.
+
+    `roots`: folders whose files it may fetch; None for any file.
+    """
     frame = bundle.manifest.descriptor.frame
     options = DescribeOptions(frame.dimension, segment_s=settings.segment_s, panels=settings.describe_panels)
     policy = FetchPolicy(
@@ -72,10 +75,10 @@ def open_ingest_pipeline(
 
 
 def describer_of(bundle: Bundle) -> Describer:
-    """A describer that loads the bundle's model when the first frame, or `warm_up`, needs it."""
+    """A describer that loads the bundle's model for the first frame, or in `warm_up`."""
 
     def load() -> "DescriptorExtractor":
-        from tca_model.networks.extractor import DescriptorExtractor  # takes seconds: not before it is needed
+        from tca_model.networks.extractor import DescriptorExtractor  # takes seconds, so only when needed
 
         return DescriptorExtractor(bundle)
 

@@ -1,4 +1,4 @@
-"""A record in work: how far its upload has come, and the rows that come of it."""
+"""A record in work: the progress of its upload, and the rows of its segments."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,7 +12,11 @@ from tca_model.video.stills import Stills
 
 @dataclass(frozen=True, slots=True)
 class DescribeOptions:
-    """How every upload is described: a frame descriptor's dimension, the cut of whole files, and panels or none."""
+    """How every upload is described.
+
+    `dimension`: of frame descriptors. `segment_s`: length of the segments of a whole file. `panels`: whether pictures
+    in the picture are described on their own.
+    """
 
     dimension: int
     segment_s: float
@@ -74,7 +78,7 @@ class Job:
         return f"{self.media.stamp} {bounds} {'with' if self.options.panels else 'without'} panels"
 
     def row(self, cut: CutSegment, *, last: bool) -> SegmentRow:
-        """The row of a segment; `last` when no more will come of this upload."""
+        """The index row of a segment; `last` for the last one of this upload."""
         return SegmentRow(
             tenant=self.upload.tenant,
             asset_id=self.upload.asset_id,
@@ -89,7 +93,14 @@ class Job:
             segment_count=self.cutter.segment_count if last and self.upload.is_whole_file else 0,
         )
 
+    def has_same_segments_as(self, other: "Job") -> bool:
+        """Whether both write the same segments: done at the same time, they would leave a mixture of the two."""
+        if self.upload.key != other.upload.key:
+            return False
+        is_whole_file = self.upload.is_whole_file or other.upload.is_whole_file
+        return is_whole_file or self.upload.segment_index == other.upload.segment_index
+
     def discard(self) -> None:
-        """Close what is open; once it decodes, the file is the decoder's."""
+        """Close the file, unless it was passed to a decoder, which closes it."""
         if self.media is not None and self.started_s is None:
             self.media.file.close()

@@ -1,8 +1,8 @@
 """Uploads in, encoded segments out: fetch -> decode -> describe -> cut -> store -> announce.
 
-`accept` begins a record's work, `advance` moves all work on by one step; frames of every file in work share a batch.
-What is announced is stored; a segment that is stored already, with equal content, is announced again without work.
-One thread drives it, and waits only for decoders: files are fetched in threads and decoded in processes.
+`accept` begins the work on a record, `advance` does one step of all work; frames of all files in work share a batch.
+A segment is announced after it is stored. One that is stored already, with equal content, is only announced again.
+One thread drives the pipeline and waits only for decoders: files are fetched in threads and decoded in processes.
 """
 
 import time
@@ -28,7 +28,7 @@ SOURCE = "copydetect/ingest"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Messages to publish for a record; `done` when no more will come of it."""
+    """Messages to publish for a record; `done` if they are its last."""
 
     record: Record
     messages: tuple[Message, ...]
@@ -37,7 +37,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FinishedSegment:
-    """A segment cut to the end, on its way to the index; `last` of what comes of its record."""
+    """A complete segment that is to be stored; `last` for the last one of its record."""
 
     job: Job
     cut: CutSegment
@@ -45,7 +45,7 @@ class _FinishedSegment:
 
 
 class IngestPipeline:
-    """Works on up to `max_jobs` records at once, and begins none while `max_in_flight_bytes` of media are in work."""
+    """Works on up to `max_jobs` records at once, and begins none while `max_in_flight_bytes` of files are in work."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class IngestPipeline:
         self._max_jobs = max_jobs
         self._max_in_flight_bytes = max_in_flight_bytes
         self._jobs: dict[str, Job] = {}  # in the order of their records
-        self._waiting: list[Job] = []  # for the end of one that they replace
+        self._waiting: list[Job] = []  # until a job ends that writes the same segments
 
     @property
     def has_room(self) -> bool:
@@ -84,11 +84,11 @@ class IngestPipeline:
 
     @property
     def in_flight_bytes(self) -> int:
-        """Of the media that are fetched and not yet done with."""
+        """Total size of the files that are fetched and still in work."""
         return sum(job.size_bytes for job in self._jobs.values())
 
     def accept(self, record: Record) -> Outcome:
-        """Begin this record's work; call only while there is room."""
+        """Begin the work on this record; call only if `has_room`."""
         try:
             event = to_event(record.message)
             if isinstance(event, UploadEnded):
@@ -97,13 +97,13 @@ class IngestPipeline:
             if not isinstance(event, SegmentUploaded):
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
-            return Outcome(record, (_dead_letter(record, error),), done=True)
+            return Outcome(record, (_to_dead_letter(record, error),), done=True)
         self._waiting.append(Job.of(record, event, self._options))
         self._begin()
         return Outcome(record, (), done=False)
 
     def advance(self, timeout_s: float) -> list[Outcome]:
-        """Take what is fetched, and what decoders have ready within the time, and see it through to the outcomes."""
+        """Process all fetched files, and what decoders send within `timeout_s`. Returns the outcomes."""
         self._begin()
         outcomes = self._on_fetched()
         self._submit_to_decoders()
@@ -121,7 +121,7 @@ class IngestPipeline:
         return outcomes + self._store_and_announce(finished) + failed
 
     def abandon(self, partition: int) -> None:
-        """Drop all work on records of this partition, which is another consumer's now; they may come again."""
+        """Drop all work on records of this partition, which was revoked; it may be assigned again."""
         for job in [job for job in self._jobs.values() if job.record.partition == partition]:
             self._fetches.cancel(job.name)
             self._pool.cancel(job.name)
@@ -130,20 +130,21 @@ class IngestPipeline:
         self._waiting = [job for job in self._waiting if job.record.partition != partition]
 
     def _begin(self) -> None:
-        """Fetch what waits, unless something that it replaces is before it.
+        """Start to fetch the waiting jobs, except those that would replace segments of an earlier job in work.
 
-        What that announces must still be stored when it is published, so this is no part of the step that ends it.
+        This never happens in the step that ends the earlier job: its segments must still be stored when they are
+        announced, which is after that step.
         """
         waiting, self._waiting = self._waiting, []
         for job in waiting:
-            if any(_replaces(job.upload, before.upload) for before in (*self._jobs.values(), *self._waiting)):
+            if any(job.has_same_segments_as(before) for before in (*self._jobs.values(), *self._waiting)):
                 self._waiting.append(job)
             else:
                 self._jobs[job.name] = job
                 self._fetches.submit(job.name, job.upload.uri)
 
     def _on_fetched(self) -> list[Outcome]:
-        """What there is to tell of files that need no decoding, or cannot be had."""
+        """Handle the ended fetches. Returns the outcomes of files that need no decoding or cannot be fetched."""
         outcomes = []
         for fetched in self._fetches.poll():
             job = self._jobs[fetched.job]
@@ -157,7 +158,7 @@ class IngestPipeline:
         return outcomes
 
     def _reuse_stored(self, job: Job) -> list[SegmentRow]:
-        """Prepare the index for this upload. Returns the rows to announce again, or [] if it must be described."""
+        """Bring stored segments of this upload up to date. Returns the rows to announce, [] if it must be described."""
         upload = job.upload
         rows = self._store.read_rows(upload)
         if is_unchanged(rows, upload, job.stamp):
@@ -166,20 +167,21 @@ class IngestPipeline:
         return []
 
     def _submit_to_decoders(self) -> None:
-        """Hand files to free decoders, the oldest record's first."""
+        """Pass fetched files to free decoders, oldest record first."""
         for job in self._jobs.values():
             if self._pool.free and job.media is not None and job.waits_for_decoder:
                 self._pool.submit(job.name, job.media.file, max_duration_s=job.max_duration_s)
                 job.started_s = time.monotonic()
 
     def _on_decoded(self, name: str) -> Job:
+        """Remove a job whose decoding has ended, and return it."""
         job = self._jobs.pop(name)
         assert job.started_s is not None
         metrics.stage_seconds.labels("decode").observe(time.monotonic() - job.started_s)
         return job
 
     def _describe_and_cut(self, chunks: Sequence[FramesDecoded]) -> list[_FinishedSegment]:
-        """Describe these frames together, and give the segments that they finish."""
+        """Describe these frames together. Returns the segments that they complete."""
         if not chunks:
             return []
         with metrics.stage("describe"):
@@ -193,7 +195,7 @@ class IngestPipeline:
         return finished
 
     def _store_and_announce(self, finished: Sequence[_FinishedSegment]) -> list[Outcome]:
-        """Store all these segments together, then announce each."""
+        """Store these segments together. Returns the outcomes that announce them, one per segment."""
         if not finished:
             return []
         rows = [segment.job.row(segment.cut, last=segment.last) for segment in finished]
@@ -214,6 +216,7 @@ class IngestPipeline:
     def _to_events(
         self, upload: SegmentUploaded, rows: Sequence[SegmentRow], timestamp: int | None, *, ended: bool
     ) -> list[Event]:
+        """The events that announce these rows, and the end of the asset if the upload has `ended` and is its last."""
         events: list[Event] = [
             segment_encoded(row, model_version=self._model_version, index_timestamp=timestamp) for row in rows
         ]
@@ -224,7 +227,7 @@ class IngestPipeline:
         return events
 
     def _fail(self, job: Job, error: InvalidMessage) -> Outcome:
-        """The dead letter, and the announcement without which the asset would never be done."""
+        """End a job: the outcome is its dead letter and the event without which the asset would never be complete."""
         upload = job.upload
         events: list[Event] = []
         if upload.segment_index is None:
@@ -236,22 +239,17 @@ class IngestPipeline:
                 count = upload.segment_index + 1
                 events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=count))
         announced = _to_outcome(job.record, events, done=True)
-        return Outcome(job.record, (_dead_letter(job.record, error), *announced.messages), done=True)
+        return Outcome(job.record, (_to_dead_letter(job.record, error), *announced.messages), done=True)
 
 
-def _replaces(later: SegmentUploaded, earlier: SegmentUploaded) -> bool:
-    """Whether both write the same segments: side by side they would leave a mixture of the two."""
-    if later.key != earlier.key:
-        return False
-    return later.is_whole_file or earlier.is_whole_file or later.segment_index == earlier.segment_index
-
-
-def _dead_letter(record: Record, error: InvalidMessage) -> Message:
+def _to_dead_letter(record: Record, error: InvalidMessage) -> Message:
+    """Count and build the dead letter of a record."""
     metrics.dead_letters.labels(error.stage).inc()
     return dead_letter(record, error)
 
 
 def _to_outcome(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
+    """Count the segments among these events, and wrap all as messages that the record caused."""
     for event in events:
         if isinstance(event, SegmentEncoded):
             metrics.segments.labels(event.status).inc()

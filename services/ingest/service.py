@@ -1,4 +1,4 @@
-"""The ingest worker as a service, made from the settings."""
+"""The ingest service."""
 
 from services.backends.open import open_backends
 from services.backends.retrying_index import RetryingIndex
@@ -11,7 +11,7 @@ from tca_model.bundle import load_bundle
 
 
 def serve(settings: Settings) -> None:
-    """Run until a signal. Raises UsageError when the settings or a backend's state make that impossible."""
+    """Run until a signal arrives. Raises UsageError if the settings or the state of a backend make that impossible."""
     if not settings.fetch_roots and not settings.fetch_hosts:
         raise UsageError("nothing can be fetched: set COPYDETECT_FETCH_ROOTS (folders) or COPYDETECT_FETCH_HOSTS")
     bundle = load_bundle(settings.bundle)
