@@ -1,7 +1,7 @@
-"""Both services in one process and no server: in-process bus, local cache, Milvus Lite.
+"""Both services in one process without servers: in-process bus, local cache, Milvus Lite.
 
-The pipelines are the services' own; only the doors differ. Describing comes first and matching after it, so that
-every query is compared with everything, and a Milvus Lite file is searched when it is flushed and fast.
+The pipelines are those of the services; only the backends differ. All files are described before matching begins, so
+that every query is compared with everything, and a Milvus Lite file is searched after a flush, when it is fast.
 """
 
 import tempfile
@@ -30,12 +30,12 @@ from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
 
 SOURCE = "copydetect/embedded"
-STEP_S = 0.2  # how long a step waits for decoders: short enough for a progress bar, long enough not to spin
+STEP_S = 0.2  # longest wait of a step for decoders: short enough for a progress bar, long enough not to spin
 EVERY_PAIR = -1.0  # a threshold that every pair passes
 
 
 class Embedded:
-    """Publish uploads, `describe` them, `match` them; the events come as they are announced."""
+    """Publish uploads, `describe` them, then `match` them; both yield events as they are announced."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class Embedded:
         *,
         db: Path | None = None,
     ) -> None:
-        """`db`: where the index lasts, None for one that goes with this object.
+        """`db`: file of the index; None for a temporary one.
 
-        Raises UsageError when the database cannot be opened or holds descriptors of another model.
+        Raises UsageError if the file cannot be opened or holds descriptors of another model.
         """
         self._bundle = bundle
         self._settings = settings
@@ -64,7 +64,7 @@ class Embedded:
                     index=self.index,
                     cache=cache,
                     describer=describer_of(bundle),
-                    roots=None,  # whoever starts `scan` may read whatever they may read
+                    roots=None,  # `scan` reads with the rights of the user who starts it
                 )
             )
             self._ingest = IngestWorker(self._bus, pipeline)
@@ -75,7 +75,7 @@ class Embedded:
         self._bus.publish([to_message(topics.VIDEO_SEGMENTS, upload, source=SOURCE) for upload in uploads])
 
     def describe(self) -> Iterator[Event]:
-        """Run ingest until nothing is left to do; yields what it announces."""
+        """Run ingest until nothing is left to do. Yields the events that it announces."""
         announced = self._bus.consumer(topics.ENCODED_SEGMENTS, SOURCE)
         while self._ingest.run_once(STEP_S):
             yield from _poll_events(announced)
@@ -90,7 +90,11 @@ class Embedded:
         searching_roles: frozenset[Role] = frozenset(Role),
         already_decided: frozenset[AssetKey] = frozenset(),
     ) -> Iterator[Event]:
-        """Run the matcher until nothing is left to do; yields alerts and verdicts, of `already_decided` assets none."""
+        """Run the matcher until nothing is left to do. Yields alerts and verdicts.
+
+        `exhaustive`: compare with every asset, without the candidate stage. `searching_roles`: only uploads with these
+        roles search. `already_decided`: assets that are skipped.
+        """
         candidates: CandidateStage = NearestCandidates(self.index)
         if exhaustive:
             candidates = ExhaustiveCandidates(self.index)
@@ -118,7 +122,7 @@ class Embedded:
             yield from _poll_events(verdicts)
 
     def read_segments(self, tenant: str, asset_id: str) -> list[DescribedSegment]:
-        """What is stored of an asset, in order."""
+        """The stored segments of an asset, in order."""
         segments = self.index.read([row.key for row in self.index.assets(tenant, [asset_id])]).values()
         return sorted(segments, key=lambda segment: segment.row.segment_index)
 

@@ -58,7 +58,7 @@ def asset_ended(
     duration_s: float | None = None,
     error: InvalidMessage | None = None,
 ) -> AssetEnded:
-    """The event for the end of an asset: no more segments follow. `error`: why its file could not be read to the end."""
+    """The event for the end of an asset: no more segments follow. `error`: why its file could not be read fully."""
     return AssetEnded(
         tenant=tenant,
         asset_id=asset_id,

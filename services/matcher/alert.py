@@ -1,4 +1,4 @@
-"""From an asset's state to what is published: alerts that grow by revision, and the verdict that ends it."""
+"""From an asset's state to its events: alerts, which grow by revision, and the final verdict."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -18,16 +18,16 @@ from tca_model.matching.evidence import PairEvidence
 from tca_model.types import Match
 
 ID_DIGITS = 32  # 128 bits
-# Less than this is no news of an alert, before a new status brings all figures as they are: an interval moves by
-# whole frames, of 1 s, and a score is read with two digits.
+# Smaller changes do not cause a new revision: intervals move by whole frames, of 1 s, and people read two digits of a
+# score. A revision with a new status carries all figures as they are.
 MOVED_S = 0.5
 CHANGED_SCORE = 0.005
 
 
 class Extent(NamedTuple):
-    """What the index knows of an asset, which may still be arriving."""
+    """What the index holds of an asset so far."""
 
-    uploaded_at: float  # of its first segment, seconds since the epoch
+    uploaded_at: float  # first segment, seconds since the epoch
     duration_s: float
     frame_count: int
 
@@ -38,13 +38,13 @@ def alert_of(
     joined: PairEvidence,
     score: float,
     *,
-    other: Extent | None,  # None: deleted meanwhile
+    other: Extent | None,  # None: deleted in the meantime
     model_version: str,
     now: datetime,
 ) -> DuplicateAlert | None:
-    """The alert to publish about a pair with this alert score, or None if nothing changed that a user cares about."""
+    """The next revision of the alert about a pair with this alert score, or None if it would say nothing new."""
     before = pair.alert
-    assert state.uploaded_at is not None  # there is evidence, so a segment came
+    assert state.uploaded_at is not None  # there is evidence, so there is a segment
     assert state.newest_uploaded_at is not None
     other = other or Extent(pair.other_uploaded_at, 0.0, 0)
     mine = Side(asset_id=state.asset_id, uploaded_at=state.uploaded_at)
@@ -85,7 +85,10 @@ def alert_of(
 
 
 def withdrawal_of(before: DuplicateAlert, *, model_version: str, now: datetime) -> DuplicateAlert | None:
-    """The last revision of an alert whose asset was replaced and shows the other no more; None when it was said."""
+    """The last revision of an alert whose asset was replaced and no longer shows the other.
+
+    None if the alert was withdrawn already.
+    """
     nothing = PairSimilarity(chamfer_query_to_reference=0, chamfer_reference_to_query=0, segment_cosine=0)
     changes = {
         "revision": before.revision + 1,
@@ -105,12 +108,12 @@ def withdrawal_of(before: DuplicateAlert, *, model_version: str, now: datetime) 
 
 
 def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
-    """The verdict on an asset that is complete."""
+    """The verdict on a complete asset."""
     assert state.ended is not None
     alerts = [pair.alert for pair in state.pairs.values() if pair.alert and pair.evidence]
-    alert_ids = tuple(sorted(alert.alert_id for alert in alerts if alert.intervals or alert.score))  # not taken back
+    alert_ids = tuple(sorted(alert.alert_id for alert in alerts if alert.intervals or alert.score))  # not withdrawn
     described = state.count(SegmentStatus.DESCRIBED)
-    failures = [done.reason for _, done in sorted(state.segments.items()) if done.status == SegmentStatus.FAILED]
+    failures = [one.reason for _, one in sorted(state.segments.items()) if one.status == SegmentStatus.FAILED]
     failed = state.ended.status == "failed" or (not described and len(failures) > 0)
     return AssetVerdict(
         tenant=state.tenant,
@@ -126,7 +129,10 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
 
 
 def _is_no_news(before: DuplicateAlert, after: DuplicateAlert) -> bool:
-    """Whether nothing is new; coverages and similarities do not count, some of which fall as an upload goes on."""
+    """Whether a revision would say nothing new.
+
+    Coverages and similarities do not count: some of them decrease while an upload continues.
+    """
     stated = {"status", "query", "reference", "model_version"}
     if before.model_dump(include=stated) != after.model_dump(include=stated):
         return False
@@ -147,7 +153,7 @@ def _bounds(interval: CopiedInterval) -> tuple[float, float, float, float]:
 
 
 def _to_interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> CopiedInterval:
-    """The match within the lengths of both assets: a frame stands for a second, and the last one for less."""
+    """The match, limited to the lengths of both assets: a frame counts as a second, but the last one may be shorter."""
     query = (match.query_start_s, _limit_end(match.query_end_s, match.query_start_s, mine_s))
     reference = (match.reference_start_s, _limit_end(match.reference_end_s, match.reference_start_s, other_s))
     if flipped:
@@ -162,7 +168,7 @@ def _to_interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) 
 
 
 def _limit_end(end_s: float, start_s: float, duration_s: float) -> float:
-    # A length of which only the beginning is known, or nothing, must not turn an interval around.
+    # While the length is unknown or too small so far, the limit must not move the end before the start.
     return min(end_s, duration_s) if duration_s > start_s else end_s
 
 

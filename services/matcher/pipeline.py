@@ -1,7 +1,7 @@
 """Encoded segments in, alerts and verdicts out: candidates -> rerank -> join -> announce.
 
-A call changes nothing that is kept: the caller commits the batch and then lets `keep` make its states the current
-ones, so that a batch that failed can be run again.
+A call changes no stored state: the caller commits the batch and then calls `keep`, which makes its states current.
+So a batch that failed can be run again.
 """
 
 import time
@@ -45,11 +45,11 @@ class MatchPipeline:
         already_decided: frozenset[AssetKey] = frozenset(),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`states`: holds the partitions that records come from.
+        """`states`: those of all partitions that records come from.
 
-        `searching_roles`: the roles that are searched for; segments of others only count as done.
+        `searching_roles`: only segments with these roles search; others only count as complete.
 
-        `already_decided`: assets whose events are passed over, because an earlier run of the same matcher decided on them.
+        `already_decided`: assets whose events are skipped, because an earlier run of the same matcher decided them.
         """
         self._model_version = index.model_version
         self._search = Search(DescriptorReader(index, cache), candidates, searching_roles)
@@ -60,8 +60,9 @@ class MatchPipeline:
         self._clock = clock
 
     def __call__(self, records: Sequence[Record]) -> Batch:
+        """All effects of these records. Events of one asset are processed together, so they share its searches."""
         batch = Batch()
-        told: defaultdict[tuple[int, str], list[EncodedEvent]] = defaultdict(list)
+        by_asset: defaultdict[tuple[int, str], list[EncodedEvent]] = defaultdict(list)
         causes: dict[tuple[int, str], Message] = {}
         for record in records:
             try:
@@ -70,14 +71,14 @@ class MatchPipeline:
                 _add_dead_letter(record, error, batch)
                 continue
             if (event.tenant, event.asset_id) not in self._settled:
-                told[record.partition, event.key].append(event)
+                by_asset[record.partition, event.key].append(event)
                 causes[record.partition, event.key] = record.message
-        for (partition, key), events in told.items():
+        for (partition, key), events in by_asset.items():
             self._process_asset(partition, key, events, causes[partition, key], batch)
         return batch
 
     def end_idle(self, partition: int, keys: Iterable[str], idle_s: float) -> Batch:
-        """What follows when these assets, of which nothing came for so long, are decided on with what there is."""
+        """All effects of deciding these assets, idle for `idle_s` seconds, with the segments they have."""
         batch = Batch()
         now = self._now()
         for key in keys:
@@ -88,13 +89,13 @@ class MatchPipeline:
         return batch
 
     def keep(self, batch: Batch) -> None:
-        """Take the batch's states for true: it is committed."""
+        """Make the states of a committed batch current."""
         self._states.put_all(batch.states)
         for (partition, key), at in batch.touched.items():
             self._states.touch(partition, key, at)
 
     def _parse(self, record: Record, batch: Batch) -> EncodedEvent:
-        """The event in a record; a segment of another model becomes one that failed, and a dead letter."""
+        """The event in a record. A segment of another model is read as failed, and its record is dead-lettered."""
         event = to_event(record.message)
         if not isinstance(event, SegmentEncoded | AssetEnded):
             raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
@@ -102,35 +103,35 @@ class MatchPipeline:
             return event
         reason = f"described by model {event.model_version}, this matcher compares {self._model_version}"
         _add_dead_letter(record, InvalidMessage(reason, stage="parse"), batch)
-        # It counts, so that its asset is decided on.
+        # It still counts as a segment, so that its asset can be decided.
         failed = {"status": SegmentStatus.FAILED, "reason": reason, "frame_count": 0, "stamp": None}
         return event.model_copy(update={**failed, "model_version": self._model_version})
 
     def _process_asset(
         self, partition: int, key: str, events: Sequence[EncodedEvent], cause: Message, batch: Batch
     ) -> None:
-        """Take the events of one asset into its state, and what follows into the batch."""
+        """Add the events of one asset to its state, and all effects to the batch."""
         now = self._now()
         before = self._states.get(partition, key) or AssetState(events[0].tenant, events[0].asset_id)
-        state = said = before
+        state = announced_state = before
         announced: list[DuplicateAlert | AssetVerdict] = []
         compared: dict[Content, Found] = {}
-        for place, event in enumerate(events):
+        for position, event in enumerate(events):
             if isinstance(event, AssetEnded):
                 state = state.with_end(event)
             elif not state.is_already_known(event):
                 content = Content.of(event)
                 if content not in compared:
-                    compared |= self._search(_segments(events[place:], state))
+                    compared |= self._search(_select_new(events[position:], state))
                 state = state.with_segment(
                     event, compared[content].comparisons, self._rule.evidence_floor(event.tenant)
                 )
-            # Not later: a verdict must not depend on what else happens to be in the batch.
+            # Announce here, not after the loop: a verdict must not depend on what else is in the batch.
             if state.is_complete and not state.decided:
                 state, news = self._announce(state, now)
                 announced += news
-                said = state
-        if state is not said:
+                announced_state = state
+        if state is not announced_state:
             state, news = self._announce(state, now)
             announced += news
         counts = [found.candidate_count for found in compared.values()]
@@ -160,8 +161,8 @@ class MatchPipeline:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
-def forget(partition: int, keys: Iterable[str]) -> Batch:
-    """What follows when nothing is to be remembered of these assets any more."""
+def removal_of(partition: int, keys: Iterable[str]) -> Batch:
+    """The batch that removes the states of these assets."""
     return Batch(states={partition: dict.fromkeys(keys)})
 
 
@@ -170,5 +171,5 @@ def _add_dead_letter(record: Record, error: InvalidMessage, batch: Batch) -> Non
     batch.dead_stages.append(error.stage)
 
 
-def _segments(events: Iterable[EncodedEvent], state: AssetState) -> list[SegmentEncoded]:
+def _select_new(events: Iterable[EncodedEvent], state: AssetState) -> list[SegmentEncoded]:
     return [event for event in events if isinstance(event, SegmentEncoded) and not state.is_already_known(event)]

@@ -12,7 +12,7 @@ class AlertRule:
     """`threshold` is an alert score: a probability of a copy where the bundle is calibrated, else a joined score.
 
     `tenants` maps tenants to thresholds of their own. Evidence of a single segment is kept if its joined score reaches
-    `evidence_share` of the one that alerts, because pieces of a copy join.
+    `evidence_share` of the score that alerts, because the evidence of several segments joins.
     """
 
     calibration: Calibration
@@ -34,7 +34,7 @@ class AlertRule:
     def evidence_floor(self, tenant: str) -> float:
         """The joined score that evidence of a single segment must reach to be kept for the tenant."""
         score = self.calibration.joined_score(self.tenants.get(tenant, self.threshold))
-        return min(score, score * self.evidence_share)  # a negative threshold keeps everything, and its share would not
+        return min(score, score * self.evidence_share)  # a share of a negative threshold would be above it
 
 
 def alert_threshold(settings: Settings, calibration: Calibration) -> float:

@@ -1,4 +1,4 @@
-"""The matcher as a service, made from the settings."""
+"""The matcher service."""
 
 from services.backends.open import open_backends
 from services.backends.retrying_index import RetryingIndex
@@ -13,7 +13,7 @@ from tca_model.bundle import load_bundle
 
 
 def serve(settings: Settings) -> None:
-    """Run until a signal. Raises UsageError when the settings or a backend's state make that impossible."""
+    """Run until a signal arrives. Raises UsageError if the settings or the state of a backend make that impossible."""
     bundle = load_bundle(settings.bundle)
     calibration = bundle.manifest.calibration
     rule = AlertRule(

@@ -13,7 +13,7 @@ from services.contracts.events import (
     SegmentStatus,
     Side,
 )
-from services.matcher.state import AssetState, SegmentRecord, Pair
+from services.matcher.state import AssetState, Pair, SegmentRecord
 from tca_model.matching.evidence import ReferenceEvidence, SegmentEvidence
 from tca_model.types import Match
 

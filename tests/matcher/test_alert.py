@@ -8,7 +8,7 @@ import pytest
 
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentStatus
 from services.matcher.alert import Extent, alert_of, verdict_of
-from services.matcher.state import AssetState, SegmentRecord, Pair
+from services.matcher.state import AssetState, Pair, SegmentRecord
 from tca_model.matching.evidence import PairEvidence, ReferenceEvidence, SegmentEvidence, join
 from tca_model.types import Match
 
