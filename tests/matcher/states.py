@@ -1,4 +1,4 @@
-"""Strategies: states of assets of every kind."""
+"""Hypothesis strategies for states of assets."""
 
 from datetime import UTC, datetime
 
@@ -25,7 +25,7 @@ shares = st.floats(0, 1)
 moments = st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 words = st.none() | st.text(max_size=20)
 
-dones = st.builds(
+segment_records = st.builds(
     SegmentRecord, st.sampled_from(SegmentStatus), st.sampled_from(Role), words, ids, words, indices, seconds, moments
 )
 matches = st.builds(
@@ -99,7 +99,7 @@ states = st.builds(
     tenant=ids,
     asset_id=ids,
     role=st.sampled_from(Role),
-    segments=st.dictionaries(indices, dones, max_size=4),
+    segments=st.dictionaries(indices, segment_records, max_size=4),
     pairs=st.dictionaries(ids, pairs, max_size=2),
     ended=st.none() | ends,
     decided=st.booleans(),

@@ -1,4 +1,4 @@
-"""What a step costs, and what the metrics tell of it: nothing before it is committed."""
+"""The cost of a step, and its metrics, which are written after the commit."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ COUNTED = {
 }
 
 
-def counted() -> list[float]:
+def read_counters() -> list[float]:
     return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in COUNTED.items()]
 
 
@@ -30,14 +30,14 @@ def sample(name: str, **labels: str) -> float:
 
 
 def since(before: list[float]) -> list[float]:
-    return [now - then for now, then in zip(counted(), before, strict=True)]
+    return [now - then for now, then in zip(read_counters(), before, strict=True)]
 
 
-def test_metrics_tell_of_what_was_committed() -> None:
+def test_metrics_count_what_was_committed() -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
     matcher.run()
-    before, latency = counted(), sample("alert_latency_seconds_sum")
+    before, latency = read_counters(), sample("alert_latency_seconds_sum")
     stages = ("read", "search", "rerank", "commit")
     timed = [sample("stage_seconds_count", stage=stage) for stage in stages]
     matcher.bus.fails = "before"
@@ -49,7 +49,7 @@ def test_metrics_tell_of_what_was_committed() -> None:
     [alert] = matcher.alerts()
     assert sample("alert_latency_seconds_sum") - latency == pytest.approx(alert.latency_s, abs=0.1)
     assert all(sample("stage_seconds_count", stage=stage) > then for stage, then in zip(stages, timed, strict=True))
-    matcher.tell(*announced(copy()), ended(copy()))
+    matcher.process(*announced(copy()), ended(copy()))
     assert since(before) == [6, 1, 1, 1, 1, 3], "later revisions have no latency"
 
 
@@ -63,15 +63,15 @@ def test_a_batch_decodes_and_encodes_an_asset_once(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(state_store, "decode", noted("decode", decode))
     matcher = Matcher()
     matcher.store(original(), copy())
-    matcher.tell(*announced(copy())[:1])
+    matcher.process(*announced(copy())[:1])
     assert calls == ["encode"]
-    matcher.tell(*announced(copy())[1:], ended(copy()))
+    matcher.process(*announced(copy())[1:], ended(copy()))
     assert calls == ["encode", "decode", "encode"]
-    matcher.tell(*upload(copy()))
-    assert calls == ["encode", "decode", "encode", "decode"], "repetitions are not written again"
+    matcher.process(*upload(copy()))
+    assert calls == ["encode", "decode", "encode", "decode"], "repeated events are not written again"
 
 
-def test_records_whose_comparison_failed_are_at_hand_in_the_next_step() -> None:
+def test_records_whose_comparison_failed_are_processed_in_the_next_step() -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
     matcher.run()
@@ -89,7 +89,7 @@ def test_records_whose_comparison_failed_are_at_hand_in_the_next_step() -> None:
     assert len(matcher.alerts()) == len(matcher.verdicts()) == 1
 
 
-def test_while_it_waits_for_a_backend_it_takes_nothing_and_is_no_less_alive() -> None:
+def test_keep_alive_consumes_nothing() -> None:
     matcher = Matcher()
     matcher.store(copy())
     matcher.run()
@@ -102,12 +102,12 @@ def test_while_it_waits_for_a_backend_it_takes_nothing_and_is_no_less_alive() ->
     matcher.worker.close()
 
 
-def test_the_states_of_a_partition_that_was_taken_are_dropped() -> None:
+def test_the_states_of_a_revoked_partition_are_dropped() -> None:
     matcher = Matcher()
-    matcher.tell(*announced(copy())[:1])
+    matcher.process(*announced(copy())[:1])
     matcher.publish(*announced(copy())[1:])
-    matcher.consumer.move()
+    matcher.consumer.rebalance()
     matcher.consumer._rebalance = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
     assert not matcher.worker.run_once(0)
     assert matcher.states.partitions == set()
-    assert matcher.bus.states().keys() == {"default/copy"}, "for whom it was given to"
+    assert matcher.bus.states().keys() == {"default/copy"}, "the new owner restores it"

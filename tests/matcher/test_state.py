@@ -1,4 +1,4 @@
-"""What is known of an asset does not depend on the order in which it came, nor on what came twice."""
+"""The state of an asset depends neither on the order of its events nor on repeated ones."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,11 +46,11 @@ def ended(segment_count: int, duration_s: float | None = None) -> AssetEnded:
 def after(*steps: Step, floor: float = NO_FLOOR) -> AssetState:
     state = AssetState("default", "a")
     for step in steps:
-        state = taken(state, step, floor)
+        state = apply(state, step, floor)
     return state
 
 
-def taken(state: AssetState, step: Step, floor: float = NO_FLOOR) -> AssetState:
+def apply(state: AssetState, step: Step, floor: float = NO_FLOOR) -> AssetState:
     if isinstance(step, AssetEnded):
         return state.with_end(step)
     return state if state.is_already_known(step[0]) else state.with_segment(*step, floor)
@@ -82,23 +82,23 @@ def segment_step(steps: list[Step], index: int) -> tuple[SegmentEncoded, Sequenc
 def test_every_order_gives_the_same_state(steps: list[Step]) -> None:
     states = [after(*order) for order in permutations(steps)]
     assert all(state == states[0] for state in states)
-    assert states[0].uploaded_at == AT, "an upload by segments began with its first"
+    assert states[0].uploaded_at == AT, "an upload by segments begins with its first"
     assert states[0].newest_uploaded_at == AT + timedelta(minutes=2)
 
 
-def test_what_comes_twice_changes_nothing(steps: list[Step]) -> None:
+def test_a_repeated_event_changes_nothing(steps: list[Step]) -> None:
     once = after(*steps)
     for again in steps:
         assert after(*steps, again) == once
 
 
-def test_a_segment_under_another_role_replaces_all_that_it_said_before(steps: list[Step]) -> None:
+def test_a_segment_with_another_role_replaces_all_its_earlier_evidence(steps: list[Step]) -> None:
     events = [segment_step(steps, index) for index in range(3)]
     moved = [(event.model_copy(update={"role": Role.REFERENCE}), found[:1]) for event, found in events]
     assert after(*steps, *moved) == after(*moved, steps[3])
 
 
-def test_other_content_begins_the_asset_anew(steps: list[Step]) -> None:
+def test_other_content_resets_the_asset(steps: list[Step]) -> None:
     event, found = segment_step(steps, 0)
     other = event.model_copy(update={"stamp": "other", "uploaded_at": AT + timedelta(hours=1)})
     replaced = after(*steps, (other, found))
@@ -107,10 +107,10 @@ def test_other_content_begins_the_asset_anew(steps: list[Step]) -> None:
     assert replaced.min_duration_s == 32
 
 
-def test_failed_segments_are_of_no_common_content() -> None:
+def test_replacing_one_failed_segment_does_not_drop_the_others() -> None:
     failed = [(encoded(index, status="failed", stamp=None), []) for index in range(3)]
-    mended = after(*failed, (encoded(1), []))
-    assert [mended.count(status) for status in SegmentStatus] == [1, 0, 2]
+    repaired = after(*failed, (encoded(1), []))
+    assert [repaired.count(status) for status in SegmentStatus] == [1, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_failed_segments_are_of_no_common_content() -> None:
         (encoded(2), False),
     ],
 )
-def test_what_is_known_just_so_says_nothing_new(event: SegmentEncoded, is_known: bool) -> None:
+def test_an_event_is_already_known_if_it_changes_nothing(event: SegmentEncoded, is_known: bool) -> None:
     state = after((encoded(0), []), (encoded(1, status="failed", stamp=None, reason="no picture"), []))
     assert state.is_already_known(event) == is_known
 
@@ -147,12 +147,12 @@ def failure(segment_count: int) -> AssetEnded:
         ((failure(1), failure(2)), failure(2)),
     ],
 )
-def test_of_several_ends_one_holds_in_whatever_order(ends: tuple[AssetEnded, AssetEnded], holds: AssetEnded) -> None:
+def test_the_same_end_wins_in_any_order(ends: tuple[AssetEnded, AssetEnded], holds: AssetEnded) -> None:
     for order in permutations(ends):
         assert after(*order).ended == holds
 
 
-def test_an_end_after_the_decision_changes_nothing_but_a_failure() -> None:
+def test_an_end_after_the_decision_only_replaces_a_failure() -> None:
     decided = replace(after((encoded(0), []), ended(1)), decided=True)
     assert decided.with_end(ended(5)) is decided
     assert decided.with_end(failure(9)) is decided
@@ -161,17 +161,17 @@ def test_an_end_after_the_decision_changes_nothing_but_a_failure() -> None:
     assert not failed.with_end(ended(1)).decided
 
 
-def test_a_step_changes_no_earlier_state(steps: list[Step]) -> None:
+def test_an_event_does_not_change_earlier_states(steps: list[Step]) -> None:
     state = AssetState("default", "a")
     kept = []
     for step in [*steps, *steps]:
         kept.append((state, state.segments.copy(), dict(state.pairs)))  # type: ignore[attr-defined]
-        state = taken(state, step)
+        state = apply(state, step)
     assert all(old.segments == segments and old.pairs == pairs for old, segments, pairs in kept)
 
 
 @pytest.mark.parametrize(
-    ("given", "complete"),
+    ("events", "complete"),
     [
         ([], False),
         ([ended(0)], True),
@@ -183,29 +183,31 @@ def test_a_step_changes_no_earlier_state(steps: list[Step]) -> None:
         ([(encoded(5), []), (encoded(0, status="failed", stamp=None), []), ended(2)], True),
     ],
 )
-def test_an_asset_is_complete_when_it_ended_and_every_segment_came(given: list[Step], complete: bool) -> None:
-    assert after(*given).is_complete == complete
+def test_an_asset_is_complete_once_its_end_and_all_segments_have_come(events: list[Step], complete: bool) -> None:
+    assert after(*events).is_complete == complete
 
 
-def test_segments_are_counted_by_what_became_of_them_last() -> None:
+def test_segments_are_counted_by_their_latest_status() -> None:
     undecidable = encoded(1, status="undecidable", frame_count=0)
     state = after((encoded(0), []), (encoded(1), []), (undecidable, []), (encoded(2, status="failed", stamp=None), []))
     counts = [state.count(status) for status in SegmentStatus]
     assert counts == [1, 1, 1]
 
 
-def test_the_known_length_is_the_latest_end() -> None:
+def test_the_least_duration_is_the_latest_known_end() -> None:
     assert after((encoded(2), []), (encoded(0), [])).min_duration_s == 96
     assert after((encoded(0), []), ended(1, 40.5)).min_duration_s == 40.5
     assert after((encoded(0), []), ended(1, None)).min_duration_s == 32
 
 
-def test_comparisons_below_the_floor_are_forgotten(steps: list[Step]) -> None:
+def test_comparisons_below_the_floor_are_dropped(steps: list[Step]) -> None:
     event, comparisons = segment_step(steps, 1)
     weak, strong = sorted(comparisons, key=only)
     floor = (only(weak) + only(strong)) / 2
     assert after((event, comparisons), floor=floor).pairs.keys() == {strong.row.asset_id}
-    assert after((event, comparisons), floor=only(strong)).pairs.keys() == {strong.row.asset_id}, "at the floor stays"
+    assert after((event, comparisons), floor=only(strong)).pairs.keys() == {strong.row.asset_id}, (
+        "a score equal to the floor is kept"
+    )
     assert after((event, comparisons)).pairs.keys() == {weak.row.asset_id, strong.row.asset_id}
 
 
@@ -215,7 +217,7 @@ def test_evidence_is_kept_by_segment_and_other_asset(steps: list[Step]) -> None:
     assert state.pairs["one"].other_uploaded_at == cut("one", work(1))[0].row.uploaded_at
 
 
-def test_the_other_was_uploaded_when_the_first_of_its_segments_was() -> None:
+def test_the_upload_time_of_the_other_asset_is_that_of_its_first_segment() -> None:
     def found(uploaded_at: float) -> list[Comparison]:
         other: DescribedSegment = cut("live", work(1), uploaded_at=uploaded_at)[0]
         return compare(cut("a", work(1))[0], [other])
