@@ -62,7 +62,7 @@ class Announcer:
 
 
 def end_for_silence(state: AssetState, idle_s: float) -> AssetState:
-    """The state, ended with the segments it has, because no event came for `idle_s` seconds."""
+    """The state, ended with the segments it has, because no event arrived for `idle_s` seconds."""
     received, before = len(state.segments), state.ended
     reason = f"no segment came for {idle_s:g} s"
     if before:

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 class Batch:
     """Messages to publish and states to store.
 
-    `touched`: when an event that was known already came again, by partition and key of its asset.
+    `touched`: when an already known event was seen again, by partition and key of its asset.
     """
 
     messages: list[Message] = field(default_factory=list)

@@ -85,7 +85,7 @@ class MatchPipeline:
             state = self._states.get(partition, key)
             assert state is not None
             state, announced = self._announce(end_for_silence(state, idle_s), now)
-            self._put(partition, state, announced, now, None, batch)
+            self._add_effects(partition, state, announced, now, None, batch)
         return batch
 
     def keep(self, batch: Batch) -> None:
@@ -139,9 +139,9 @@ class MatchPipeline:
         if state is before:
             batch.touched[partition, key] = now.timestamp()
         else:
-            self._put(partition, state, announced, now, cause, batch)
+            self._add_effects(partition, state, announced, now, cause, batch)
 
-    def _put(
+    def _add_effects(
         self,
         partition: int,
         state: AssetState,

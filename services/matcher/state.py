@@ -146,7 +146,7 @@ class AssetState:
         Comparisons below the floor are dropped: they cannot lift a pair over the alert threshold. A piece of a copy
         that is too short on its own is kept, since it may continue in the next segment.
         """
-        replaced = self._replaced_by(event)
+        replaced = self._find_replaced(event)
         before = self.segments.get(event.segment_index)
         is_repaired = before is not None and before.status == SegmentStatus.FAILED != event.status
         is_new = bool(replaced) or (is_repaired and self.decided)
@@ -176,7 +176,7 @@ class AssetState:
             decided=self.decided and not is_new,
         )
 
-    def _replaced_by(self, event: SegmentEncoded) -> frozenset[int]:
+    def _find_replaced(self, event: SegmentEncoded) -> frozenset[int]:
         """The segments whose content no longer exists: a file has one stamp for all, and models are never mixed."""
         stale = {index for index, known in self.segments.items() if known.model_version != event.model_version}
         known = self.segments.get(event.segment_index)

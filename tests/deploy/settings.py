@@ -12,7 +12,7 @@ from services.runtime.settings import PREFIX, SECRETS_DIR, Settings, load_settin
 KNOWN: Final = frozenset({SECRETS_DIR, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)})
 
 
-def unknown(names: Mapping[str, object]) -> set[str]:
+def unknown_names(names: Mapping[str, object]) -> set[str]:
     """Names with our prefix that are not settings, for example misspelt ones."""
     return {name for name in names if name.startswith(PREFIX)} - KNOWN
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from services.runtime.settings import Settings
-from tests.deploy.settings import settings_of, unknown
+from tests.deploy.settings import settings_of, unknown_names
 from tests.deploy.tools import compose_loader
 from tests.servers.process import Unavailable
 
@@ -120,7 +120,7 @@ def test_ports_are_published_on_this_machine_only(services: dict[str, Any]) -> N
 def test_settings_are_known_and_valid(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OURS:
         variables = variables_of(services[name])
-        assert unknown(variables) == set()
+        assert unknown_names(variables) == set()
         settings = settings_of(variables, monkeypatch)
         assert settings.kafka_brokers == "kafka:9092"
         assert settings.redis_url.startswith("redis://redis:")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.settings import SECRETS_DIR, Settings
-from tests.deploy.settings import KNOWN, settings_of, unknown
+from tests.deploy.settings import KNOWN, settings_of, unknown_names
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "env.example"
@@ -25,7 +25,7 @@ def examples() -> set[str]:
 
 
 def test_every_setting_is_in_the_file() -> None:
-    assert unknown(lines()) == set()
+    assert unknown_names(lines()) == set()
     assert KNOWN - lines().keys() == set()
 
 

@@ -63,7 +63,7 @@ def test_each_alert_has_a_test_that_fires_and_one_that_does_not() -> None:
     assert silent == alerts
 
 
-def test_alerts_have_a_runbook_text() -> None:
+def test_alerts_have_a_severity_and_a_description() -> None:
     for rule in rules():
         if "alert" in rule:
             assert rule["labels"]["severity"] in {"page", "ticket"}, rule["alert"]

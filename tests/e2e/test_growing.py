@@ -72,7 +72,7 @@ class Arrival:
     def covers(self, copy_s: float) -> bool:
         """Whether the alert covers this much of the copy, within the tolerance."""
         revisions = self.revisions()
-        return bool(revisions) and copied_s(revisions[-1]) >= copy_s - WITHIN_S
+        return bool(revisions) and copy_length_s(revisions[-1]) >= copy_s - WITHIN_S
 
 
 def segment_of(tenant: str, parts: tuple[Path, ...], number: int) -> SegmentUploaded:
@@ -87,7 +87,7 @@ def segment_of(tenant: str, parts: tuple[Path, ...], number: int) -> SegmentUplo
     )
 
 
-def copied_s(alert: DuplicateAlert) -> float:
+def copy_length_s(alert: DuplicateAlert) -> float:
     return sum(one.query_end_s - one.query_start_s for one in alert.intervals)
 
 
@@ -110,7 +110,7 @@ def assert_grows(revisions: list[DuplicateAlert]) -> None:
     assert [alert.status for alert in revisions] == ["open"] * (len(revisions) - 1) + ["final"]
     assert {(alert.query.asset_id, alert.reference.asset_id) for alert in revisions} == {("copy", "original")}
     for before, after in pairwise(revisions):
-        assert copied_s(after) >= copied_s(before) - WITHIN_S
+        assert copy_length_s(after) >= copy_length_s(before) - WITHIN_S
         assert after.reference_coverage >= before.reference_coverage - WITHIN_S / (CLIPS * CLIP_S)
 
 

@@ -25,7 +25,7 @@ def summary(cluster: Cluster) -> dict[frozenset[str], DuplicateAlert]:
     }
 
 
-def same(one: DuplicateAlert, other: DuplicateAlert) -> bool:
+def is_same_alert(one: DuplicateAlert, other: DuplicateAlert) -> bool:
     """Whether both say the same about a pair; its sides depend on the times of upload."""
     if one.query.asset_id != other.query.asset_id or len(one.intervals) != len(other.intervals):
         return False
@@ -75,7 +75,7 @@ def test_a_kill_does_not_change_the_result(
         again.wait_for_verdicts(NAMES)
         found = summary(again)
         assert found.keys() == undisturbed.keys()
-        differing = [pair for pair in found if not same(found[pair], undisturbed[pair])]
+        differing = [pair for pair in found if not is_same_alert(found[pair], undisturbed[pair])]
         assert not differing, [(found[pair], undisturbed[pair]) for pair in differing]
         wait_for(
             lambda: again.lag(killed, topics.ENCODED_SEGMENTS if killed == "matcher" else topics.VIDEO_SEGMENTS) == 0,

@@ -130,9 +130,9 @@ def test_services_are_live_and_ready_and_expose_metrics(done: Cluster) -> None:
     assert 'copydetect_segments_total{status="described"}' in exposed
     assert 'copydetect_dead_letters_total{stage="parse"}' in exposed
     assert "copydetect_alerts_total" in matcher.get("/metrics")[1]
-    buried = [line for line in ingest.lines() if line["event"] == "dead letter"]
-    assert len(buried) == len(BROKEN) + len(INVALID)
-    assert all({"topic", "partition", "offset", "asset", "reason"} <= line.keys() for line in buried)
+    dead = [line for line in ingest.lines() if line["event"] == "dead letter"]
+    assert len(dead) == len(BROKEN) + len(INVALID)
+    assert all({"topic", "partition", "offset", "asset", "reason"} <= line.keys() for line in dead)
 
 
 def test_a_signal_ends_both_services_cleanly(done: Cluster) -> None:

@@ -38,7 +38,7 @@ class FakeExtractor:
         return [Encoded(frames[::-1], frames[0]) for frames in segments]
 
 
-def tagged(*tags: int) -> Images:
+def tag_images(*tags: int) -> Images:
     images = np.zeros((len(tags), 4, 4, 3), np.uint8)
     images[:, 0, 0, 0] = tags
     return images
@@ -49,13 +49,13 @@ def row(index: int, frames: int) -> SegmentRow:
 
 
 def descriptor(*tags: int) -> VideoDescriptor:
-    frames = FakeExtractor().describe(tagged(*tags)).reshape(-1, 3)
+    frames = FakeExtractor().describe(tag_images(*tags)).reshape(-1, 3)
     return VideoDescriptor(np.arange(len(tags), dtype=np.float64), frames)
 
 
 def test_chunks_of_several_files_share_a_batch() -> None:
     extractor = FakeExtractor()
-    chunks = [tagged(1, 2, 3), tagged(), tagged(4), tagged(5, 6)]
+    chunks = [tag_images(1, 2, 3), tag_images(), tag_images(4), tag_images(5, 6)]
     described = Describer(lambda: extractor).describe_frames(chunks)
     assert extractor.batches == [6]
     assert [len(frames) for frames in described] == [3, 0, 1, 2]
@@ -91,14 +91,14 @@ def test_the_extractor_is_loaded_once_and_only_for_the_first_frame() -> None:
     assert describer.describe_frames([]) == []
     assert describer.encode_segments([], []) == []
     assert loaded == []
-    describer.describe_frames([tagged(1)])
+    describer.describe_frames([tag_images(1)])
     describer.encode_segments([row(0, 1)], [descriptor(1)])
     assert len(loaded) == 1
 
 
 def test_a_batch_never_exceeds_batch_frames() -> None:
     extractor = FakeExtractor(batch_frames=3)
-    chunks = [tagged(1, 2), tagged(3, 4, 5, 6), tagged(7)]
+    chunks = [tag_images(1, 2), tag_images(3, 4, 5, 6), tag_images(7)]
     described = Describer(lambda: extractor).describe_frames(chunks)
     assert extractor.batches == [3, 3, 1]
     for frames, chunk in zip(described, chunks, strict=True):
@@ -118,12 +118,12 @@ class SmallDevice(FakeExtractor):
 
 def test_batches_that_the_device_cannot_hold_are_halved_permanently_but_only_once() -> None:
     device = SmallDevice(batch_frames=8)
-    [described] = Describer(lambda: device).describe_frames([tagged(*range(20))])
-    np.testing.assert_array_equal(described, FakeExtractor().describe(tagged(*range(20))))
+    [described] = Describer(lambda: device).describe_frames([tag_images(*range(20))])
+    np.testing.assert_array_equal(described, FakeExtractor().describe(tag_images(*range(20))))
     assert device.batch_frames == 4
     tiny = SmallDevice(batch_frames=16)
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        Describer(lambda: tiny).describe_frames([tagged(*range(20))])
+        Describer(lambda: tiny).describe_frames([tag_images(*range(20))])
 
 
 def test_another_error_of_the_model_is_not_retried() -> None:
@@ -134,7 +134,7 @@ def test_another_error_of_the_model_is_not_retried() -> None:
 
     extractor = Broken()
     with pytest.raises(RuntimeError, match="a defect"):
-        Describer(lambda: extractor).describe_frames([tagged(1)])
+        Describer(lambda: extractor).describe_frames([tag_images(1)])
     assert extractor.batches == [1]
 
 
@@ -148,5 +148,5 @@ def test_warming_up_loads_the_extractor() -> None:
     describer = Describer(load)
     describer.warm_up()
     describer.warm_up()
-    describer.describe_frames([tagged(1)])
+    describer.describe_frames([tag_images(1)])
     assert len(loaded) == 1

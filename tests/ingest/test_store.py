@@ -32,7 +32,7 @@ def cache() -> MemoryCache:
 def store(index: MemoryIndex, cache: MemoryCache) -> SegmentStore:
     """Two segments of one file, stored and cached."""
     store = SegmentStore(index, cache)
-    store.store([described(row(0)), described(row(1, segment_count=2))])
+    store.store([describe(row(0)), describe(row(1, segment_count=2))])
     return store
 
 
@@ -42,7 +42,7 @@ def row(segment_index: int, **changes: Any) -> SegmentRow:
     return replace(first, **changes)
 
 
-def described(row: SegmentRow) -> DescribedSegment:
+def describe(row: SegmentRow) -> DescribedSegment:
     frames = np.ones((1, 3), np.float32) / np.sqrt(3, dtype=np.float32)
     return DescribedSegment(row, VideoDescriptor(np.array([row.start_s]), frames), frames[0])
 

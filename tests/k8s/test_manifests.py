@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.runtime.settings import SECRETS_DIR, Settings
-from tests.deploy.settings import settings_of, unknown
+from tests.deploy.settings import settings_of, unknown_names
 from tests.deploy.tools import keda_crds, kubectl_validate
 from tests.k8s.manifests import Build, container, quantity, text
 from tests.servers.process import Unavailable
@@ -101,11 +101,11 @@ def test_commands_are_those_of_the_program(build: Build) -> None:
 
 
 def test_settings_are_known_and_valid(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert unknown(build.settings) == set()
+    assert unknown_names(build.settings) == set()
     for _, pod in build.workloads():
         [source] = container(pod)["envFrom"]
         assert source["configMapRef"]["name"] in build.of("ConfigMap")
-        assert unknown({variable["name"]: "" for variable in container(pod).get("env", [])}) == set()
+        assert unknown_names({variable["name"]: "" for variable in container(pod).get("env", [])}) == set()
     settings = settings_in(build, monkeypatch, tmp_path)
     if build.name == "overlays/prod":
         assert settings.kafka_security_protocol == "SASL_SSL"

@@ -189,25 +189,25 @@ class Matcher:
         return [record.message for record in self.bus.records(f"{topics.ENCODED_SEGMENTS}.dlq")]
 
 
-def announced(segments: Iterable[DescribedSegment], *, model_version: str = MODEL) -> list[SegmentEncoded]:
+def segment_events(segments: Iterable[DescribedSegment], *, model_version: str = MODEL) -> list[SegmentEncoded]:
     return [segment_encoded(one.row, model_version=model_version, index_timestamp=None) for one in segments]
 
 
-def ended(segments: Sequence[DescribedSegment], count: int | None = None) -> AssetEnded:
+def end_event(segments: Sequence[DescribedSegment], count: int | None = None) -> AssetEnded:
     last = segments[-1].row
     return asset_ended(last.tenant, last.asset_id, segment_count=count or len(segments), duration_s=last.end_s)
 
 
 def upload(segments: Sequence[DescribedSegment]) -> list[SegmentEncoded | AssetEnded]:
     """All events that ingest announces for this asset."""
-    return [*announced(segments), ended(segments)]
+    return [*segment_events(segments), end_event(segments)]
 
 
 def frames(*parts: FloatArray) -> FloatArray:
     return np.concatenate(parts)
 
 
-def like(number: int, start_s: int, end_s: int, similarity: float) -> FloatArray:
+def similar_frames(number: int, start_s: int, end_s: int, similarity: float) -> FloatArray:
     """Frames that have this similarity to a stretch of the work."""
     other = work(1000 + number, start_s, end_s)
     return unit(similarity * work(number, start_s, end_s) + np.sqrt(1 - similarity**2) * other)
@@ -227,13 +227,13 @@ def bounds(alert: DuplicateAlert) -> list[tuple[float, ...]]:
     return [(one.query_start_s, one.query_end_s, one.reference_start_s, one.reference_end_s) for one in alert.intervals]
 
 
-def stated(alert: DuplicateAlert) -> dict[str, Any]:
+def exact_fields(alert: DuplicateAlert) -> dict[str, Any]:
     """What must be equal for any order of events."""
     fields = {"alert_id", "pair_id", "status", "query", "reference"}
     return {**alert.model_dump(include=fields), "intervals": bounds(alert)}
 
 
-def measured(alert: DuplicateAlert) -> list[float]:
+def approximate_figures(alert: DuplicateAlert) -> list[float]:
     """What differs slightly between descriptors of the index and the rounded ones of the cache."""
     similarity = alert.similarity.model_dump().values()
     return [alert.score, alert.query_coverage, alert.reference_coverage, *similarity]

@@ -9,7 +9,17 @@ from services.contracts.events import DuplicateAlert
 from services.contracts.ports import DescribedSegment
 from tca_model.types import FloatArray
 from tests.descriptors import SEGMENT_S, UPLOADED_AT, cut, work
-from tests.matcher.matcher import Matcher, announced, bounds, ended, frames, like, measured, stated, upload
+from tests.matcher.matcher import (
+    Matcher,
+    approximate_figures,
+    bounds,
+    end_event,
+    exact_fields,
+    frames,
+    segment_events,
+    similar_frames,
+    upload,
+)
 
 # The pieces of the original's ten minutes that the copy shows, one after the other.
 PIECES = [(30, 200), (260, 420), (500, 590)]
@@ -35,17 +45,17 @@ def matcher_of(segments: list[DescribedSegment]) -> Matcher:
     return matcher
 
 
-def copied_s(alert: DuplicateAlert) -> float:
+def copy_length_s(alert: DuplicateAlert) -> float:
     return sum(one.query_end_s - one.query_start_s for one in alert.intervals)
 
 
 def test_each_segment_of_a_copy_with_cuts_adds_one_revision_with_more_evidence() -> None:
     matcher = matcher_of(copy())
-    for event in announced(copy()):
+    for event in segment_events(copy()):
         matcher.process(event)
     said = matcher.alerts()
     assert len(said) == len(copy()) == 14
-    assert [copied_s(alert) for alert in said] == [min(420, SEGMENT_S * (n + 1)) for n in range(14)]
+    assert [copy_length_s(alert) for alert in said] == [min(420, SEGMENT_S * (n + 1)) for n in range(14)]
     assert [alert.query_coverage for alert in said] == [1] * 14
     for before, after in pairwise(said):
         assert after.reference_coverage > before.reference_coverage
@@ -54,7 +64,7 @@ def test_each_segment_of_a_copy_with_cuts_adds_one_revision_with_more_evidence()
             one.query_start_s for one in before.intervals
         ]
     assert {alert.status for alert in said} == {"open"}
-    matcher.process(ended(copy()))
+    matcher.process(end_event(copy()))
     [final] = matcher.latest().values()
     assert (final.revision, final.status, bounds(final)) == (15, "final", FOUND)
     assert final.reference_coverage == pytest.approx(420 / 600)
@@ -85,9 +95,9 @@ def test_the_final_alert_is_the_same_for_any_order_and_batch_size(seed: int, tog
         assert mixed.verdicts() == {}
         mixed.process(*events[start : start + together])
     [expected], [final] = in_order.latest().values(), mixed.latest().values()
-    assert stated(final) == stated(expected)
+    assert exact_fields(final) == exact_fields(expected)
     assert bounds(final) == FOUND
-    assert measured(final) == pytest.approx(measured(expected), abs=1e-3)
+    assert approximate_figures(final) == pytest.approx(approximate_figures(expected), abs=1e-3)
     assert final.revision <= len(events)
     assert mixed.verdicts()["default/copy"].alert_ids == (final.alert_id,)
 
@@ -101,8 +111,8 @@ def test_a_whole_asset_in_one_batch_as_in_a_scan_has_one_revision() -> None:
 
 def test_segments_after_the_verdict_continue_the_revisions() -> None:
     matcher = matcher_of(copy())
-    matcher.process(*announced(copy())[:10], ended(copy(), count=10))
-    for event in announced(copy())[10:]:
+    matcher.process(*segment_events(copy())[:10], end_event(copy(), count=10))
+    for event in segment_events(copy())[10:]:
         matcher.process(event)
     assert {alert.status for alert in matcher.alerts()} == {"final"}
     [last] = matcher.latest().values()
@@ -113,13 +123,13 @@ def test_segments_after_the_verdict_continue_the_revisions() -> None:
 @pytest.mark.parametrize("before_s", [1, 2, 3])
 def test_four_copied_seconds_across_a_segment_border_are_found_wherever_the_border_lies(before_s: int) -> None:
     """Each half alone may be too short to be a copy."""
-    shown = frames(work(4, 0, 32 - before_s), like(1, 40, 44, 0.9), work(4, 36 - before_s, 64))
+    shown = frames(work(4, 0, 32 - before_s), similar_frames(1, 40, 44, 0.9), work(4, 36 - before_s, 64))
     segments = cut("copy", shown, uploaded_at=LATER)
     matcher = matcher_of(segments)
-    first, second = announced(segments)
+    first, second = segment_events(segments)
     matcher.process(first)
     assert len(matcher.alerts()) == (before_s == 3)
-    matcher.process(second, ended(segments))
+    matcher.process(second, end_event(segments))
     [alert] = matcher.latest().values()
     [(start, end, *_)] = bounds(alert)
     assert start == pytest.approx(32 - before_s, abs=1)
@@ -128,7 +138,7 @@ def test_four_copied_seconds_across_a_segment_border_are_found_wherever_the_bord
 
 def test_small_changes_of_the_score_are_published_only_at_the_end() -> None:
     """The copy runs backwards, so nothing aligns and chamfer similarity is the only evidence."""
-    shown = frames(*(like(1, 32 * n, 32 * n + 32, 0.9 - 0.002 * n)[::-1] for n in range(5)))
+    shown = frames(*(similar_frames(1, 32 * n, 32 * n + 32, 0.9 - 0.002 * n)[::-1] for n in range(5)))
     segments = cut("copy", shown, uploaded_at=LATER)
     matcher = matcher_of(segments)
     for event in upload(segments):

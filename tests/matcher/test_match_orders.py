@@ -11,7 +11,16 @@ from services.contracts import topics
 from services.contracts.envelope import to_event
 from services.contracts.events import Event
 from services.contracts.ports import Message
-from tests.matcher.matcher import Matcher, announced, bounds, copy, ended, measured, original, stated
+from tests.matcher.matcher import (
+    Matcher,
+    approximate_figures,
+    bounds,
+    copy,
+    end_event,
+    exact_fields,
+    original,
+    segment_events,
+)
 
 MOMENTS = {"detected_at", "first_detected_at", "latency_s", "decided_at"}
 
@@ -19,7 +28,7 @@ MOMENTS = {"detected_at", "first_detected_at", "latency_s", "decided_at"}
 @pytest.mark.parametrize(("together", "orders"), [(1, slice(None)), (3, slice(None, None, 5))])
 def test_every_order_and_batch_leads_to_the_same_final_alert(together: int, orders: slice) -> None:
     segments = copy()
-    events: list[Event] = [*announced(segments), ended(segments)]
+    events: list[Event] = [*segment_events(segments), end_event(segments)]
     finals = []
     for order in list(permutations(events))[orders]:
         matcher = Matcher()
@@ -28,8 +37,8 @@ def test_every_order_and_batch_leads_to_the_same_final_alert(together: int, orde
             matcher.process(*order[start : start + together])
         [alert] = matcher.latest().values()
         finals.append(alert)
-        assert stated(alert) == stated(finals[0])
-        assert measured(alert) == pytest.approx(measured(finals[0]), abs=1e-3)
+        assert exact_fields(alert) == exact_fields(finals[0])
+        assert approximate_figures(alert) == pytest.approx(approximate_figures(finals[0]), abs=1e-3)
         assert alert.status == "final"
         assert matcher.verdicts()["default/copy"].alert_ids == (alert.alert_id,)
 
@@ -37,7 +46,7 @@ def test_every_order_and_batch_leads_to_the_same_final_alert(together: int, orde
 @pytest.mark.parametrize("seed", range(6))
 def test_mixed_events_of_both_assets_lead_to_two_alerts_with_the_same_content(seed: int) -> None:
     old, new = original(), copy()
-    events: list[Event] = [*announced(old), *announced(new), ended(old), ended(new)]
+    events: list[Event] = [*segment_events(old), *segment_events(new), end_event(old), end_event(new)]
     Random(seed).shuffle(events)
     matcher = Matcher()
     matcher.store(old, new)
@@ -63,7 +72,7 @@ def test_records_whose_messages_were_not_published_lead_to_the_same_messages_aga
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    events = [*announced(segments), ended(segments)]
+    events = [*segment_events(segments), end_event(segments)]
     matcher.worker.run_once(0)  # restores the states
     matcher.publish(*events)
     records = matcher.bus.records(topics.ENCODED_SEGMENTS)
@@ -87,8 +96,8 @@ def test_the_end_with_the_larger_count_wins(counts: tuple[int, int]) -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    first, second, third = announced(segments)
-    matcher.process(*(ended(segments, count=count) for count in counts), first, second)
+    first, second, third = segment_events(segments)
+    matcher.process(*(end_event(segments, count=count) for count in counts), first, second)
     assert matcher.verdicts() == {}
     matcher.process(third)
     assert matcher.verdicts()["default/copy"].segments_described == 3
@@ -98,9 +107,9 @@ def test_a_larger_count_after_the_verdict_does_not_reopen_the_asset() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    first, second, third = announced(segments)
-    matcher.process(first, ended(segments, count=1))
-    matcher.process(second, ended(segments, count=3))
+    first, second, third = segment_events(segments)
+    matcher.process(first, end_event(segments, count=1))
+    matcher.process(second, end_event(segments, count=3))
     matcher.process(third)
     assert [(one.revision, one.status) for one in matcher.alerts()] == [(1, "final"), (2, "final")]
     assert matcher.verdicts()["default/copy"].segments_described == 1
@@ -110,7 +119,7 @@ def test_a_verdict_does_not_depend_on_what_else_is_in_its_batch() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    first, second, _ = announced(segments)
-    matcher.process(first, ended(segments, count=1), second)
+    first, second, _ = segment_events(segments)
+    matcher.process(first, end_event(segments, count=1), second)
     assert matcher.verdicts()["default/copy"].segments_described == 1
     assert [(one.revision, one.status) for one in matcher.alerts()] == [(1, "final"), (2, "final")]

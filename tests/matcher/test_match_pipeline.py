@@ -10,14 +10,24 @@ from services.contracts.envelope import to_message
 from services.contracts.events import AssetEnded, AssetVerdict, Side
 from services.contracts.ports import Message
 from tests.descriptors import UPLOADED_AT, cut, described, work
-from tests.matcher.matcher import MODEL, Matcher, announced, bounds, copy, ended, frames, like, original
+from tests.matcher.matcher import (
+    MODEL,
+    Matcher,
+    bounds,
+    copy,
+    end_event,
+    frames,
+    original,
+    segment_events,
+    similar_frames,
+)
 
 
 def test_an_alert_grows_by_revisions_across_a_segment_border() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    first, second, third = announced(segments)
+    first, second, third = segment_events(segments)
     matcher.process(first)
     matcher.process(second)
     matcher.process(third)
@@ -26,7 +36,7 @@ def test_an_alert_grows_by_revisions_across_a_segment_border() -> None:
         (2, "open", [(22, 52, 20, 50)]),
     ], "the third segment shows nothing of the original"
     assert matcher.verdicts() == {}
-    matcher.process(ended(segments))
+    matcher.process(end_event(segments))
     alert = matcher.alerts()[-1]
     assert (alert.revision, alert.status, bounds(alert)) == (3, "final", [(22, 52, 20, 50)])
     assert (alert.query.asset_id, alert.reference.asset_id) == ("copy", "original")
@@ -43,9 +53,11 @@ def test_an_alert_grows_by_revisions_across_a_segment_border() -> None:
 
 def test_a_copy_that_only_both_halves_together_prove_is_found() -> None:
     matcher = Matcher()
-    segments = cut("copy", frames(work(2, 0, 27), like(1, 40, 50, 0.65), work(2, 40, 67)), uploaded_at=UPLOADED_AT + 1)
+    segments = cut(
+        "copy", frames(work(2, 0, 27), similar_frames(1, 40, 50, 0.65), work(2, 40, 67)), uploaded_at=UPLOADED_AT + 1
+    )
     matcher.store(original(), segments)
-    first, second = announced(segments)
+    first, second = segment_events(segments)
     matcher.process(first)
     assert matcher.alerts() == [], "five seconds of such similarity may be chance"
     matcher.process(second)
@@ -59,7 +71,7 @@ def test_a_segment_of_another_model_is_a_dead_letter_and_the_next_one_is_process
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    matcher.process(*announced(segments, model_version="v2")[:1], *announced(segments), ended(segments))
+    matcher.process(*segment_events(segments, model_version="v2")[:1], *segment_events(segments), end_event(segments))
     [dead] = matcher.dead_letters()
     assert dead.headers["dlq_stage"] == "parse"
     assert "v2" in dead.headers["dlq_reason"]
@@ -90,8 +102,8 @@ def test_late_segments_after_the_verdict_continue_the_revisions() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    first, second, _ = announced(segments)
-    matcher.process(first, ended(segments, count=1))
+    first, second, _ = segment_events(segments)
+    matcher.process(first, end_event(segments, count=1))
     verdict = matcher.verdicts()["default/copy"]
     matcher.process(second)
     assert [(one.revision, one.status, bounds(one)) for one in matcher.alerts()] == [
@@ -106,7 +118,7 @@ def test_an_asset_without_copies_is_unique_and_one_that_shows_nothing_is_undecid
     new = cut("new", work(7, 0, 64))
     black = [described("black", index, work(7, 0, 0)) for index in range(2)]
     matcher.store(original(), new, black)
-    matcher.process(*announced(new), *announced(black), ended(new), ended(black))
+    matcher.process(*segment_events(new), *segment_events(black), end_event(new), end_event(black))
     assert matcher.alerts() == []
     verdicts = matcher.verdicts()
     assert (verdicts["default/new"].verdict, verdicts["default/new"].segments_described) == ("unique", 2)
@@ -118,7 +130,7 @@ def test_a_failed_asset_still_gets_alerts_for_its_described_segments() -> None:
     segments = copy()
     matcher.store(original(), segments[:1])
     failed = AssetEnded(asset_id="copy", segment_count=1, duration_s=None, status="failed", reason="cut off")
-    matcher.process(*announced(segments[:1]), failed)
+    matcher.process(*segment_events(segments[:1]), failed)
     [alert] = matcher.alerts()
     assert alert.status == "final"
     verdict = matcher.verdicts()["default/copy"]
@@ -129,7 +141,7 @@ def test_a_segment_that_is_missing_from_the_index_counts_as_complete() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original())
-    matcher.process(*announced(segments), ended(segments))
+    matcher.process(*segment_events(segments), end_event(segments))
     assert matcher.alerts() == []
     assert matcher.verdicts()["default/copy"].segments_described == 3
 
@@ -139,7 +151,7 @@ def test_every_original_has_an_alert() -> None:
     others = [cut(f"other-{number}", work(1, 0, 60), uploaded_at=UPLOADED_AT - number) for number in range(3)]
     segments = copy()
     matcher.store(*others, segments)
-    matcher.process(*announced(segments), ended(segments))
+    matcher.process(*segment_events(segments), end_event(segments))
     alerts = matcher.latest().values()
     assert {alert.reference for alert in alerts} == {
         Side(asset_id=f"other-{number}", uploaded_at=datetime.fromtimestamp(UPLOADED_AT - number, UTC))
@@ -153,7 +165,7 @@ def test_messages_continue_the_trace_of_their_event_and_have_the_key_of_the_asse
     segments = cut("copy", work(1, 0, 30), uploaded_at=UPLOADED_AT + 1)
     matcher.store(original(), segments)
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-    for event in (*announced(segments), ended(segments)):
+    for event in (*segment_events(segments), end_event(segments)):
         sent = to_message(topics.ENCODED_SEGMENTS, event, source="test")
         matcher.bus.publish([Message(sent.topic, sent.key, sent.value, {**sent.headers, **trace})])
     matcher.run()
@@ -168,7 +180,7 @@ def test_a_segment_that_was_replaced_by_one_that_shows_nothing_is_not_compared()
     matcher = Matcher()
     matcher.store(original(), [described("copy", 0, work(1, 0, 0))])
     replaced = cut("copy", work(1, 0, 30))
-    matcher.process(*announced(replaced), ended(replaced))
+    matcher.process(*segment_events(replaced), end_event(replaced))
     assert matcher.alerts() == []
     assert matcher.verdicts()["default/copy"].verdict == "unique"
 
@@ -188,11 +200,11 @@ def test_a_segment_announced_again_has_no_timestamp_and_its_search_sees_all_writ
     asked: list[int | None] = []
     search = matcher.index.search_segments
 
-    def noted(*args: Any, after: int | None, **options: Any) -> Any:
+    def record_call(*args: Any, after: int | None, **options: Any) -> Any:
         asked.append(after)
         return search(*args, after=after, **options)
 
-    matcher.index.search_segments = noted  # type: ignore[method-assign]
-    events = zip(announced(copy()), timestamps, strict=False)
+    matcher.index.search_segments = record_call  # type: ignore[method-assign]
+    events = zip(segment_events(copy()), timestamps, strict=False)
     matcher.process(*(event.model_copy(update={"index_timestamp": timestamp}) for event, timestamp in events))
     assert asked == [after] * 2, "among all and among references"

@@ -7,7 +7,17 @@ import pytest
 from services.contracts.events import AssetEnded, DuplicateAlert
 from services.contracts.ports import DescribedSegment
 from tests.descriptors import UPLOADED_AT, cut, work
-from tests.matcher.matcher import Matcher, announced, bounds, copy, ended, like, original, stated, upload
+from tests.matcher.matcher import (
+    Matcher,
+    bounds,
+    copy,
+    end_event,
+    exact_fields,
+    original,
+    segment_events,
+    similar_frames,
+    upload,
+)
 
 
 def other_copy(**changes: Any) -> list[DescribedSegment]:
@@ -25,7 +35,7 @@ def replace(matcher: Matcher, segments: list[DescribedSegment]) -> None:
     matcher.store(segments)
 
 
-def decided(first: list[DescribedSegment]) -> Matcher:
+def decide(first: list[DescribedSegment]) -> Matcher:
     matcher = Matcher()
     matcher.store(original(), first)
     matcher.process(*upload(first))
@@ -33,14 +43,14 @@ def decided(first: list[DescribedSegment]) -> Matcher:
 
 
 def test_other_content_drops_all_evidence_of_the_old_file_even_beyond_the_new_end() -> None:
-    matcher = decided(copy())
+    matcher = decide(copy())
     replace(matcher, other_copy())
-    first, second = announced(other_copy())
+    first, second = segment_events(other_copy())
     matcher.process(first)
     assert matcher.state().segments.keys() == {0}
     assert not matcher.state().is_final
     assert matcher.alerts()[-1].status == "open"
-    matcher.process(second, ended(other_copy()))
+    matcher.process(second, end_event(other_copy()))
     alert = matcher.alerts()[-1]
     assert (alert.status, bounds(alert)) == ("final", [(0, 50, 50, 100)])
     assert [(one.verdict, one.segments_described) for one in matcher.all_verdicts()] == [("copies", 3), ("copies", 2)]
@@ -48,15 +58,15 @@ def test_other_content_drops_all_evidence_of_the_old_file_even_beyond_the_new_en
 
 
 def test_the_final_result_is_as_if_only_the_new_content_had_come() -> None:
-    fresh, replaced = decided(other_copy()), decided(copy())
+    fresh, replaced = decide(other_copy()), decide(copy())
     replace(replaced, other_copy())
     replaced.process(*upload(other_copy()))
-    assert stated(replaced.alerts()[-1]) == stated(fresh.alerts()[-1])
+    assert exact_fields(replaced.alerts()[-1]) == exact_fields(fresh.alerts()[-1])
     assert replaced.alerts()[-1].query_coverage == pytest.approx(fresh.alerts()[-1].query_coverage)
 
 
 def test_the_alert_about_a_copy_that_was_replaced_is_withdrawn_by_a_last_revision() -> None:
-    matcher = decided(copy())
+    matcher = decide(copy())
     [said] = matcher.alerts()
     replace(matcher, unlike())
     *segments, end = upload(unlike())
@@ -77,7 +87,7 @@ def test_the_alert_about_a_copy_that_was_replaced_is_withdrawn_by_a_last_revisio
 
 
 def test_the_alert_about_a_copy_that_comes_back_continues_its_revisions() -> None:
-    matcher = decided(copy())
+    matcher = decide(copy())
     for segments in (unlike(), copy(stamp="again")):
         replace(matcher, segments)
         matcher.process(*upload(segments))
@@ -87,9 +97,9 @@ def test_the_alert_about_a_copy_that_comes_back_continues_its_revisions() -> Non
 
 def test_a_replaced_segment_file_drops_only_its_own_evidence() -> None:
     segments = copy()
-    events = [event.model_copy(update={"stamp": f"file {n}"}) for n, event in enumerate(announced(segments))]
+    events = [event.model_copy(update={"stamp": f"file {n}"}) for n, event in enumerate(segment_events(segments))]
     matcher = Matcher()
-    matcher.process(*events, ended(segments))
+    matcher.process(*events, end_event(segments))
     matcher.process(events[1].model_copy(update={"stamp": "another file"}))
     assert {index: done.stamp for index, done in matcher.state().segments.items()} == {
         0: "file 0",
@@ -97,12 +107,12 @@ def test_a_replaced_segment_file_drops_only_its_own_evidence() -> None:
         2: "file 2",
     }
     assert len(matcher.all_verdicts()) == 1, "the upload continues"
-    matcher.process(ended(segments))
+    matcher.process(end_event(segments))
     assert len(matcher.all_verdicts()) == 2
 
 
 def test_two_contents_in_one_batch_have_a_verdict_each() -> None:
-    apart, together = decided(copy()), Matcher()
+    apart, together = decide(copy()), Matcher()
     replace(apart, unlike())
     apart.process(*upload(unlike()))
     together.store(original(), copy())
@@ -114,7 +124,7 @@ def test_two_contents_in_one_batch_have_a_verdict_each() -> None:
 
 
 def test_a_stale_cache_does_not_hide_new_content() -> None:
-    matcher = decided(copy())  # now in the cache
+    matcher = decide(copy())  # now in the cache
     replace(matcher, other_copy())
     assert matcher.cache.get_many([copy()[0].row.key])[copy()[0].row.key].row.stamp == "stamp"
     matcher.process(*upload(other_copy()))
@@ -122,13 +132,13 @@ def test_a_stale_cache_does_not_hide_new_content() -> None:
 
 
 def test_evidence_of_two_models_is_never_joined() -> None:
-    matcher = decided(copy())
+    matcher = decide(copy())
     matcher.restart(model_version="v2")
     matcher.store(original(), copy())
-    first, *rest = announced(copy(), model_version="v2")
+    first, *rest = segment_events(copy(), model_version="v2")
     matcher.process(first)
     assert matcher.state().segments.keys() == {0}, "the same stamp, and yet other content"
-    matcher.process(*rest, ended(copy()))
+    matcher.process(*rest, end_event(copy()))
     assert {alert.model_version for alert in matcher.alerts()[1:]} == {"v2"}
     [alert] = matcher.latest().values()
     assert (alert.status, bounds(alert)) == ("final", [(22, 52, 20, 50)])
@@ -138,7 +148,7 @@ def test_evidence_of_two_models_is_never_joined() -> None:
 def test_a_segment_of_another_model_counts_as_failed_so_that_its_asset_is_decided() -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
-    events = [*announced(copy(), model_version="v2"), ended(copy())]
+    events = [*segment_events(copy(), model_version="v2"), end_event(copy())]
     matcher.process(*events)
     verdict = matcher.verdicts()["default/copy"]
     assert (verdict.verdict, verdict.segments_failed) == ("failed", 3)
@@ -151,8 +161,8 @@ def test_a_segment_of_another_model_counts_as_failed_so_that_its_asset_is_decide
 
 
 def test_a_segment_of_another_model_does_not_replace_one_of_this_model() -> None:
-    matcher = decided(copy())
-    matcher.process(*announced(copy(), model_version="v2"))
+    matcher = decide(copy())
+    matcher.process(*segment_events(copy(), model_version="v2"))
     assert len(matcher.alerts()) == len(matcher.verdicts()) == 1
     assert len(matcher.dead_letters()) == 3
 
@@ -172,9 +182,9 @@ def test_a_failed_file_that_is_read_fully_later_is_decided_again() -> None:
 
 def test_an_alert_about_a_copy_that_is_now_only_similar_is_withdrawn_too() -> None:
     """The evidence that is left is below the alert threshold."""
-    faint = cut("copy", like(1, 20, 60, 0.42), stamp="faint", uploaded_at=UPLOADED_AT + 60)
-    assert decided(faint).alerts() == []
-    matcher = decided(copy())
+    faint = cut("copy", similar_frames(1, 20, 60, 0.42), stamp="faint", uploaded_at=UPLOADED_AT + 60)
+    assert decide(faint).alerts() == []
+    matcher = decide(copy())
     replace(matcher, faint)
     matcher.process(*upload(faint))
     assert matcher.state().pairs["original"].evidence, "some evidence is left"

@@ -13,12 +13,12 @@ from tests.descriptors import cut, work
 from tests.matcher.matcher import (
     Failure,
     Matcher,
-    announced,
+    approximate_figures,
     copy,
-    ended,
-    measured,
+    end_event,
+    exact_fields,
     original,
-    stated,
+    segment_events,
     upload,
 )
 
@@ -29,7 +29,7 @@ def test_redelivered_events_have_no_effect() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    events = [*announced(segments), ended(segments)]
+    events = [*segment_events(segments), end_event(segments)]
     matcher.process(*events)
     before = matcher.alerts()
     for event in events:
@@ -44,7 +44,7 @@ def test_a_failed_or_uncertain_commit_loses_and_repeats_nothing(fails: Failure) 
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    matcher.process(announced(segments)[0])
+    matcher.process(segment_events(segments)[0])
     held = matcher.state()
     matcher.bus.fails = fails
     matcher.publish(*upload(segments)[1:])
@@ -88,7 +88,9 @@ def test_a_failure_does_not_replace_a_described_segment_and_is_replaced_by_one()
     segments = copy()
     matcher.store(original(), segments)
     events = upload(segments)
-    broken = announced(segments)[1].model_copy(update={"status": SegmentStatus.FAILED, "stamp": None, "frame_count": 0})
+    broken = segment_events(segments)[1].model_copy(
+        update={"status": SegmentStatus.FAILED, "stamp": None, "frame_count": 0}
+    )
     matcher.process(*events)
     before = matcher.alerts()
     matcher.process(broken)
@@ -100,7 +102,7 @@ def test_a_failure_does_not_replace_a_described_segment_and_is_replaced_by_one()
     assert mended.verdicts()["default/copy"].segments_failed == 1
     mended.process(*events[1:])
     assert [verdict.segments_failed for verdict in mended.all_verdicts()] == [1, 0]
-    assert stated(mended.alerts()[-1]) == stated(before[-1])
+    assert exact_fields(mended.alerts()[-1]) == exact_fields(before[-1])
     mended.process(*events, *events)
     assert len(mended.all_verdicts()) == 2
 
@@ -119,7 +121,7 @@ def test_a_batch_whose_partition_was_revoked_during_the_comparison_is_not_commit
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    matcher.process(announced(segments)[0])
+    matcher.process(segment_events(segments)[0])
     read = matcher.index.assets
 
     def rebalance_during_the_call(*args: Any) -> Any:
@@ -156,14 +158,18 @@ steps: st.SearchStrategy[list[Step]] = st.lists(
 def outcome(matcher: Matcher) -> tuple[dict[str, dict[str, Any]], list[float], dict[str, Any]]:
     latest = sorted(matcher.latest().items())
     verdicts = {key: verdict.model_dump(exclude=MOMENTS) for key, verdict in matcher.verdicts().items()}
-    return {key: stated(alert) for key, alert in latest}, [n for _, alert in latest for n in measured(alert)], verdicts
+    return (
+        {key: exact_fields(alert) for key, alert in latest},
+        [n for _, alert in latest for n in approximate_figures(alert)],
+        verdicts,
+    )
 
 
 def two_uploads() -> tuple[Matcher, list[Event]]:
     old, new = cut("original", work(1, 0, 60)), copy()
     matcher = Matcher()
     matcher.store(old, new)
-    events: list[Event] = [*announced(new), *announced(old), ended(new), ended(old)]
+    events: list[Event] = [*segment_events(new), *segment_events(old), end_event(new), end_event(old)]
     Random(1).shuffle(events)
     return matcher, events
 

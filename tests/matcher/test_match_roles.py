@@ -6,7 +6,7 @@ import pytest
 
 from services.contracts.events import Role
 from tests.descriptors import UPLOADED_AT, cut, work
-from tests.matcher.matcher import Matcher, announced, bounds, copy, ended
+from tests.matcher.matcher import Matcher, bounds, copy, end_event, segment_events
 
 
 @pytest.mark.parametrize("order", sorted(set(permutations("AaBb"))), ids="".join)
@@ -21,7 +21,7 @@ def test_of_two_simultaneous_uploads_at_least_one_finds_the_other(order: tuple[s
         if step.isupper():
             matcher.store(segments)
         else:
-            matcher.process(*announced(segments), ended(segments))
+            matcher.process(*segment_events(segments), end_event(segments))
     alerts = matcher.latest().values()
     assert 1 <= len(alerts) <= 2
     assert len({alert.pair_id for alert in alerts}) == 1
@@ -34,7 +34,7 @@ def test_assets_of_different_tenants_are_never_compared() -> None:
     tenants = [cut("a", work(1, 0, 40), tenant="red"), cut("b", work(1, 0, 40), tenant="blue")]
     matcher.store(*tenants)
     for segments in tenants:
-        matcher.process(*announced(segments), ended(segments))
+        matcher.process(*segment_events(segments), end_event(segments))
     assert matcher.alerts() == []
     assert {key: verdict.verdict for key, verdict in matcher.verdicts().items()} == {
         "red/a": "unique",
@@ -46,7 +46,7 @@ def test_the_same_asset_id_is_a_different_asset_in_each_tenant() -> None:
     matcher = Matcher()
     red, blue = cut("a", work(1, 0, 20), tenant="red"), cut("a", work(1, 0, 60), tenant="blue")
     matcher.store(red, blue, cut("b", work(1, 0, 60), tenant="blue"))
-    matcher.process(*announced(red), *announced(blue), ended(red), ended(blue))
+    matcher.process(*segment_events(red), *segment_events(blue), end_event(red), end_event(blue))
     assert {key: verdict.verdict for key, verdict in matcher.verdicts().items()} == {
         "red/a": "unique",
         "blue/a": "copies",
@@ -60,7 +60,7 @@ def test_only_searching_roles_search_and_other_segments_count_as_complete() -> N
     probe = cut("probe", work(1, 5, 35), role=Role.PROBE, uploaded_at=UPLOADED_AT + 1)
     matcher.store(reference, probe, cut("upload", work(1, 0, 40)))
     for segments in (reference, probe):
-        matcher.process(*announced(segments), ended(segments))
+        matcher.process(*segment_events(segments), end_event(segments))
     assert {alert.query.asset_id for alert in matcher.alerts()} == {"probe"}
     assert {alert.reference.asset_id for alert in matcher.alerts()} == {"reference", "upload"}
     assert matcher.verdicts()["default/reference"].verdict == "unique"
@@ -71,9 +71,9 @@ def test_a_probe_finds_others_and_is_never_found() -> None:
     matcher = Matcher()
     probe, upload = cut("probe", work(1, 0, 40), role=Role.PROBE), cut("upload", work(1, 0, 40))
     matcher.store(probe, upload)
-    matcher.process(*announced(upload), ended(upload))
+    matcher.process(*segment_events(upload), end_event(upload))
     assert matcher.alerts() == []
-    matcher.process(*announced(probe), ended(probe))
+    matcher.process(*segment_events(probe), end_event(probe))
     assert len(matcher.latest()) == 1
 
 
@@ -82,10 +82,10 @@ def test_a_reference_that_is_described_after_its_copy_finds_it() -> None:
     early = copy(uploaded_at=UPLOADED_AT)
     late = cut("reference", work(1, 0, 100), role=Role.REFERENCE, uploaded_at=UPLOADED_AT + 99)
     matcher.store(early)
-    matcher.process(*announced(early), ended(early))
+    matcher.process(*segment_events(early), end_event(early))
     assert matcher.alerts() == []
     matcher.store(late)
-    matcher.process(*announced(late), ended(late))
+    matcher.process(*segment_events(late), end_event(late))
     [alert] = matcher.latest().values()
     assert (alert.query.asset_id, alert.reference.asset_id) == ("copy", "reference")
     assert bounds(alert) == [(22, 52, 20, 50)]

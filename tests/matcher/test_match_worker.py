@@ -9,7 +9,7 @@ from services.contracts.errors import TransientError
 from services.contracts.ports import Rebalance
 from services.matcher import pipeline, state_store
 from services.matcher.state_codec import decode, encode
-from tests.matcher.matcher import Matcher, announced, copy, ended, original, upload
+from tests.matcher.matcher import Matcher, copy, end_event, original, segment_events, upload
 
 COUNTED = {
     "copydetect_records_total": {"topic": "encoded-segments"},
@@ -41,7 +41,7 @@ def test_metrics_count_what_was_committed() -> None:
     stages = ("read", "search", "rerank", "commit")
     timed = [sample("stage_seconds_count", stage=stage) for stage in stages]
     matcher.bus.fails = "before"
-    matcher.publish(*announced(copy())[:1], *announced(copy(), model_version="v2")[1:2])
+    matcher.publish(*segment_events(copy())[:1], *segment_events(copy(), model_version="v2")[1:2])
     assert not matcher.worker.run_once(0)
     assert since(before) == [0] * len(before)
     matcher.run()
@@ -49,23 +49,23 @@ def test_metrics_count_what_was_committed() -> None:
     [alert] = matcher.alerts()
     assert sample("alert_latency_seconds_sum") - latency == pytest.approx(alert.latency_s, abs=0.1)
     assert all(sample("stage_seconds_count", stage=stage) > then for stage, then in zip(stages, timed, strict=True))
-    matcher.process(*announced(copy()), ended(copy()))
+    matcher.process(*segment_events(copy()), end_event(copy()))
     assert since(before) == [6, 1, 1, 1, 1, 3], "later revisions have no latency"
 
 
 def test_a_batch_decodes_and_encodes_an_asset_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
-    def noted(name: str, call: Any) -> Any:
+    def record_call(name: str, call: Any) -> Any:
         return lambda value: calls.append(name) or call(value)
 
-    monkeypatch.setattr(pipeline, "encode", noted("encode", encode))
-    monkeypatch.setattr(state_store, "decode", noted("decode", decode))
+    monkeypatch.setattr(pipeline, "encode", record_call("encode", encode))
+    monkeypatch.setattr(state_store, "decode", record_call("decode", decode))
     matcher = Matcher()
     matcher.store(original(), copy())
-    matcher.process(*announced(copy())[:1])
+    matcher.process(*segment_events(copy())[:1])
     assert calls == ["encode"]
-    matcher.process(*announced(copy())[1:], ended(copy()))
+    matcher.process(*segment_events(copy())[1:], end_event(copy()))
     assert calls == ["encode", "decode", "encode"]
     matcher.process(*upload(copy()))
     assert calls == ["encode", "decode", "encode", "decode"], "repeated events are not written again"
@@ -78,10 +78,10 @@ def test_records_whose_comparison_failed_are_processed_in_the_next_step() -> Non
     matcher.publish(*upload(copy()))
     read = matcher.index.read
 
-    def down(_: Any) -> Any:
+    def fail(_: Any) -> Any:
         raise TransientError("the index is down")
 
-    matcher.index.read = down  # type: ignore[method-assign]
+    matcher.index.read = fail  # type: ignore[method-assign]
     with pytest.raises(TransientError):
         matcher.worker.run_once(0)
     matcher.index.read = read  # type: ignore[method-assign]
@@ -104,8 +104,8 @@ def test_keep_alive_consumes_nothing() -> None:
 
 def test_the_states_of_a_revoked_partition_are_dropped() -> None:
     matcher = Matcher()
-    matcher.process(*announced(copy())[:1])
-    matcher.publish(*announced(copy())[1:])
+    matcher.process(*segment_events(copy())[:1])
+    matcher.publish(*segment_events(copy())[1:])
     matcher.consumer.rebalance()
     matcher.consumer._rebalance = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
     assert not matcher.worker.run_once(0)

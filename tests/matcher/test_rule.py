@@ -5,7 +5,7 @@ import pytest
 from services.matcher.rule import AlertRule, alert_threshold
 from services.runtime.settings import Settings
 from tca_model.matching.calibration import Calibration, Curve
-from tests.matcher.matcher import Matcher, announced, copy, ended, original
+from tests.matcher.matcher import Matcher, copy, end_event, original, segment_events
 
 CURVE = Curve(slope=5, intercept=6)
 PLAIN = Calibration(alert_threshold=0.4, basis="by hand")
@@ -17,7 +17,7 @@ def alert_under(rule: AlertRule) -> float | None:
     matcher = Matcher(rule=rule)
     segments = copy()
     matcher.store(original(), segments)
-    matcher.process(*announced(segments), ended(segments))
+    matcher.process(*segment_events(segments), end_event(segments))
     alerts = list(matcher.latest().values())
     assert len(alerts) <= 1
     return alerts[0].score if alerts else None

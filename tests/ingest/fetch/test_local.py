@@ -106,20 +106,20 @@ def test_a_file_above_the_limit_is_refused_with_both_sizes(video: Path) -> None:
 
 
 def test_an_unreadable_file_is_refused(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> int:
+    def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "open", refused)  # root may read everything
+    monkeypatch.setattr(os, "open", refuse)  # root may read everything
     assert "Permission denied" in refusal(video)
 
 
 def test_an_error_of_the_disk_is_refused_and_the_file_closed(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: int) -> os.stat_result:
+    def fail(_: int) -> os.stat_result:
         raise OSError(5, "Input/output error")
 
     before = open_descriptors()
     with monkeypatch.context() as patched:
-        patched.setattr("services.ingest.fetch.local.os.fstat", broken)
+        patched.setattr("services.ingest.fetch.local.os.fstat", fail)
         assert "Input/output error" in refusal(video)
     assert open_descriptors() == before
 

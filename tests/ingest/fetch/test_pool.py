@@ -41,11 +41,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     opened = threading.Event()
     fetch = fetch_pool.fetch
 
-    def gated(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+    def fetch_after_gate(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
         assert opened.wait(TIMEOUT_S)
         return fetch(uri, policy, interrupt)
 
-    monkeypatch.setattr(fetch_pool, "fetch", gated)
+    monkeypatch.setattr(fetch_pool, "fetch", fetch_after_gate)
     yield opened
     opened.set()
 

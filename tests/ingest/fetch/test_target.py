@@ -143,11 +143,11 @@ def test_a_host_that_does_not_exist_is_refused_and_a_failed_look_up_is_retried(
 ) -> None:
     looked_up = []
 
-    def unknown(host: str, *_: object, **__: object) -> None:
+    def fail_to_resolve(host: str, *_: object, **__: object) -> None:
         looked_up.append(host)
         raise socket.gaierror(socket.EAI_NONAME if host.startswith("none") else socket.EAI_AGAIN, "no answer")
 
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", fail_to_resolve)
     for name, reason in (("none", "there is no host"), ("some", "gave up after")):
         with pytest.raises(InvalidMessage, match=reason):
             fetch(f"https://{name}.cdn.example.org/a", STRICT)
