@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 
 class IngestWorker:
+    """Runs an ingest pipeline on the records of a bus."""
+
     def __init__(self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = call_once) -> None:
         """`call` makes the calls to the bus, and may retry them."""
         self._bus = bus
@@ -29,7 +31,7 @@ class IngestWorker:
 
     def run_once(self, timeout_s: float) -> bool:
         """Do one step. Returns False if there was nothing to do."""
-        accepted = self._accept(0.0 if self._in_work() else timeout_s)
+        accepted = self._accept(0.0 if self._has_work() else timeout_s)
         return self._advance(timeout_s) or accepted
 
     def drain(self, timeout_s: float) -> bool:
@@ -72,12 +74,12 @@ class IngestWorker:
     def _has_room(self) -> bool:
         return self._pipeline.has_room and self._tracker.uncommitted < MAX_UNCOMMITTED
 
-    def _in_work(self) -> bool:
+    def _has_work(self) -> bool:
         return not self._pipeline.is_idle
 
     def _advance(self, timeout_s: float) -> bool:
         """Advance the work that has begun. Returns False if there is none."""
-        if not self._in_work():
+        if not self._has_work():
             return False
         for outcome in self._pipeline.advance(timeout_s):
             self._publish_and_commit(outcome)

@@ -29,7 +29,7 @@ class Announcer:
     def _alerts(self, state: AssetState, now: datetime) -> dict[str, DuplicateAlert]:
         """The alerts that say something new, by other asset."""
         found = {other: pair for other, pair in state.pairs.items() if pair.evidence}
-        extents = self._extents(state.tenant, found.keys())
+        extents = self._read_extents(state.tenant, found.keys())
         alerts: dict[str, DuplicateAlert] = {}
         for other, pair in state.pairs.items():
             alert = self._alert(state, pair, extents.get(other), now)
@@ -49,7 +49,7 @@ class Announcer:
                 return alert_of(state, pair, joined, score, other=other, model_version=version, now=now)
         return withdrawal_of(pair.alert, model_version=version, now=now) if pair.alert and state.is_final else None
 
-    def _extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
+    def _read_extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
         extents: dict[str, Extent] = {}
         for row in self.index.assets(tenant, asset_ids) if asset_ids else ():
             known = extents.get(row.asset_id, Extent(row.uploaded_at, row.end_s, 0))

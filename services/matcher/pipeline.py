@@ -33,6 +33,8 @@ EncodedEvent: TypeAlias = SegmentEncoded | AssetEnded
 
 
 class MatchPipeline:
+    """Turns records into a batch of effects, by the states of their assets."""
+
     def __init__(
         self,
         *,
@@ -56,7 +58,7 @@ class MatchPipeline:
         self._announce = Announcer(index, rule)
         self._states = states
         self._rule = rule
-        self._settled = already_decided
+        self._already_decided = already_decided
         self._clock = clock
 
     def __call__(self, records: Sequence[Record]) -> Batch:
@@ -70,7 +72,7 @@ class MatchPipeline:
             except InvalidMessage as error:
                 _add_dead_letter(record, error, batch)
                 continue
-            if (event.tenant, event.asset_id) not in self._settled:
+            if (event.tenant, event.asset_id) not in self._already_decided:
                 by_asset[record.partition, event.key].append(event)
                 causes[record.partition, event.key] = record.message
         for (partition, key), events in by_asset.items():
@@ -150,6 +152,7 @@ class MatchPipeline:
         cause: Message | None,
         batch: Batch,
     ) -> None:
+        """Add the messages and the new state of an asset to the batch."""
         for event in announced:
             topic = topics.ASSET_VERDICTS if isinstance(event, AssetVerdict) else topics.DUPLICATE_ALERTS
             batch.messages.append(to_message(topic, event, source=SOURCE, cause=cause))

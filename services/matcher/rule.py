@@ -9,7 +9,9 @@ from tca_model.matching.calibration import Calibration
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """`threshold` is an alert score: a probability of a copy where the bundle is calibrated, else a joined score.
+    """Decides which pairs are reported to which tenant.
+
+    `threshold` is an alert score: a probability of a copy if the bundle is calibrated, otherwise a joined score.
 
     `tenants` maps tenants to thresholds of their own. Evidence of a single segment is kept if its joined score reaches
     `evidence_share` of the score that alerts, because the evidence of several segments joins.

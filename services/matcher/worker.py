@@ -108,10 +108,10 @@ class MatchWorker:
         if was_busy and now - self._tidied_at < TIDY_EVERY_S:
             return False
         self._tidied_at = now
-        batch = self._tidy_batch(now)
+        batch = self._build_tidy_batch(now)
         return not batch.is_empty and self._commit((), batch)
 
-    def _tidy_batch(self, now: float) -> Batch:
+    def _build_tidy_batch(self, now: float) -> Batch:
         """The batch that ends the first idle assets, or else removes the first old ones."""
         for partition in self._idle.partitions(now):
             if idle := self._states.list_open(partition, now - self._asset_idle_s, TIDIED_ASSETS):

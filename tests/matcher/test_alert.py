@@ -1,4 +1,4 @@
-"""Alerts say which side copied the other, under ids that never change; every asset ends with a verdict."""
+"""Alerts say which side copied the other, under ids that never change."""
 
 import hashlib
 from dataclasses import replace
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentStatus
-from services.matcher.alert import Extent, alert_of, verdict_of
+from services.matcher.alert import Extent, alert_of
 from services.matcher.state import AssetState, Pair, SegmentRecord
 from tca_model.matching.evidence import PairEvidence, ReferenceEvidence, SegmentEvidence, join
 from tca_model.types import Match
@@ -16,18 +16,14 @@ AT = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DETECTED = AT + 5 * HOUR
 
-DESCRIBED, UNDECIDABLE, FAILED = SegmentStatus.DESCRIBED, SegmentStatus.UNDECIDABLE, SegmentStatus.FAILED
-
 # Seconds 10 to 30 of this asset are seconds 40 to 60 of the other.
 COPY = Match(10, 30, 40, 60, 0.9)
 EVIDENCE = SegmentEvidence(0, 32, 16.0, (ReferenceEvidence(1, 32, 24.0),), (COPY,))
 JOINED = join([EVIDENCE])
 
 
-def segment(
-    status: SegmentStatus, *, at: datetime = AT, end_s: float = 80.0, reason: str | None = None
-) -> SegmentRecord:
-    return SegmentRecord(status, Role.UPLOAD, "stamp", "v1", reason, 32, end_s, at)
+def segment(*, at: datetime = AT, end_s: float = 80.0) -> SegmentRecord:
+    return SegmentRecord(SegmentStatus.DESCRIBED, Role.UPLOAD, "stamp", "v1", None, 32, end_s, at)
 
 
 def asset(asset_id: str = "mine", *, at: datetime = AT, role: Role = Role.UPLOAD, ended: bool = False) -> AssetState:
@@ -35,7 +31,7 @@ def asset(asset_id: str = "mine", *, at: datetime = AT, role: Role = Role.UPLOAD
         "default",
         asset_id,
         role=role,
-        segments={0: segment(DESCRIBED, at=at)},
+        segments={0: segment(at=at)},
         ended=AssetEnded(asset_id=asset_id, segment_count=1, duration_s=80, status="complete") if ended else None,
     )
 
@@ -169,7 +165,7 @@ def test_a_change_too_small_to_see_is_no_new_revision() -> None:
 
 def test_an_upload_that_continues_is_no_new_revision() -> None:
     assert revise(duration_s=900.0) is None
-    assert revise(state=replace(asset(), segments={0: segment(DESCRIBED, end_s=400.0)})) is None
+    assert revise(state=replace(asset(), segments={0: segment(end_s=400.0)})) is None
     assert revise(joined=replace(JOINED, chamfer_query_to_reference=0.1)) is None
 
 
@@ -203,16 +199,14 @@ def test_the_alert_of_a_complete_asset_is_final() -> None:
 
 
 def test_latency_counts_from_the_later_of_both_uploads() -> None:
-    state = replace(asset(), segments={0: segment(DESCRIBED), 1: segment(DESCRIBED, at=AT + HOUR)})
+    state = replace(asset(), segments={0: segment(), 1: segment(at=AT + HOUR)})
     assert publish(state, pair()).latency_s == 4 * 3600
     assert publish(state, pair(at=AT + 2 * HOUR)).latency_s == 3 * 3600
     assert publish(asset(role=Role.REFERENCE, at=AT + 2 * HOUR), pair()).latency_s == 3 * 3600
 
 
 def test_coverage_never_exceeds_one() -> None:
-    published = alert(
-        replace(asset(), segments={0: segment(DESCRIBED, at=AT + HOUR, end_s=5.0)}), pair(), duration_s=0.0
-    )
+    published = alert(replace(asset(), segments={0: segment(at=AT + HOUR, end_s=5.0)}), pair(), duration_s=0.0)
     assert published is not None
     assert (published.query_coverage, published.reference_coverage) == (1, 0)
 
@@ -222,46 +216,3 @@ def test_a_pair_whose_other_asset_was_deleted_still_alerts() -> None:
     assert published is not None
     assert published.reference.uploaded_at == AT - HOUR
     assert published.reference_coverage == 0
-
-
-@pytest.mark.parametrize(
-    ("segments", "copies", "status", "verdict"),
-    [
-        ([DESCRIBED, DESCRIBED], False, "complete", "unique"),
-        ([DESCRIBED], True, "complete", "copies"),
-        ([DESCRIBED, UNDECIDABLE, FAILED], False, "complete", "unique"),
-        ([UNDECIDABLE, UNDECIDABLE], False, "complete", "undecidable"),
-        ([], False, "complete", "undecidable"),
-        ([FAILED], False, "complete", "failed"),
-        ([UNDECIDABLE, FAILED], False, "complete", "failed"),
-        ([DESCRIBED], False, "failed", "failed"),
-        ([], False, "failed", "failed"),
-    ],
-)
-def test_the_verdict_follows_from_segments_alerts_and_end(
-    segments: list[SegmentStatus], copies: bool, status: str, verdict: str
-) -> None:
-    found = publish(asset(), pair())
-    state = AssetState(
-        "default",
-        "mine",
-        segments={index: segment(status) for index, status in enumerate(segments)},
-        pairs={"other": pair(alert=found if copies else None)},
-        ended=AssetEnded.model_validate(
-            {"asset_id": "mine", "segment_count": len(segments), "duration_s": 1, "status": status, "reason": "why"}
-        ),
-    )
-    decided = verdict_of(state, now=DETECTED)
-    assert decided.verdict == verdict
-    assert decided.alert_ids == ((found.alert_id,) if copies else ())
-    counts = (decided.segments_described, decided.segments_undecidable, decided.segments_failed)
-    assert counts == tuple(segments.count(status) for status in (DESCRIBED, UNDECIDABLE, FAILED))
-    assert (decided.tenant, decided.asset_id, decided.reason) == ("default", "mine", "why")
-    assert decided.decided_at == DETECTED
-
-
-def test_a_verdict_without_a_reason_of_its_own_has_the_reason_of_the_first_failed_segment() -> None:
-    ended = AssetEnded(asset_id="mine", segment_count=3, duration_s=1, status="complete")
-    segments = {2: segment(FAILED, reason="late"), 1: segment(FAILED, reason="no picture"), 0: segment(DESCRIBED)}
-    decided = verdict_of(AssetState("default", "mine", segments=segments, ended=ended), now=DETECTED)
-    assert (decided.verdict, decided.reason) == ("unique", "no picture")
