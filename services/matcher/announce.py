@@ -64,10 +64,10 @@ class Announcer:
 def end_for_silence(state: AssetState, idle_s: float) -> AssetState:
     """The state, ended with the segments it has, because no event arrived for `idle_s` seconds."""
     received, before = len(state.segments), state.ended
-    reason = f"no segment came for {idle_s:g} s"
+    reason = f"no segment arrived for {idle_s:g} s"
     if before:
         reason = (
-            f"{before.reason + '; ' if before.reason else ''}{reason}, {received} of {before.segment_count} had come"
+            f"{before.reason + '; ' if before.reason else ''}{reason}, {received} of {before.segment_count} had arrived"
         )
     ended = AssetEnded(
         tenant=state.tenant,

@@ -1,7 +1,7 @@
 """What is known of an asset so far. States are immutable: every event leads to a new one.
 
 So a caller can publish the effects of an event and keep the new state only after the commit. A repeated event changes
-nothing, whatever repeats it: ingest announces again after a crash of its own.
+nothing: for example, ingest announces again after a crash of its own.
 """
 
 from collections.abc import Iterable, Mapping

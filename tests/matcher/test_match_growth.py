@@ -53,17 +53,17 @@ def test_each_segment_of_a_copy_with_cuts_adds_one_revision_with_more_evidence()
     matcher = matcher_of(copy())
     for event in segment_events(copy()):
         matcher.process(event)
-    said = matcher.alerts()
-    assert len(said) == len(copy()) == 14
-    assert [copy_length_s(alert) for alert in said] == [min(420, SEGMENT_S * (n + 1)) for n in range(14)]
-    assert [alert.query_coverage for alert in said] == [1] * 14
-    for before, after in pairwise(said):
+    alerts = matcher.alerts()
+    assert len(alerts) == len(copy()) == 14
+    assert [copy_length_s(alert) for alert in alerts] == [min(420, SEGMENT_S * (n + 1)) for n in range(14)]
+    assert [alert.query_coverage for alert in alerts] == [1] * 14
+    for before, after in pairwise(alerts):
         assert after.reference_coverage > before.reference_coverage
         assert after.score >= before.score - 1e-3
         assert [one.query_start_s for one in after.intervals][: len(before.intervals)] == [
             one.query_start_s for one in before.intervals
         ]
-    assert {alert.status for alert in said} == {"open"}
+    assert {alert.status for alert in alerts} == {"open"}
     matcher.process(end_event(copy()))
     [final] = matcher.latest().values()
     assert (final.revision, final.status, bounds(final)) == (15, "final", FOUND)

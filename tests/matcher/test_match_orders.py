@@ -87,7 +87,7 @@ def test_records_whose_messages_were_not_published_lead_to_the_same_messages_aga
         assert one.pop("similarity", {}) == pytest.approx(other.pop("similarity", {}), abs=1e-3)
         assert one == other
     matcher.pipeline.keep(again)
-    assert matcher.pipeline(after).is_empty, "said and kept: nothing more to say"
+    assert matcher.pipeline(after).is_empty, "the events were published and their states kept"
 
 
 @pytest.mark.parametrize("counts", [(2, 3), (3, 2)])

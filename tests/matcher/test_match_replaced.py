@@ -67,18 +67,18 @@ def test_the_final_result_is_as_if_only_the_new_content_had_come() -> None:
 
 def test_the_alert_about_a_copy_that_was_replaced_is_withdrawn_by_a_last_revision() -> None:
     matcher = decide(copy())
-    [said] = matcher.alerts()
+    [first] = matcher.alerts()
     replace(matcher, unlike())
     *segments, end = upload(unlike())
     matcher.process(*segments)
-    assert matcher.alerts() == [said], "later segments may show it again"
+    assert matcher.alerts() == [first], "later segments may show it again"
     matcher.process(end)
-    [gone] = matcher.latest().values()
-    assert (gone.revision, gone.status, gone.score, gone.intervals) == (2, "final", 0, ())
-    assert (gone.query_coverage, gone.reference_coverage) == (0, 0)
-    assert set(gone.similarity.model_dump().values()) == {0}
-    assert (gone.query, gone.reference) == (said.query, said.reference)
-    assert DuplicateAlert.model_validate_json(gone.model_dump_json()) == gone
+    [withdrawn] = matcher.latest().values()
+    assert (withdrawn.revision, withdrawn.status, withdrawn.score, withdrawn.intervals) == (2, "final", 0, ())
+    assert (withdrawn.query_coverage, withdrawn.reference_coverage) == (0, 0)
+    assert set(withdrawn.similarity.model_dump().values()) == {0}
+    assert (withdrawn.query, withdrawn.reference) == (first.query, said.reference)
+    assert DuplicateAlert.model_validate_json(withdrawn.model_dump_json()) == withdrawn
     verdict = matcher.all_verdicts()[-1]
     assert (verdict.verdict, verdict.alert_ids) == ("unique", ())
     matcher.restart()

@@ -21,7 +21,7 @@ def test_an_upload_that_does_not_end_is_decided_after_the_idle_time() -> None:
     assert matcher.verdicts() == {}
     matcher.wait(240)
     verdict = matcher.verdicts()["default/copy"]
-    assert (verdict.verdict, verdict.reason) == ("copies", "no segment came for 3600 s")
+    assert (verdict.verdict, verdict.reason) == ("copies", "no segment arrived for 3600 s")
     assert verdict.segments_described == 2
     assert [alert.status for alert in matcher.alerts()] == ["open", "final"]
     records, _, states = matcher.bus.commits[-1]
@@ -32,7 +32,7 @@ def test_the_reason_names_how_many_segments_are_missing() -> None:
     matcher = matcher_without_end()
     matcher.process(end_event(copy()))
     matcher.wait(IDLE_S + 240)
-    assert matcher.verdicts()["default/copy"].reason == "no segment came for 3600 s, 2 of 3 had come"
+    assert matcher.verdicts()["default/copy"].reason == "no segment arrived for 3600 s, 2 of 3 had arrived"
 
 
 def test_an_end_without_any_segment_is_a_failure() -> None:
@@ -47,7 +47,7 @@ def test_a_failed_end_with_missing_segments_keeps_its_reason() -> None:
     matcher.process(AssetEnded(asset_id="copy", segment_count=3, duration_s=None, status="failed", reason="cut off"))
     matcher.wait(IDLE_S + 240)
     verdict = matcher.verdicts()["default/copy"]
-    assert (verdict.verdict, verdict.reason) == ("failed", "cut off; no segment came for 3600 s, 2 of 3 had come")
+    assert (verdict.verdict, verdict.reason) == ("failed", "cut off; no segment arrived for 3600 s, 2 of 3 had arrived")
 
 
 def test_segments_after_the_idle_time_extend_the_alert_without_a_second_verdict() -> None:

@@ -60,7 +60,7 @@ class Web:
         self.requested.append(request.path)
         self.hosts.append(request.headers["Host"])
         responses = self._responses[request.path.partition("?")[0]]
-        with suppress(ConnectionError):  # the client has gone
+        with suppress(ConnectionError):  # the client has disconnected
             (responses.pop(0) if len(responses) > 1 else responses[0])(request)
 
 
