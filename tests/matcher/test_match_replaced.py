@@ -77,7 +77,7 @@ def test_the_alert_about_a_copy_that_was_replaced_is_withdrawn_by_a_last_revisio
     assert (withdrawn.revision, withdrawn.status, withdrawn.score, withdrawn.intervals) == (2, "final", 0, ())
     assert (withdrawn.query_coverage, withdrawn.reference_coverage) == (0, 0)
     assert set(withdrawn.similarity.model_dump().values()) == {0}
-    assert (withdrawn.query, withdrawn.reference) == (first.query, said.reference)
+    assert (withdrawn.query, withdrawn.reference) == (first.query, first.reference)
     assert DuplicateAlert.model_validate_json(withdrawn.model_dump_json()) == withdrawn
     verdict = matcher.all_verdicts()[-1]
     assert (verdict.verdict, verdict.alert_ids) == ("unique", ())
