@@ -19,8 +19,9 @@ from bench import vpdq
 from services.cli.console import console, error_console, progress_bar
 from services.cli.files import VideoFile
 from services.cli.results import PairRow, print_problems
-from services.cli.scan import Scan, alert_threshold
+from services.cli.scan import Scan
 from services.contracts.errors import UsageError
+from services.matcher.rule import alert_threshold
 from services.runtime import log
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import DEFAULT, load_bundle
@@ -108,7 +109,7 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
     return Judged(
         bundle.manifest.name,
         bundle.model_version,
-        judge(judged, alert_threshold(bundle, settings)),
+        judge(judged, alert_threshold(settings, bundle.manifest.calibration)),
         tuple(
             Scored(families[pair.query], one.is_copy, raw(one.score))
             for pair, one in zip(pairs, judged, strict=True)

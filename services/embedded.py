@@ -1,7 +1,7 @@
-"""Both services in one process and no server: in-process bus, local cache, Milvus Lite.
+"""Both services in one process without servers: in-process bus, local cache, Milvus Lite.
 
-The pipelines are the services' own; only the doors differ. Describing comes first and matching after it, so that
-every query is compared with everything, and a Milvus Lite file is searched when it is flushed and fast.
+The pipelines are those of the services; only the backends differ. All files are described before matching begins, so
+that every query is compared with everything, and a Milvus Lite file is searched after a flush, when it is fast.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import UsageError
 from services.contracts.events import Event, Role, SegmentUploaded
 from services.contracts.ports import Consumer, DescribedSegment
-from services.ingest.assemble import describer_of, ingest_pipeline
+from services.ingest.assemble import describer_of, open_ingest_pipeline
 from services.ingest.worker import IngestWorker
 from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates
 from services.matcher.pipeline import AssetKey, MatchPipeline
@@ -30,12 +30,12 @@ from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
 
 SOURCE = "copydetect/embedded"
-STEP_S = 0.2  # how long a step waits for decoders: short enough for a progress bar, long enough not to spin
+STEP_S = 0.2  # longest wait of a step for decoders: short enough for a progress bar, long enough not to spin
 EVERY_PAIR = -1.0  # a threshold that every pair passes
 
 
 class Embedded:
-    """Publish uploads, `describe` them, `match` them; the events come as they are announced."""
+    """Publish uploads, `describe` them, then `match` them; both yield events as they are announced."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class Embedded:
         *,
         db: Path | None = None,
     ) -> None:
-        """`db`: where the index lasts, None for one that goes with this object.
+        """`db`: file of the index; None for a temporary one.
 
-        Raises UsageError when the database cannot be opened or holds descriptors of another model.
+        Raises UsageError if the file cannot be opened or holds descriptors of another model.
         """
         self._bundle = bundle
         self._settings = settings
@@ -58,13 +58,13 @@ class Embedded:
             opened.callback(self.index.close)
             cache = MemoryCache(settings.cache_bytes)
             pipeline = opened.enter_context(
-                ingest_pipeline(
+                open_ingest_pipeline(
                     settings,
                     bundle,
                     index=self.index,
                     cache=cache,
                     describer=describer_of(bundle),
-                    roots=None,  # whoever starts `scan` may read whatever they may read
+                    roots=None,  # `scan` reads with the rights of the user who starts it
                 )
             )
             self._ingest = IngestWorker(self._bus, pipeline)
@@ -75,22 +75,26 @@ class Embedded:
         self._bus.publish([to_message(topics.VIDEO_SEGMENTS, upload, source=SOURCE) for upload in uploads])
 
     def describe(self) -> Iterator[Event]:
-        """Run ingest until nothing is left to do; yields what it announces."""
+        """Run ingest until nothing is left to do. Yields the events that it announces."""
         announced = self._bus.consumer(topics.ENCODED_SEGMENTS, SOURCE)
         while self._ingest.run_once(STEP_S):
-            yield from _news(announced)
+            yield from _poll_events(announced)
         self.index.flush()
-        yield from _news(announced)
+        yield from _poll_events(announced)
 
     def match(
         self,
         *,
         threshold: float,
         exhaustive: bool = False,
-        finders: frozenset[Role] = frozenset(Role),
-        settled: frozenset[AssetKey] = frozenset(),
+        searching_roles: frozenset[Role] = frozenset(Role),
+        already_decided: frozenset[AssetKey] = frozenset(),
     ) -> Iterator[Event]:
-        """Run the matcher until nothing is left to do; yields alerts and verdicts, of `settled` assets none."""
+        """Run the matcher until nothing is left to do. Yields alerts and verdicts.
+
+        `exhaustive`: compare with every asset, without the candidate stage. `searching_roles`: only uploads with these
+        roles search. `already_decided`: assets that are skipped.
+        """
         candidates: CandidateStage = NearestCandidates(self.index)
         if exhaustive:
             candidates = ExhaustiveCandidates(self.index)
@@ -101,8 +105,8 @@ class Embedded:
             candidates=candidates,
             states=states,
             rule=AlertRule(self._bundle.manifest.calibration, threshold, evidence_share=self._settings.evidence_share),
-            finders=finders,
-            settled=settled,
+            searching_roles=searching_roles,
+            already_decided=already_decided,
         )
         worker = MatchWorker(
             self._bus,
@@ -114,11 +118,11 @@ class Embedded:
         alerts = self._bus.consumer(topics.DUPLICATE_ALERTS, SOURCE)
         verdicts = self._bus.consumer(topics.ASSET_VERDICTS, SOURCE)
         while worker.run_once(STEP_S):
-            yield from _news(alerts)
-            yield from _news(verdicts)
+            yield from _poll_events(alerts)
+            yield from _poll_events(verdicts)
 
-    def described(self, tenant: str, asset_id: str) -> list[DescribedSegment]:
-        """What is stored of an asset, in order."""
+    def read_segments(self, tenant: str, asset_id: str) -> list[DescribedSegment]:
+        """The stored segments of an asset, in order."""
         segments = self.index.read([row.key for row in self.index.assets(tenant, [asset_id])]).values()
         return sorted(segments, key=lambda segment: segment.row.segment_index)
 
@@ -145,7 +149,7 @@ def _open_index(db: Path, bundle: Bundle) -> MilvusIndex:
     return MilvusIndex(str(db), model_version=version, dimension=bundle.manifest.descriptor.frame.dimension)
 
 
-def _news(consumer: Consumer) -> Iterator[Event]:
+def _poll_events(consumer: Consumer) -> Iterator[Event]:
     while records := consumer.poll(1024, 0.0):
         consumer.commit(records)
         yield from (to_event(record.message) for record in records)

@@ -10,8 +10,9 @@ import typer
 from services.cli.console import console, progress_bar
 from services.cli.drawing import check_drawing, drawing
 from services.cli.results import NOTHING_SHOWN, Problem, intervals_text, print_problems
-from services.cli.scan import TENANT, alert_threshold, describe_all
+from services.cli.scan import TENANT, describe_all
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
+from services.matcher.rule import alert_threshold
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import Bundle, load_bundle
 from tca_model.types import VideoDescriptor
@@ -55,7 +56,7 @@ def compare(
     loaded = load_bundle(bundle or settings.bundle)
     paths = {QUERY: query, REFERENCE: reference}
     explained = explain(paths, loaded, settings)
-    print_alert(explained.alert, paths, alert_threshold(loaded, settings))
+    print_alert(explained.alert, paths, alert_threshold(settings, loaded.manifest.calibration))
     if plot is not None:
         explained.draw(plot, title=f"{query.name} x {reference.name}")
 
@@ -70,7 +71,7 @@ def explain(paths: dict[str, Path], bundle: Bundle, settings: Settings) -> Expla
         embedded.publish(uploads)
         with progress_bar() as progress:
             events = describe_all(embedded, len(uploads), progress)
-        events += embedded.match(threshold=EVERY_PAIR, exhaustive=True, finders=finders)
+        events += embedded.match(threshold=EVERY_PAIR, exhaustive=True, searching_roles=finders)
         problems = [
             Problem(str(paths[event.asset_id]), event.reason or NOTHING_SHOWN)
             for event in events
@@ -106,7 +107,7 @@ def _upload(asset_id: str, path: Path, role: Role) -> SegmentUploaded:
 
 
 def _descriptor(embedded: "Embedded", asset_id: str) -> VideoDescriptor:
-    parts = [segment.descriptor for segment in embedded.described(TENANT, asset_id)]
+    parts = [segment.descriptor for segment in embedded.read_segments(TENANT, asset_id)]
     return VideoDescriptor(
         np.concatenate([part.timestamps_s for part in parts]), np.concatenate([part.frames for part in parts])
     )

@@ -25,8 +25,9 @@ from services.contracts.events import (
     now,
 )
 from services.contracts.ports import DescriptorIndex
+from services.matcher.rule import alert_threshold
 from services.runtime.settings import Settings, load_settings
-from tca_model.bundle import Bundle, load_bundle
+from tca_model.bundle import load_bundle
 
 if TYPE_CHECKING:
     from services.embedded import Embedded
@@ -56,7 +57,7 @@ class Scan:
         from services.embedded import EVERY_PAIR, Embedded  # brings Milvus along, seconds that --help must not wait
 
         bundle = load_bundle(self.settings.bundle)
-        threshold = EVERY_PAIR if self.every_pair else alert_threshold(bundle, self.settings)
+        threshold = EVERY_PAIR if self.every_pair else alert_threshold(self.settings, bundle.manifest.calibration)
         uploads = self._uploads()
         results = Results(self.queries, self.references)
         with Embedded(bundle, self.settings, db=self.db) as embedded, progress_bar() as progress:
@@ -68,8 +69,8 @@ class Scan:
             events = embedded.match(
                 threshold=threshold,
                 exhaustive=self.exhaustive,
-                finders=self._finders(),
-                settled=frozenset((TENANT, asset_id) for asset_id in settled.asset_ids),
+                searching_roles=self._finders(),
+                already_decided=frozenset((TENANT, asset_id) for asset_id in settled.asset_ids),
             )
             _match(events, len(uploads) - len(settled.asset_ids & {one.asset_id for one in uploads}), progress, results)
             settled.save({one.asset_id for one in uploads}, results.alerts)
@@ -88,7 +89,7 @@ class Scan:
                     bundle=bundle.manifest,
                     model_version=bundle.model_version,
                 )
-                self.write_report(report(scanned, partial(embedded.described, TENANT), self.settings, progress))
+                self.write_report(report(scanned, partial(embedded.read_segments, TENANT), self.settings, progress))
             return [pair.row for pair in pairs], problems
 
     def _settled(self, index: DescriptorIndex, model_version: str, threshold: float) -> Settled:
@@ -112,11 +113,6 @@ class Scan:
             return frozenset({Role.UPLOAD})
         both = {file.asset_id for file in self.queries} & {file.asset_id for file in self.references}
         return frozenset({Role.PROBE, Role.REFERENCE}) if both else frozenset({Role.PROBE})
-
-
-def alert_threshold(bundle: Bundle, settings: Settings) -> float:
-    """The score from which a pair alerts: as set, else the bundle's own."""
-    return bundle.manifest.calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold
 
 
 def upload(file: VideoFile, role: Role) -> SegmentUploaded:

@@ -1,4 +1,4 @@
-"""The events that tell what became of an upload's segments."""
+"""The events that announce segments and the end of an asset."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from services.contracts.ports import SegmentRow
 
 
 def segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int | None) -> SegmentEncoded:
-    """Announces a stored segment; one without informative frames is undecidable."""
+    """The event for a stored segment; one without informative frames is undecidable."""
     undecidable = row.frame_count == 0
     return SegmentEncoded(
         tenant=row.tenant,
@@ -30,7 +30,7 @@ def segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int
 
 
 def segment_failed(upload: SegmentUploaded, error: InvalidMessage, *, model_version: str) -> SegmentEncoded:
-    """Announces a segment file of a longer upload that can never be described."""
+    """The event for a segment file of a longer upload that can never be described."""
     assert upload.segment_index is not None
     assert upload.start_s is not None
     return SegmentEncoded(
@@ -58,7 +58,7 @@ def asset_ended(
     duration_s: float | None = None,
     error: InvalidMessage | None = None,
 ) -> AssetEnded:
-    """Announces that no more segments will come of an asset; with an error, that its file could not be used up."""
+    """The event for the end of an asset: no more segments follow. `error`: why its file could not be read fully."""
     return AssetEnded(
         tenant=tenant,
         asset_id=asset_id,

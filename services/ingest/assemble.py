@@ -1,4 +1,4 @@
-"""The ingest pipeline with its pools, made from the settings: the same for a service and a laptop."""
+"""Builds the ingest pipeline and its pools from the settings, for the service and for a laptop alike."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from services.ingest.decode.pool import DecodePool
 from services.ingest.describe import Describer
 from services.ingest.fetch.media import FetchPolicy
 from services.ingest.fetch.pool import FetchPool
+from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
@@ -18,11 +19,11 @@ from tca_model.video.decode import DecodeLimits
 if TYPE_CHECKING:
     from tca_model.networks.extractor import DescriptorExtractor
 
-JOBS_PER_DECODER = 2  # one in work, one fetched meanwhile
+JOBS_PER_DECODER = 2  # one is decoded while the next is fetched
 
 
 @contextmanager
-def ingest_pipeline(
+def open_ingest_pipeline(
     settings: Settings,
     bundle: Bundle,
     *,
@@ -31,8 +32,12 @@ def ingest_pipeline(
     describer: Describer,
     roots: tuple[Path, ...] | None,
 ) -> Iterator[IngestPipeline]:
-    """A pipeline whose threads and processes end with the block; it fetches files below `roots`, None for any."""
+    """Open a pipeline whose threads and processes end with the block.
+
+    `roots`: folders whose files it may fetch; None for any file.
+    """
     frame = bundle.manifest.descriptor.frame
+    options = DescribeOptions(frame.dimension, segment_s=settings.segment_s, panels=settings.describe_panels)
     policy = FetchPolicy(
         roots=roots,
         hosts=settings.fetch_hosts,
@@ -52,7 +57,7 @@ def ingest_pipeline(
         size=(frame.input_px, frame.input_px),
         every_s=frame.sample_every_s,
         remove_bars=frame.remove_bars,
-        panels=settings.describe_panels,
+        panels=options.panels,
         limits=limits,
         deadline_s=settings.decode_deadline_s,
     )
@@ -63,18 +68,17 @@ def ingest_pipeline(
             fetches=fetches,
             pool=decoders,
             describer=describer,
-            dimension=frame.dimension,
-            segment_s=settings.segment_s,
+            options=options,
             max_jobs=JOBS_PER_DECODER * settings.decode_workers,
             max_in_flight_bytes=settings.max_in_flight_bytes,
         )
 
 
 def describer_of(bundle: Bundle) -> Describer:
-    """A describer that loads the bundle's model when the first frame, or `warm_up`, needs it."""
+    """A describer that loads the bundle's model for the first frame, or in `warm_up`."""
 
     def load() -> "DescriptorExtractor":
-        from tca_model.networks.extractor import DescriptorExtractor  # takes seconds: not before it is needed
+        from tca_model.networks.extractor import DescriptorExtractor  # takes seconds, so only when needed
 
         return DescriptorExtractor(bundle)
 

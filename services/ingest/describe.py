@@ -1,4 +1,4 @@
-"""Decoded frames to descriptors: frames of several files share a batch, frames without information are marked."""
+"""From decoded frames to frame descriptors, and on to segment descriptors; frames of several files share a batch."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -19,9 +19,9 @@ log = structlog.get_logger(__name__)
 
 
 class Describer:
-    """Describes with an extractor that is loaded when the first frame needs it.
+    """Describes with an extractor that is loaded for the first frame.
 
-    A run in which everything is already described never pays for the model.
+    A run in which everything is described already never loads the model.
     """
 
     def __init__(self, load: Callable[[], "DescriptorExtractor"]) -> None:
@@ -35,10 +35,10 @@ class Describer:
         """Load the model now."""
         _ = self._extractor
 
-    def frames(self, chunks: Sequence[NDArray[np.uint8]]) -> list[FloatArray]:
-        """Frame descriptors (N_i, D) for each chunk of frames (N_i, H, W, 3), computed in shared batches.
+    def describe_frames(self, chunks: Sequence[NDArray[np.uint8]]) -> list[FloatArray]:
+        """Compute frame descriptors (N_i, D) for each chunk of frames (N_i, H, W, 3) in shared batches.
 
-        A batch has at most the extractor's `batch_frames`, however much comes at once.
+        A batch has at most the extractor's `batch_frames`.
         """
         if not chunks:
             return []
@@ -53,18 +53,20 @@ class Describer:
         try:
             return self._extractor.describe(images)
         except RuntimeError as error:
-            import torch  # in memory already, where the model is
+            import torch  # already imported with the model
 
             if not isinstance(error, torch.cuda.OutOfMemoryError):
                 raise
-            # For good: whatever shares the device will want its memory again.
+            # Permanently smaller: whatever else uses the device will need its memory again.
             self._extractor.batch_frames = max(1, self._extractor.batch_frames // 2)
             log.warning("smaller batches", batch_frames=self._extractor.batch_frames)
             torch.cuda.empty_cache()
         return self._extractor.describe(images)
 
-    def segments(self, rows: Sequence[SegmentRow], descriptors: Sequence[VideoDescriptor]) -> list[DescribedSegment]:
-        """What the index stores for each segment; one without informative frames gets a zero vector."""
+    def encode_segments(
+        self, rows: Sequence[SegmentRow], descriptors: Sequence[VideoDescriptor]
+    ) -> list[DescribedSegment]:
+        """Compute what the index stores for each segment; one without informative frames gets a zero vector."""
         if not rows:
             return []
         described = [descriptor for descriptor in descriptors if len(descriptor)]

@@ -1,41 +1,57 @@
-"""A record in work: how far its upload has come, and the rows that come of it."""
+"""A record in work: the progress of its upload, and the rows of its segments."""
 
 import math
 from dataclasses import dataclass, field
 
 from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
 from services.contracts.ports import Record, SegmentRow
-from services.ingest.fetch.media import Media, redacted
+from services.ingest.fetch.media import Media, redact
 from tca_model.video.segments import CutSegment, SegmentCutter
 from tca_model.video.stills import Stills
 
 
+@dataclass(frozen=True, slots=True)
+class DescribeOptions:
+    """How every upload is described.
+
+    `dimension`: of frame descriptors. `segment_s`: length of the segments of a whole file. `panels`: whether pictures
+    in the picture are described on their own.
+    """
+
+    dimension: int
+    segment_s: float
+    panels: bool
+
+
 @dataclass(slots=True, eq=False)
 class Job:
-    """An upload from its record to its last segment: `media` once it is fetched, `started_s` once it is decoded."""
+    """An upload, from its record to its last segment."""
 
     record: Record
     upload: SegmentUploaded
-    segment_s: float  # where a whole file is cut
+    options: DescribeOptions
     cutter: SegmentCutter
     stills: Stills = field(default_factory=Stills)
-    media: Media | None = None
-    started_s: float | None = None  # time.monotonic()
+    media: Media | None = None  # None until it is fetched
+    started_s: float | None = None  # when its decoding began, time.monotonic(); None before
 
     @classmethod
-    def of(cls, record: Record, upload: SegmentUploaded, *, dimension: int, segment_s: float) -> "Job":
-        """The job of an upload that nothing is done for yet."""
+    def of(cls, record: Record, upload: SegmentUploaded, options: DescribeOptions) -> "Job":
+        """The job of an upload on which no work has begun."""
         if upload.segment_index is None or upload.start_s is None:
-            cutter = SegmentCutter(dimension=dimension, segment_s=segment_s)
+            cutter = SegmentCutter(dimension=options.dimension, segment_s=options.segment_s)
         else:
             cutter = SegmentCutter(
-                dimension=dimension, segment_s=math.inf, first_index=upload.segment_index, start_s=upload.start_s
+                dimension=options.dimension,
+                segment_s=math.inf,
+                first_index=upload.segment_index,
+                start_s=upload.start_s,
             )
-        return cls(record, upload, segment_s, cutter)
+        return cls(record, upload, options, cutter)
 
     @property
     def name(self) -> str:
-        """The same for a record that comes again."""
+        """Identifies the record; the same if it is delivered again."""
         return f"{self.record.message.topic}/{self.record.partition}/{self.record.offset}"
 
     @property
@@ -44,7 +60,7 @@ class Job:
 
     @property
     def size_bytes(self) -> int:
-        """Of its media; 0 until they are fetched."""
+        """Size of the file; 0 until it is fetched."""
         return self.media.size_bytes if self.media else 0
 
     @property
@@ -53,13 +69,16 @@ class Job:
 
     @property
     def stamp(self) -> str:
-        """Tells apart everything that decides on the segments: the content, and where it is cut."""
+        """Identifies what the segments are made from, apart from the model: content, cut and panels.
+
+        A stored segment with an equal stamp is not described again.
+        """
         assert self.media is not None, "not fetched yet"
-        bounds = f"cut at {self.segment_s!r}" if self.upload.is_whole_file else f"from {self.upload.start_s!r}"
-        return f"{self.media.stamp} {bounds}"
+        bounds = f"cut at {self.options.segment_s!r}" if self.upload.is_whole_file else f"from {self.upload.start_s!r}"
+        return f"{self.media.stamp} {bounds} {'with' if self.options.panels else 'without'} panels"
 
     def row(self, cut: CutSegment, *, last: bool) -> SegmentRow:
-        """The row of a segment; `last` when no more will come of this upload."""
+        """The index row of a segment; `last` for the last one of this upload."""
         return SegmentRow(
             tenant=self.upload.tenant,
             asset_id=self.upload.asset_id,
@@ -69,12 +88,19 @@ class Job:
             end_s=cut.end_s,
             frame_count=len(cut.descriptor),
             stamp=self.stamp,
-            uri=redacted(self.upload.uri),
+            uri=redact(self.upload.uri),
             uploaded_at=self.upload.uploaded_at.timestamp(),
             segment_count=self.cutter.segment_count if last and self.upload.is_whole_file else 0,
         )
 
+    def has_same_segments_as(self, other: "Job") -> bool:
+        """Whether both write the same segments: done at the same time, they would leave a mixture of the two."""
+        if self.upload.key != other.upload.key:
+            return False
+        is_whole_file = self.upload.is_whole_file or other.upload.is_whole_file
+        return is_whole_file or self.upload.segment_index == other.upload.segment_index
+
     def discard(self) -> None:
-        """Close what is open; once it decodes, the file is the decoder's."""
+        """Close the file, unless it was passed to a decoder, which closes it."""
         if self.media is not None and self.started_s is None:
             self.media.file.close()

@@ -1,8 +1,8 @@
 """Uploads in, encoded segments out: fetch -> decode -> describe -> cut -> store -> announce.
 
-`accept` begins a record's work, `advance` moves all work on by one step; frames of every file in work share a batch.
-What is announced is stored; a segment that is stored already, with equal content, is announced again without work.
-One thread drives it, and waits only for decoders: files are fetched in threads and decoded in processes.
+`accept` begins the work on a record, `advance` does one step of all work; frames of all files in work share a batch.
+A segment is announced after it is stored. One that is stored already, with equal content, is only announced again.
+One thread drives the pipeline and waits only for decoders: files are fetched in threads and decoded in processes.
 """
 
 import time
@@ -18,8 +18,8 @@ from services.ingest.announce import asset_ended, segment_encoded, segment_faile
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
 from services.ingest.describe import Describer
 from services.ingest.fetch.pool import FetchPool
-from services.ingest.job import Job
-from services.ingest.store import SegmentStore
+from services.ingest.job import DescribeOptions, Job
+from services.ingest.store import SegmentStore, is_unchanged
 from services.runtime import metrics
 from tca_model.video.segments import CutSegment
 
@@ -28,7 +28,7 @@ SOURCE = "copydetect/ingest"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Messages to publish for a record; `done` when no more will come of it."""
+    """Messages to publish for a record; `done` if they are its last."""
 
     record: Record
     messages: tuple[Message, ...]
@@ -36,8 +36,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Finished:
-    """A segment cut to the end, on its way to the index; `last` of what comes of its record."""
+class _FinishedSegment:
+    """A complete segment that is to be stored; `last` for the last one of its record."""
 
     job: Job
     cut: CutSegment
@@ -45,7 +45,7 @@ class _Finished:
 
 
 class IngestPipeline:
-    """Works on up to `max_jobs` records at once, and begins none while `max_in_flight_bytes` of media are in work."""
+    """Works on up to `max_jobs` records at once, and begins none while `max_in_flight_bytes` of files are in work."""
 
     def __init__(
         self,
@@ -55,8 +55,7 @@ class IngestPipeline:
         fetches: FetchPool,
         pool: DecodePool,
         describer: Describer,
-        dimension: int,
-        segment_s: float,
+        options: DescribeOptions,
         max_jobs: int,
         max_in_flight_bytes: int,
     ) -> None:
@@ -65,12 +64,11 @@ class IngestPipeline:
         self._fetches = fetches
         self._pool = pool
         self._describer = describer
-        self._dimension = dimension
-        self._segment_s = segment_s
+        self._options = options
         self._max_jobs = max_jobs
         self._max_in_flight_bytes = max_in_flight_bytes
         self._jobs: dict[str, Job] = {}  # in the order of their records
-        self._waiting: list[Job] = []  # for the end of one that they replace
+        self._waiting: list[Job] = []  # until a job ends that writes the same segments
 
     @property
     def has_room(self) -> bool:
@@ -86,44 +84,44 @@ class IngestPipeline:
 
     @property
     def in_flight_bytes(self) -> int:
-        """Of the media that are fetched and not yet done with."""
+        """Total size of the files that are fetched and still in work."""
         return sum(job.size_bytes for job in self._jobs.values())
 
     def accept(self, record: Record) -> Outcome:
-        """Begin this record's work; call only while there is room."""
+        """Begin the work on this record; call only if `has_room`."""
         try:
             event = to_event(record.message)
             if isinstance(event, UploadEnded):
                 ended = asset_ended(event.tenant, event.asset_id, segment_count=event.segment_count)
-                return _outcome(record, [ended], done=True)
+                return _to_outcome(record, [ended], done=True)
             if not isinstance(event, SegmentUploaded):
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
-            return Outcome(record, (_dead(record, error),), done=True)
-        self._waiting.append(Job.of(record, event, dimension=self._dimension, segment_s=self._segment_s))
+            return Outcome(record, (_to_dead_letter(record, error),), done=True)
+        self._waiting.append(Job.of(record, event, self._options))
         self._begin()
         return Outcome(record, (), done=False)
 
     def advance(self, timeout_s: float) -> list[Outcome]:
-        """Take what is fetched, and what decoders have ready within the time, and see it through to the outcomes."""
+        """Process all fetched files, and what decoders send within `timeout_s`. Returns the outcomes."""
         self._begin()
-        outcomes = self._fetched()
-        self._decode()
+        outcomes = self._on_fetched()
+        self._submit_to_decoders()
         progress = self._pool.poll(0.0 if outcomes else timeout_s)
-        finished = self._cut([event for event in progress if isinstance(event, FramesDecoded)])
+        finished = self._describe_and_cut([event for event in progress if isinstance(event, FramesDecoded)])
         failed: list[Outcome] = []
         for event in progress:
             match event:
                 case DecodeFinished():
-                    job = self._decoded(event.job)
-                    finished.append(_Finished(job, job.cutter.finish(event.duration_s), last=True))
+                    job = self._on_decoded(event.job)
+                    finished.append(_FinishedSegment(job, job.cutter.finish(event.duration_s), last=True))
                 case DecodeFailed():
-                    job = self._decoded(event.job)
-                    failed.append(self._failed(job, InvalidMessage(event.reason, stage="decode")))
-        return outcomes + self._stored(finished) + failed
+                    job = self._on_decoded(event.job)
+                    failed.append(self._fail(job, InvalidMessage(event.reason, stage="decode")))
+        return outcomes + self._store_and_announce(finished) + failed
 
     def abandon(self, partition: int) -> None:
-        """Drop all work on records of this partition, which is another consumer's now; they may come again."""
+        """Drop all work on records of this partition, which was revoked; it may be assigned again."""
         for job in [job for job in self._jobs.values() if job.record.partition == partition]:
             self._fetches.cancel(job.name)
             self._pool.cancel(job.name)
@@ -132,81 +130,93 @@ class IngestPipeline:
         self._waiting = [job for job in self._waiting if job.record.partition != partition]
 
     def _begin(self) -> None:
-        """Fetch what waits, unless something that it replaces is before it.
+        """Start to fetch the waiting jobs, except those that would replace segments of an earlier job in work.
 
-        What that announces must still be stored when it is published, so this is no part of the step that ends it.
+        This never happens in the step that ends the earlier job: its segments must still be stored when they are
+        announced, which is after that step.
         """
         waiting, self._waiting = self._waiting, []
         for job in waiting:
-            if any(_replaces(job.upload, before.upload) for before in (*self._jobs.values(), *self._waiting)):
+            if any(job.has_same_segments_as(before) for before in (*self._jobs.values(), *self._waiting)):
                 self._waiting.append(job)
             else:
                 self._jobs[job.name] = job
                 self._fetches.submit(job.name, job.upload.uri)
 
-    def _fetched(self) -> list[Outcome]:
-        """What there is to tell of files that need no decoding, or cannot be had."""
+    def _on_fetched(self) -> list[Outcome]:
+        """Handle the ended fetches. Returns the outcomes of files that need no decoding or cannot be fetched."""
         outcomes = []
         for fetched in self._fetches.poll():
             job = self._jobs[fetched.job]
             if isinstance(fetched.result, InvalidMessage):
-                outcomes.append(self._failed(self._jobs.pop(job.name), fetched.result))
+                outcomes.append(self._fail(self._jobs.pop(job.name), fetched.result))
                 continue
             job.media = fetched.result
-            if rows := self._store.stored(job.upload, job.stamp):
+            if rows := self._reuse_stored(job):
                 self._jobs.pop(job.name).discard()
-                outcomes.append(_outcome(job.record, self._announce(job.upload, rows, None, ended=True), done=True))
+                outcomes.append(_to_outcome(job.record, self._to_events(job.upload, rows, None, ended=True), done=True))
         return outcomes
 
-    def _decode(self) -> None:
-        """Hand files to free decoders, the oldest record's first."""
+    def _reuse_stored(self, job: Job) -> list[SegmentRow]:
+        """Bring stored segments of this upload up to date. Returns the rows to announce, [] if it must be described."""
+        upload = job.upload
+        rows = self._store.read_rows(upload)
+        if is_unchanged(rows, upload, job.stamp):
+            return self._store.change_role(rows, upload.role)
+        self._store.clear_stale(rows, job.stamp, delete=upload.is_whole_file)
+        return []
+
+    def _submit_to_decoders(self) -> None:
+        """Pass fetched files to free decoders, oldest record first."""
         for job in self._jobs.values():
             if self._pool.free and job.media is not None and job.waits_for_decoder:
                 self._pool.submit(job.name, job.media.file, max_duration_s=job.max_duration_s)
                 job.started_s = time.monotonic()
 
-    def _decoded(self, name: str) -> Job:
+    def _on_decoded(self, name: str) -> Job:
+        """Remove a job whose decoding has ended, and return it."""
         job = self._jobs.pop(name)
         assert job.started_s is not None
         metrics.stage_seconds.labels("decode").observe(time.monotonic() - job.started_s)
         return job
 
-    def _cut(self, chunks: Sequence[FramesDecoded]) -> list[_Finished]:
-        """Describe these frames together, and give the segments that they finish."""
+    def _describe_and_cut(self, chunks: Sequence[FramesDecoded]) -> list[_FinishedSegment]:
+        """Describe these frames together. Returns the segments that they complete."""
         if not chunks:
             return []
         with metrics.stage("describe"):
-            described = self._describer.frames([chunk.images for chunk in chunks])
+            described = self._describer.describe_frames([chunk.images for chunk in chunks])
         finished = []
         for chunk, frames in zip(chunks, described, strict=True):
             job = self._jobs[chunk.job]
             since_s = job.stills.since(chunk.timestamps_s, chunk.images)
             cuts = job.cutter.add(chunk.timestamps_s, frames, since_s)
-            finished += [_Finished(job, cut, last=False) for cut in cuts]
+            finished += [_FinishedSegment(job, cut, last=False) for cut in cuts]
         return finished
 
-    def _stored(self, finished: Sequence[_Finished]) -> list[Outcome]:
-        """Store all these segments together, then announce each."""
+    def _store_and_announce(self, finished: Sequence[_FinishedSegment]) -> list[Outcome]:
+        """Store these segments together. Returns the outcomes that announce them, one per segment."""
         if not finished:
             return []
         rows = [segment.job.row(segment.cut, last=segment.last) for segment in finished]
         with metrics.stage("encode"):
-            described = self._describer.segments(rows, [segment.cut.descriptor for segment in finished])
+            described = self._describer.encode_segments(rows, [segment.cut.descriptor for segment in finished])
         with metrics.stage("store"):
             timestamp = self._store.store(described)
         metrics.media_seconds.inc(sum(row.end_s - row.start_s for row in rows))
         return [
-            _outcome(
+            _to_outcome(
                 segment.job.record,
-                self._announce(segment.job.upload, [row], timestamp, ended=segment.last),
+                self._to_events(segment.job.upload, [row], timestamp, ended=segment.last),
                 done=segment.last,
             )
             for segment, row in zip(finished, rows, strict=True)
         ]
 
-    def _announce(
+    def _to_events(
         self, upload: SegmentUploaded, rows: Sequence[SegmentRow], timestamp: int | None, *, ended: bool
     ) -> list[Event]:
+        """The events that announce these rows, and the end of the asset if the upload has `ended` and is its last."""
         events: list[Event] = [
             segment_encoded(row, model_version=self._model_version, index_timestamp=timestamp) for row in rows
         ]
@@ -216,8 +226,8 @@ class IngestPipeline:
             events.append(asset_ended(last.tenant, last.asset_id, segment_count=count, duration_s=last.end_s))
         return events
 
-    def _failed(self, job: Job, error: InvalidMessage) -> Outcome:
-        """The dead letter, and the announcement without which the asset would never be done."""
+    def _fail(self, job: Job, error: InvalidMessage) -> Outcome:
+        """End a job: the outcome is its dead letter and the event without which the asset would never be complete."""
         upload = job.upload
         events: list[Event] = []
         if upload.segment_index is None:
@@ -228,23 +238,18 @@ class IngestPipeline:
             if upload.last_segment:
                 count = upload.segment_index + 1
                 events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=count))
-        announced = _outcome(job.record, events, done=True)
-        return Outcome(job.record, (_dead(job.record, error), *announced.messages), done=True)
+        announced = _to_outcome(job.record, events, done=True)
+        return Outcome(job.record, (_to_dead_letter(job.record, error), *announced.messages), done=True)
 
 
-def _replaces(later: SegmentUploaded, earlier: SegmentUploaded) -> bool:
-    """Whether both write the same segments: side by side they would leave a mixture of the two."""
-    if later.key != earlier.key:
-        return False
-    return later.is_whole_file or earlier.is_whole_file or later.segment_index == earlier.segment_index
-
-
-def _dead(record: Record, error: InvalidMessage) -> Message:
+def _to_dead_letter(record: Record, error: InvalidMessage) -> Message:
+    """Count and build the dead letter of a record."""
     metrics.dead_letters.labels(error.stage).inc()
     return dead_letter(record, error)
 
 
-def _outcome(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
+def _to_outcome(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
+    """Count the segments among these events, and wrap all as messages that the record caused."""
     for event in events:
         if isinstance(event, SegmentEncoded):
             metrics.segments.labels(event.status).inc()

@@ -1,9 +1,9 @@
-"""The ingest worker as a service, made from the settings."""
+"""The ingest service."""
 
 from services.backends.open import open_backends
 from services.backends.retrying_index import RetryingIndex
 from services.contracts.errors import UsageError
-from services.ingest.assemble import describer_of, ingest_pipeline
+from services.ingest.assemble import describer_of, open_ingest_pipeline
 from services.ingest.worker import IngestWorker
 from services.runtime.process import service_process
 from services.runtime.settings import Settings
@@ -11,7 +11,7 @@ from tca_model.bundle import load_bundle
 
 
 def serve(settings: Settings) -> None:
-    """Run until a signal. Raises UsageError when the settings or a backend's state make that impossible."""
+    """Run until a signal arrives. Raises UsageError if the settings or the state of a backend make that impossible."""
     if not settings.fetch_roots and not settings.fetch_hosts:
         raise UsageError("nothing can be fetched: set COPYDETECT_FETCH_ROOTS (folders) or COPYDETECT_FETCH_HOSTS")
     bundle = load_bundle(settings.bundle)
@@ -23,7 +23,7 @@ def serve(settings: Settings) -> None:
         describer.warm_up()
         retrier = service.retrier_in_loop(lambda: worker.keep_alive())
         index = RetryingIndex(backends.index, retrier)
-        with ingest_pipeline(
+        with open_ingest_pipeline(
             settings, bundle, index=index, cache=backends.cache, describer=describer, roots=settings.fetch_roots
         ) as pipeline:
             worker = service.retrier_until_ready()("kafka", IngestWorker, backends.bus, pipeline, call=retrier)

@@ -1,4 +1,4 @@
-"""The ingest loop, a step at a time: consume while there is room, publish what is ready, commit what is done."""
+"""The ingest loop, step by step: consume while there is room, publish what is ready, commit what is done."""
 
 import structlog
 
@@ -10,17 +10,19 @@ from services.runtime.offsets import OffsetTracker
 from services.runtime.retry import Caller, call_once
 
 GROUP = "ingest"
-# Records done behind one that is not: they come again after a crash, so they must not grow without bound.
+# Records that are done but wait for an earlier one: a crash repeats them, so their number is limited.
 MAX_UNCOMMITTED = 1000
-# In one step: what is done at once takes no room, and decoders, probes and signals wait meanwhile.
+# Records per step: some take no room, and decoders, probes and signals must not wait for them.
 MAX_ACCEPTED = 32
 
 log = structlog.get_logger(__name__)
 
 
 class IngestWorker:
+    """Runs an ingest pipeline on the records of a bus."""
+
     def __init__(self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = call_once) -> None:
-        """`call` makes the calls to the bus."""
+        """`call` makes the calls to the bus, and may retry them."""
         self._bus = bus
         self._pipeline = pipeline
         self._call = call
@@ -28,16 +30,18 @@ class IngestWorker:
         self._tracker = OffsetTracker()
 
     def run_once(self, timeout_s: float) -> bool:
-        """Move on by one step; False when there was nothing to do."""
-        accepted = self._accept(0.0 if self._in_work() else timeout_s)
+        """Do one step. Returns False if there was nothing to do."""
+        accepted = self._accept(0.0 if self._has_work() else timeout_s)
         return self._advance(timeout_s) or accepted
 
     def drain(self, timeout_s: float) -> bool:
+        """Do one step of the work that has begun, without new records. Returns False if none is left."""
         self.keep_alive()
         self._follow_rebalance()
         return self._advance(timeout_s)
 
     def keep_alive(self) -> None:
+        """Poll without consuming, so that the group keeps this worker."""
         self._consumer.pause()
         metrics.paused.set(1)
         self._consumer.poll(1, 0.0)
@@ -46,7 +50,7 @@ class IngestWorker:
         self._consumer.close()
 
     def _accept(self, timeout_s: float) -> bool:
-        """Take records while there is room, waiting for the first; whether there were any."""
+        """Accept records while there is room, waiting for the first. Returns whether there were any."""
         accepted = False
         for _ in range(MAX_ACCEPTED):
             if not self._has_room():
@@ -59,39 +63,39 @@ class IngestWorker:
             if not records:
                 break
             accepted = True
-            # What was polled while its partition went is another consumer's; where it came back, it comes again.
+            # If its partition was revoked meanwhile, another consumer has the record, or it is delivered here again.
             if records[0].partition not in lost and not self._tracker.is_in_work(records[0]):
                 metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
                 self._tracker.dispatched(records[0])
-                self._settle(self._pipeline.accept(records[0]))
+                self._publish_and_commit(self._pipeline.accept(records[0]))
         metrics.paused.set(not self._has_room())
         return accepted
 
     def _has_room(self) -> bool:
         return self._pipeline.has_room and self._tracker.uncommitted < MAX_UNCOMMITTED
 
-    def _in_work(self) -> bool:
+    def _has_work(self) -> bool:
         return not self._pipeline.is_idle
 
     def _advance(self, timeout_s: float) -> bool:
-        """Move the work at hand on; False when there is none."""
-        if not self._in_work():
+        """Advance the work that has begun. Returns False if there is none."""
+        if not self._has_work():
             return False
         for outcome in self._pipeline.advance(timeout_s):
-            self._settle(outcome)
+            self._publish_and_commit(outcome)
         metrics.in_flight_records.set(self._pipeline.in_flight_records)
         metrics.in_flight_bytes.set(self._pipeline.in_flight_bytes)
         return True
 
     def _follow_rebalance(self) -> frozenset[int]:
-        """Drop the work of partitions that were taken: another consumer does it. Returns those that are gone."""
+        """Drop the work of revoked partitions. Returns those that are not assigned to this worker again."""
         rebalance = self._consumer.take_rebalance()
         for partition in rebalance.revoked:
             self._pipeline.abandon(partition)
             self._tracker.forget(partition)
         return rebalance.revoked - rebalance.assigned
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _publish_and_commit(self, outcome: Outcome) -> None:
         if outcome.messages:
             self._call("publish", self._bus.publish, outcome.messages)
         if outcome.done:
@@ -102,8 +106,8 @@ class IngestWorker:
     def _log(self, outcome: Outcome) -> None:
         record = outcome.record
         refused = [message.headers for message in outcome.messages if "dlq_reason" in message.headers]
-        tell = log.warning if refused else log.info
-        tell(
+        write = log.warning if refused else log.info
+        write(
             "dead letter" if refused else "done",
             topic=record.message.topic,
             partition=record.partition,

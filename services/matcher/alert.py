@@ -1,4 +1,4 @@
-"""From an asset's state to what is published: alerts that grow by revision, and the verdict that ends it."""
+"""From an asset's state to its events: alerts, which grow by revision, and the final verdict."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -18,16 +18,16 @@ from tca_model.matching.evidence import PairEvidence
 from tca_model.types import Match
 
 ID_DIGITS = 32  # 128 bits
-# Less than this is no news of an alert, before a new status brings all figures as they are: an interval moves by
-# whole frames, of 1 s, and a score is read with two digits.
+# Smaller changes do not cause a new revision: intervals move by whole frames, of 1 s, and people read two digits of a
+# score. A revision with a new status carries all figures as they are.
 MOVED_S = 0.5
 CHANGED_SCORE = 0.005
 
 
 class Extent(NamedTuple):
-    """What the index knows of an asset, which may still be arriving."""
+    """What the index holds of an asset so far."""
 
-    uploaded_at: float  # of its first segment, seconds since the epoch
+    uploaded_at: float  # first segment, seconds since the epoch
     duration_s: float
     frame_count: int
 
@@ -38,13 +38,13 @@ def alert_of(
     joined: PairEvidence,
     score: float,
     *,
-    other: Extent | None,  # None: deleted meanwhile
+    other: Extent | None,  # None: deleted in the meantime
     model_version: str,
     now: datetime,
 ) -> DuplicateAlert | None:
-    """The alert to publish about a pair with this alert score, or None if nothing changed that a user cares about."""
+    """The next revision of the alert about a pair with this alert score, or None if it would say nothing new."""
     before = pair.alert
-    assert state.uploaded_at is not None  # there is evidence, so a segment came
+    assert state.uploaded_at is not None  # there is evidence, so there is a segment
     assert state.newest_uploaded_at is not None
     other = other or Extent(pair.other_uploaded_at, 0.0, 0)
     mine = Side(asset_id=state.asset_id, uploaded_at=state.uploaded_at)
@@ -54,12 +54,12 @@ def alert_of(
     )
     query, reference = (theirs, mine) if flipped else (mine, theirs)
     forward, backward = joined.chamfer_query_to_reference, joined.chamfer_reference_to_query
-    mine_covered = _share(joined.query_coverage_s, state.known_s)
-    other_covered = _share(joined.reference_coverage_s, other.duration_s)
+    mine_covered = _coverage(joined.query_coverage_s, state.min_duration_s)
+    other_covered = _coverage(joined.reference_coverage_s, other.duration_s)
     alert = DuplicateAlert(
         tenant=state.tenant,
-        alert_id=_id(state.tenant, state.asset_id, pair.other_id),
-        pair_id=_id(state.tenant, *sorted((state.asset_id, pair.other_id))),
+        alert_id=_hash_id(state.tenant, state.asset_id, pair.other_id),
+        pair_id=_hash_id(state.tenant, *sorted((state.asset_id, pair.other_id))),
         revision=before.revision + 1 if before else 1,
         status="final" if state.is_final else "open",
         model_version=model_version,
@@ -73,7 +73,7 @@ def alert_of(
             segment_cosine=pair.segment_cosine,
         ),
         intervals=tuple(
-            _interval(match, state.known_s, other.duration_s, flipped=flipped) for match in joined.intervals
+            _to_interval(match, state.min_duration_s, other.duration_s, flipped=flipped) for match in joined.intervals
         ),
         query_coverage=other_covered if flipped else mine_covered,
         reference_coverage=mine_covered if flipped else other_covered,
@@ -81,11 +81,14 @@ def alert_of(
         detected_at=now,
         latency_s=(now - max(state.newest_uploaded_at, theirs.uploaded_at)).total_seconds(),
     )
-    return None if before and _says_the_same(before, alert) else alert
+    return None if before and _is_no_news(before, alert) else alert
 
 
-def vanished(before: DuplicateAlert, *, model_version: str, now: datetime) -> DuplicateAlert | None:
-    """The last revision of an alert whose asset was replaced and shows the other no more; None when it was said."""
+def withdrawal_of(before: DuplicateAlert, *, model_version: str, now: datetime) -> DuplicateAlert | None:
+    """The last revision of an alert whose asset was replaced and no longer shows the other.
+
+    None if the alert was withdrawn already.
+    """
     nothing = PairSimilarity(chamfer_query_to_reference=0, chamfer_reference_to_query=0, segment_cosine=0)
     changes = {
         "revision": before.revision + 1,
@@ -101,16 +104,16 @@ def vanished(before: DuplicateAlert, *, model_version: str, now: datetime) -> Du
         "latency_s": (now - max(before.query.uploaded_at, before.reference.uploaded_at)).total_seconds(),
     }
     alert = before.model_copy(update=changes)
-    return None if _says_the_same(before, alert) else alert
+    return None if _is_no_news(before, alert) else alert
 
 
 def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
-    """The verdict on an asset that is complete."""
+    """The verdict on a complete asset."""
     assert state.ended is not None
     alerts = [pair.alert for pair in state.pairs.values() if pair.alert and pair.evidence]
-    alert_ids = tuple(sorted(alert.alert_id for alert in alerts if alert.intervals or alert.score))  # not taken back
+    alert_ids = tuple(sorted(alert.alert_id for alert in alerts if alert.intervals or alert.score))  # not withdrawn
     described = state.count(SegmentStatus.DESCRIBED)
-    failures = [done.reason for _, done in sorted(state.segments.items()) if done.status == SegmentStatus.FAILED]
+    failures = [one.reason for _, one in sorted(state.segments.items()) if one.status == SegmentStatus.FAILED]
     failed = state.ended.status == "failed" or (not described and len(failures) > 0)
     return AssetVerdict(
         tenant=state.tenant,
@@ -125,8 +128,11 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
     )
 
 
-def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
-    """Whether nothing is new; coverages and similarities do not count, some of which fall as an upload goes on."""
+def _is_no_news(before: DuplicateAlert, after: DuplicateAlert) -> bool:
+    """Whether a revision would say nothing new.
+
+    Coverages and similarities do not count: some of them decrease while an upload continues.
+    """
     stated = {"status", "query", "reference", "model_version"}
     if before.model_dump(include=stated) != after.model_dump(include=stated):
         return False
@@ -134,10 +140,10 @@ def _says_the_same(before: DuplicateAlert, after: DuplicateAlert) -> bool:
         return False
     if abs(before.score - after.score) >= CHANGED_SCORE:
         return False
-    return all(map(_is_as_before, before.intervals, after.intervals))
+    return all(map(_is_unmoved, before.intervals, after.intervals))
 
 
-def _is_as_before(before: CopiedInterval, after: CopiedInterval) -> bool:
+def _is_unmoved(before: CopiedInterval, after: CopiedInterval) -> bool:
     moved = (abs(one - other) for one, other in zip(_bounds(before), _bounds(after), strict=True))
     return max(moved) < MOVED_S and abs(before.score - after.score) < CHANGED_SCORE
 
@@ -146,10 +152,10 @@ def _bounds(interval: CopiedInterval) -> tuple[float, float, float, float]:
     return interval.query_start_s, interval.query_end_s, interval.reference_start_s, interval.reference_end_s
 
 
-def _interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> CopiedInterval:
-    """The match within the lengths of both assets: a frame stands for a second, and the last one for less."""
-    query = (match.query_start_s, _within(match.query_end_s, match.query_start_s, mine_s))
-    reference = (match.reference_start_s, _within(match.reference_end_s, match.reference_start_s, other_s))
+def _to_interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> CopiedInterval:
+    """The match, limited to the lengths of both assets: a frame counts as a second, but the last one may be shorter."""
+    query = (match.query_start_s, _limit_end(match.query_end_s, match.query_start_s, mine_s))
+    reference = (match.reference_start_s, _limit_end(match.reference_end_s, match.reference_start_s, other_s))
     if flipped:
         query, reference = reference, query
     return CopiedInterval(
@@ -161,14 +167,14 @@ def _interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> 
     )
 
 
-def _within(end_s: float, start_s: float, duration_s: float) -> float:
-    # A length of which only the beginning is known, or nothing, must not turn an interval around.
+def _limit_end(end_s: float, start_s: float, duration_s: float) -> float:
+    # While the length is unknown or too small so far, the limit must not move the end before the start.
     return min(end_s, duration_s) if duration_s > start_s else end_s
 
 
-def _share(covered_s: float, duration_s: float) -> float:
+def _coverage(covered_s: float, duration_s: float) -> float:
     return min(1.0, covered_s / duration_s) if duration_s > 0 else 0.0
 
 
-def _id(*parts: str) -> str:
+def _hash_id(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:ID_DIGITS]

@@ -1,4 +1,4 @@
-"""What has to be said of an asset now: the alerts that changed, and its verdict once it is complete."""
+"""The events that are due for an asset: alerts that changed, and its verdict once it is complete."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -6,18 +6,20 @@ from datetime import datetime
 
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert
 from services.contracts.ports import DescriptorIndex
-from services.matcher.alert import Extent, alert_of, vanished, verdict_of
+from services.matcher.alert import Extent, alert_of, verdict_of, withdrawal_of
 from services.matcher.rule import AlertRule
 from services.matcher.state import AssetState, Pair
 
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
+    """Builds the events that follow from an asset's state, and notes in the state that they were built."""
+
     index: DescriptorIndex
     rule: AlertRule
 
     def __call__(self, state: AssetState, now: datetime) -> tuple[AssetState, list[DuplicateAlert | AssetVerdict]]:
-        """The asset's state once all was said, and what there is to say, alerts first."""
+        """The state after its events, and the events: alerts first."""
         alerts = self._alerts(state, now)
         state = state.with_alerts(alerts)
         if not state.is_complete or state.decided:
@@ -25,9 +27,9 @@ class Announcer:
         return replace(state, decided=True), [*alerts.values(), verdict_of(state, now=now)]
 
     def _alerts(self, state: AssetState, now: datetime) -> dict[str, DuplicateAlert]:
-        """By other asset, the alerts that say something new."""
+        """The alerts that say something new, by other asset."""
         found = {other: pair for other, pair in state.pairs.items() if pair.evidence}
-        extents = self._extents(state.tenant, found.keys())
+        extents = self._read_extents(state.tenant, found.keys())
         alerts: dict[str, DuplicateAlert] = {}
         for other, pair in state.pairs.items():
             alert = self._alert(state, pair, extents.get(other), now)
@@ -38,14 +40,16 @@ class Announcer:
     def _alert(self, state: AssetState, pair: Pair, other: Extent | None, now: datetime) -> DuplicateAlert | None:
         version = self.index.model_version
         if pair.evidence:
-            joined = pair.joined(query_frames=state.frame_count, reference_frames=other.frame_count if other else 0)
+            joined = pair.join_evidence(
+                query_frames=state.frame_count, reference_frames=other.frame_count if other else 0
+            )
             score = self.rule.alert_score(joined.joined_score)
-            # A pair that was reported stays so until the asset ends: only then is replaced content known to be gone.
+            # A reported pair stays reported until the asset ends: only then is its content known to be replaced.
             if self.rule.is_reported(state.tenant, score) or (pair.alert and not state.is_final):
                 return alert_of(state, pair, joined, score, other=other, model_version=version, now=now)
-        return vanished(pair.alert, model_version=version, now=now) if pair.alert and state.is_final else None
+        return withdrawal_of(pair.alert, model_version=version, now=now) if pair.alert and state.is_final else None
 
-    def _extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
+    def _read_extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
         extents: dict[str, Extent] = {}
         for row in self.index.assets(tenant, asset_ids) if asset_ids else ():
             known = extents.get(row.asset_id, Extent(row.uploaded_at, row.end_s, 0))
@@ -57,18 +61,20 @@ class Announcer:
         return extents
 
 
-def ended_by_silence(state: AssetState, idle_s: float) -> AssetState:
-    """The state of an asset of which nothing came for so long, ended with what there is."""
-    came, before = len(state.segments), state.ended
-    reason = f"no segment came for {idle_s:g} s"
+def end_for_silence(state: AssetState, idle_s: float) -> AssetState:
+    """The state, ended with the segments it has, because no event arrived for `idle_s` seconds."""
+    received, before = len(state.segments), state.ended
+    reason = f"no segment arrived for {idle_s:g} s"
     if before:
-        reason = f"{before.reason + '; ' if before.reason else ''}{reason}, {came} of {before.segment_count} had come"
+        reason = (
+            f"{before.reason + '; ' if before.reason else ''}{reason}, {received} of {before.segment_count} had arrived"
+        )
     ended = AssetEnded(
         tenant=state.tenant,
         asset_id=state.asset_id,
-        segment_count=came,
+        segment_count=received,
         duration_s=before.duration_s if before else None,
-        status="failed" if not came or (before and before.status == "failed") else "complete",
+        status="failed" if not received or (before and before.status == "failed") else "complete",
         reason=reason,
     )
     return replace(state, ended=ended)

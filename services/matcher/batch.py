@@ -1,4 +1,4 @@
-"""What follows from some records, or from silence; true once it is committed, and told then."""
+"""All effects of one batch; metrics and logs are written after the commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Batch:
-    """`touched`: assets of which came what was known, by partition and key, and when."""
+    """Messages to publish and states to store.
+
+    `touched`: when an already known event was seen again, by partition and key of its asset.
+    """
 
     messages: list[Message] = field(default_factory=list)
     states: dict[int, dict[str, bytes | None]] = field(default_factory=dict)
@@ -28,8 +31,8 @@ class Batch:
         return not self.messages and not self.states
 
 
-def tell(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
-    """Let metrics and log tell of a batch that was committed at that moment, seconds since the epoch."""
+def report_committed(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
+    """Write metrics and log of a batch that was committed at `committed_at`, seconds since the epoch."""
     for record in records:
         metrics.records.labels(record.message.topic).inc()
         log.info(

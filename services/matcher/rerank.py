@@ -1,6 +1,6 @@
-"""Compares a query segment with its candidates, frame by frame, an asset at a time.
+"""Compares a query segment with its candidates, frame by frame, one asset at a time.
 
-Descriptors come from the cache, read through to the index on a miss, and written back.
+Descriptors are read through the cache: misses are read from the index and cached.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,13 +15,13 @@ from services.contracts.ports import DescribedSegment, DescriptorCache, Descript
 from tca_model.matching.evidence import SegmentEvidence, observe
 from tca_model.matching.similarity import similarity_matrix
 
-# Segments in one question to the index, which gives numbers as Python objects: 30 KB a frame until they are arrays.
+# Segments per request: the index returns numbers as Python objects, 30 KB per frame until they are arrays.
 READ_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a query segment shows of one other asset; `row` is any of that asset's segments."""
+    """What a query segment shows of one other asset; `row` is one of that asset's segments."""
 
     row: SegmentRow
     evidence: SegmentEvidence
@@ -30,7 +30,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class DescriptorReader:
-    """Described segments by key, through the cache; those that are not whole in the index are left out."""
+    """Reads described segments by key, through the cache."""
 
     index: DescriptorIndex
     cache: DescriptorCache
@@ -38,24 +38,24 @@ class DescriptorReader:
     def __call__(
         self, keys: Collection[SegmentKey], stamps: Mapping[SegmentKey, str | None] = MappingProxyType({})
     ) -> dict[SegmentKey, DescribedSegment]:
-        """Those of the segments that are there; where a stamp is given, with that content or not at all."""
-        found = _of_content(self.cache.get_many(keys), stamps)
+        """The segments that are stored completely; a segment with a stamp only if that is its content."""
+        found = _select_content(self.cache.get_many(keys), stamps)
         missing = [key for key in keys if key not in found]
         for start in range(0, len(missing), READ_AT_ONCE):
             read = self.index.read(missing[start : start + READ_AT_ONCE])
             self.cache.put_many(read.values())
-            found.update(_of_content(read, stamps))
+            found.update(_select_content(read, stamps))
         return found
 
 
-def _of_content(
+def _select_content(
     read: dict[SegmentKey, DescribedSegment], stamps: Mapping[SegmentKey, str | None]
 ) -> dict[SegmentKey, DescribedSegment]:
     return {key: segment for key, segment in read.items() if stamps.get(key) in (None, segment.row.stamp)}
 
 
 def compare(query: DescribedSegment, candidates: Iterable[DescribedSegment]) -> list[Comparison]:
-    """One comparison for each other asset among the candidates; all similarities in one matrix product."""
+    """One comparison per asset among the candidates; all similarities are one matrix product."""
     ordered = sorted(candidates, key=lambda segment: (segment.row.asset_id, segment.row.segment_index))
     if not ordered:
         return []
@@ -77,7 +77,7 @@ def _compare_asset(query: DescribedSegment, segments: Sequence[DescribedSegment]
     indices = np.repeat(
         [segment.row.segment_index for segment in segments], [len(segment.descriptor) for segment in segments]
     )
-    # Uploaders say where a segment file starts, and may say that one starts before the one before it.
+    # Uploaders state where a segment file starts, and may state starts that are out of order.
     order = np.argsort(times_s, kind="stable")
     evidence = observe(
         query.row.segment_index,

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from services.runtime.settings import Settings
 from tca_model.matching.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """`threshold` is an alert score: a probability of a copy where the bundle is calibrated, else a joined score.
+    """Decides which pairs are reported to which tenant.
+
+    `threshold` is an alert score: a probability of a copy if the bundle is calibrated, otherwise a joined score.
 
     `tenants` maps tenants to thresholds of their own. Evidence of a single segment is kept if its joined score reaches
-    `evidence_share` of the one that alerts, because pieces of a copy join.
+    `evidence_share` of the score that alerts, because the evidence of several segments joins.
     """
 
     calibration: Calibration
@@ -31,6 +34,11 @@ class AlertRule:
         return alert_score >= self.tenants.get(tenant, self.threshold)
 
     def evidence_floor(self, tenant: str) -> float:
-        """The joined score from which evidence of a single segment is kept for the tenant."""
+        """The joined score that evidence of a single segment must reach to be kept for the tenant."""
         score = self.calibration.joined_score(self.tenants.get(tenant, self.threshold))
-        return min(score, score * self.evidence_share)  # a negative threshold keeps everything, and its share would not
+        return min(score, score * self.evidence_share)  # a share of a negative threshold would be above it
+
+
+def alert_threshold(settings: Settings, calibration: Calibration) -> float:
+    """The alert score that a pair must reach: the setting, or the bundle's own threshold if it is not set."""
+    return calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold

@@ -1,10 +1,10 @@
-"""The matcher as a service, made from the settings."""
+"""The matcher service."""
 
 from services.backends.open import open_backends
 from services.backends.retrying_index import RetryingIndex
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline
-from services.matcher.rule import AlertRule
+from services.matcher.rule import AlertRule, alert_threshold
 from services.matcher.state_store import StateStore
 from services.matcher.worker import MatchWorker
 from services.runtime.process import service_process
@@ -13,12 +13,12 @@ from tca_model.bundle import load_bundle
 
 
 def serve(settings: Settings) -> None:
-    """Run until a signal. Raises UsageError when the settings or a backend's state make that impossible."""
+    """Run until a signal arrives. Raises UsageError if the settings or the state of a backend make that impossible."""
     bundle = load_bundle(settings.bundle)
     calibration = bundle.manifest.calibration
     rule = AlertRule(
         calibration,
-        calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold,
+        alert_threshold(settings, calibration),
         settings.tenant_alert_thresholds,
         settings.evidence_share,
     )

@@ -1,7 +1,7 @@
-"""What is known of an asset so far; every event gives a new value, the old one stays as it was.
+"""What is known of an asset so far. States are immutable: every event leads to a new one.
 
-So a caller can publish what follows from an event and keep the new state only when that was committed. An event that
-came before changes nothing, whoever repeats it: ingest announces again after its own crash.
+So a caller can publish the effects of an event and keep the new state only after the commit. A repeated event changes
+nothing: for example, ingest announces again after a crash of its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from tca_model.matching.evidence import PairEvidence, SegmentEvidence, discount,
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What became of a segment, as the event said that told it."""
+class SegmentRecord:
+    """What the latest event about a segment says."""
 
     status: SegmentStatus
     role: Role
@@ -27,7 +27,7 @@ class Done:
     uploaded_at: datetime
 
     @classmethod
-    def of(cls, event: SegmentEncoded) -> "Done":
+    def of(cls, event: SegmentEncoded) -> "SegmentRecord":
         return cls(
             status=event.status,
             role=event.role,
@@ -41,13 +41,13 @@ class Done:
 
     @property
     def content(self) -> tuple[str | None, str]:
-        """What was described, and by which model: evidence of other content does not count."""
+        """The content and the model that described it; evidence of other content does not count."""
         return self.stamp, self.model_version
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What was found of one other asset, and the alert that was last published about it."""
+    """The evidence about one other asset, and the alert last published about it."""
 
     other_id: str
     other_role: Role
@@ -60,12 +60,12 @@ class Pair:
     def segment_cosine(self) -> float:
         return max(self.cosines.values())
 
-    def joined(self, *, query_frames: int, reference_frames: int) -> PairEvidence:
-        """The pair's evidence so far, given all frames that are known of the two assets."""
+    def join_evidence(self, *, query_frames: int, reference_frames: int) -> PairEvidence:
+        """Join the evidence so far; the counts are all frames of the two assets that are known."""
         return join(self.evidence.values(), query_frames=query_frames, reference_frames=reference_frames)
 
     def without(self, segments: frozenset[int]) -> "Pair":
-        """The pair as if these query segments had never come."""
+        """The pair without the evidence of these query segments."""
         if segments.isdisjoint(self.evidence):
             return self
         evidence = {index: one for index, one in self.evidence.items() if index not in segments}
@@ -75,10 +75,12 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class AssetState:
+    """All that is known of an asset."""
+
     tenant: str
     asset_id: str
     role: Role = Role.UPLOAD
-    segments: Mapping[int, Done] = field(default_factory=dict)
+    segments: Mapping[int, SegmentRecord] = field(default_factory=dict)
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     ended: AssetEnded | None = None
     decided: bool = False
@@ -90,65 +92,66 @@ class AssetState:
 
     @property
     def uploaded_at(self) -> datetime | None:
-        """When the first of its segments was; unknown before one came."""
-        return min((done.uploaded_at for done in self.segments.values()), default=None)
+        """When its first segment was uploaded; None before one is known."""
+        return min((one.uploaded_at for one in self.segments.values()), default=None)
 
     @property
     def newest_uploaded_at(self) -> datetime | None:
-        return max((done.uploaded_at for done in self.segments.values()), default=None)
+        """When its last segment was uploaded; None before one is known."""
+        return max((one.uploaded_at for one in self.segments.values()), default=None)
 
     @property
-    def known_s(self) -> float:
-        """How long the asset is at least."""
+    def min_duration_s(self) -> float:
+        """The least length that the asset must have."""
         stated_s = (self.ended.duration_s if self.ended else None) or 0.0
-        return max([stated_s, *(done.end_s for done in self.segments.values())])
+        return max([stated_s, *(one.end_s for one in self.segments.values())])
 
     @property
     def frame_count(self) -> int:
-        return sum(done.frame_count for done in self.segments.values())
+        return sum(one.frame_count for one in self.segments.values())
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that will come of the asset has come, in whatever order."""
+        """Whether its end and all its segments have come, in any order."""
         return self.ended is not None and len(self.segments) >= self.ended.segment_count
 
     @property
     def is_final(self) -> bool:
-        """Whether its alerts are; what comes after a verdict does not open them again."""
+        """Whether its alerts are final. They stay final after a verdict, whatever follows."""
         return self.decided or self.is_complete
 
     def count(self, status: SegmentStatus) -> int:
-        return sum(done.status == status for done in self.segments.values())
+        return sum(one.status == status for one in self.segments.values())
 
-    def says_nothing_new(self, event: SegmentEncoded) -> bool:
-        """Whether the segment is known just so, and was searched for.
+    def is_already_known(self, event: SegmentEncoded) -> bool:
+        """Whether an equal event about the segment was processed before.
 
-        A failure takes nothing back of a segment that the same model described: the index holds it still.
+        A failure of a segment that the same model has described changes nothing: the index still holds it.
         """
-        done = self.segments.get(event.segment_index)
-        if done is None or done.model_version != event.model_version:
+        known = self.segments.get(event.segment_index)
+        if known is None or known.model_version != event.model_version:
             return False
-        if event.status == SegmentStatus.FAILED and done.status != SegmentStatus.FAILED:
+        if event.status == SegmentStatus.FAILED and known.status != SegmentStatus.FAILED:
             return True
-        same_reason = event.stamp is not None or done.reason == event.reason
-        return (done.stamp, done.role, done.status) == (event.stamp, event.role, event.status) and same_reason
+        same_reason = event.stamp is not None or known.reason == event.reason
+        return (known.stamp, known.role, known.status) == (event.stamp, event.role, event.status) and same_reason
 
     def with_segment(
         self, event: SegmentEncoded, comparisons: Iterable[Comparison], evidence_floor: float
     ) -> "AssetState":
-        """The state after a segment that says something new.
+        """The state after a segment event that says something new.
 
-        Where there was other content, or a decision on a segment that had failed, the asset is decided on anew, at its
-        next end: every segment of a file is replaced or mended before that, and none gives a verdict of its own.
-        Comparisons below the floor are forgotten: they cannot lift a pair over the alert threshold. A piece of a copy
-        that would be too short on its own may go on in the next segment.
+        If it replaces other content, or a failed segment of a decided asset, the asset is decided again at its next
+        end: all segments of a file are replaced before that, and single ones must not lead to verdicts of their own.
+        Comparisons below the floor are dropped: they cannot lift a pair over the alert threshold. A piece of a copy
+        that is too short on its own is kept, since it may continue in the next segment.
         """
-        replaced = self._replaced_by(event)
+        replaced = self._find_replaced(event)
         before = self.segments.get(event.segment_index)
-        is_mended = before is not None and before.status == SegmentStatus.FAILED != event.status
-        is_new = bool(replaced) or (is_mended and self.decided)
-        unsaid = replaced | {event.segment_index}
-        pairs = {other: pair.without(unsaid) for other, pair in self.pairs.items()}
+        is_repaired = before is not None and before.status == SegmentStatus.FAILED != event.status
+        is_new = bool(replaced) or (is_repaired and self.decided)
+        outdated = replaced | {event.segment_index}
+        pairs = {other: pair.without(outdated) for other, pair in self.pairs.items()}
         pairs = {other: pair for other, pair in pairs.items() if pair.evidence or pair.alert}
         for comparison in comparisons:
             evidence, row = comparison.evidence, comparison.row
@@ -163,28 +166,31 @@ class AssetState:
                 cosines={**(pair.cosines if pair else {}), event.segment_index: comparison.segment_cosine},
                 alert=pair.alert if pair else None,
             )
-        kept = {index: done for index, done in self.segments.items() if index not in replaced}
+        kept = {index: known for index, known in self.segments.items() if index not in replaced}
         return replace(
             self,
             role=event.role,
-            segments={**kept, event.segment_index: Done.of(event)},
+            segments={**kept, event.segment_index: SegmentRecord.of(event)},
             pairs=pairs,
             ended=None if is_new else self.ended,
             decided=self.decided and not is_new,
         )
 
-    def _replaced_by(self, event: SegmentEncoded) -> frozenset[int]:
-        """The segments whose content is no more: all of a file have one stamp, and models are never mixed."""
-        gone = {index for index, done in self.segments.items() if done.model_version != event.model_version}
-        done = self.segments.get(event.segment_index)
-        if done is not None and done.stamp not in (None, event.stamp):
-            gone |= {index for index, other in self.segments.items() if other.content == done.content}
-        return frozenset(gone)
+    def _find_replaced(self, event: SegmentEncoded) -> frozenset[int]:
+        """The segments whose content no longer exists: a file has one stamp for all, and models are never mixed."""
+        stale = {index for index, known in self.segments.items() if known.model_version != event.model_version}
+        known = self.segments.get(event.segment_index)
+        if known is not None and known.stamp not in (None, event.stamp):
+            stale |= {index for index, other in self.segments.items() if other.content == known.content}
+        return frozenset(stale)
 
     def with_end(self, event: AssetEnded) -> "AssetState":
-        """The state after an end. Of several, one that completes the asset holds before a failure, then the larger
-        count: nothing is decided before all came that any of them promises. A decision stands, but for a failure of
-        what was read to its end after all."""
+        """The state after an end event.
+
+        Of several ends a complete one wins over a failed one, then the one with the larger count: nothing is decided
+        before all segments have come that any end announces. A decision is final, except that a failed end is
+        replaced if the file could be read fully later.
+        """
         if self.ended is None or _rank(event) > _rank(self.ended):
             if not self.decided:
                 return replace(self, ended=event)
@@ -200,7 +206,7 @@ class AssetState:
 
 
 def _strongest_piece(evidence: SegmentEvidence) -> float:
-    """What the best of its intervals counts for, however short it is; -1 without any."""
+    """The largest discounted similarity of its intervals, however short; -1 without any."""
     return max(
         (
             discount(

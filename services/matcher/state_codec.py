@@ -1,11 +1,11 @@
-"""An asset's state as bytes, and back: what the state topic holds, and the matcher's memory.
+"""An asset's state as bytes, and back: the format of the state topic and of the matcher's memory.
 
-    byte 0       version of the form
-    byte 1       1 when the asset is decided on
+    byte 0       version of the format
+    byte 1       1 if the asset is decided
     bytes 2-9    touched_at, a big-endian double
     the rest     the state as JSON, compressed by zlib, whose checksum covers it
 
-The head repeats what has to be known of every state at once, so that none is decoded for it.
+The head repeats what is needed of all states at once, so that they need not be decoded for it.
 """
 
 import json
@@ -19,30 +19,30 @@ from services.contracts.errors import CopydetectError
 from services.matcher.state import AssetState
 
 VERSION = 2
-READABLE = (1, VERSION)  # form 1 called the similarity of a match its score
+READABLE = (1, VERSION)  # version 1 called the similarity of a match its score
 
 _HEAD = struct.Struct(">B?d")
 _BODY = TypeAdapter(AssetState)
 
 
 class UnreadableState(CopydetectError):
-    """A state that this version cannot read: the process must stop, since going on would forget what it said."""
+    """A state that this version cannot read. The process must stop: going on would lose the alerts it published."""
 
 
 class Head(NamedTuple):
-    """What can be told of an encoded state at once."""
+    """What can be read from an encoded state without decoding it."""
 
     decided: bool
     touched_at: float
 
 
 def encode(state: AssetState) -> bytes:
-    """The state in its compact form."""
+    """The state as bytes."""
     return _HEAD.pack(VERSION, state.decided, state.touched_at) + zlib.compress(_BODY.dump_json(state))
 
 
 def decode(encoded: bytes) -> AssetState:
-    """The state that was encoded. Raises UnreadableState for another version's and for damaged bytes."""
+    """The state in these bytes. Raises UnreadableState for bytes of another version and for damaged ones."""
     head = read_head(encoded)
     try:
         body = zlib.decompress(encoded[_HEAD.size :])
@@ -50,25 +50,25 @@ def decode(encoded: bytes) -> AssetState:
     except (zlib.error, ValueError, KeyError) as error:
         raise UnreadableState(f"the matcher's state of an asset is damaged: {error}") from error
     if head != Head(state.decided, state.touched_at):
-        raise UnreadableState(f"the matcher's state of {state.key} is damaged: its head says otherwise than its body")
+        raise UnreadableState(f"the matcher's state of {state.key} is damaged: its head contradicts its body")
     return state
 
 
 def read_head(encoded: bytes) -> Head:
     """The head alone. Raises UnreadableState as `decode` does."""
     if len(encoded) < _HEAD.size:
-        raise UnreadableState(f"the matcher's state of an asset is damaged: {len(encoded)} bytes are no state")
+        raise UnreadableState(f"the matcher's state of an asset is damaged: {len(encoded)} bytes are too few")
     version, decided, touched_at = _HEAD.unpack_from(encoded)
     if version not in READABLE:
         raise UnreadableState(
-            f"the matcher's state of an asset has form {version}, this matcher reads {VERSION}: "
-            "run the version that wrote it, or one that is newer"
+            f"the matcher's state of an asset has format {version}, this matcher reads up to {VERSION}: "
+            "run the version that wrote it, or a newer one"
         )
     return Head(decided, touched_at)
 
 
 def _upgrade(body: bytes) -> bytes:
-    """The JSON of form 1 as form 2 has it."""
+    """Convert the JSON of version 1 to version 2."""
     state = json.loads(body)
     for pair in state["pairs"].values():
         for segment in pair["evidence"].values():

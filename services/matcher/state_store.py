@@ -1,4 +1,4 @@
-"""The states of the partitions at hand, kept as they lie in the state topic: a state costs its encoded bytes."""
+"""The states of the owned partitions, kept encoded as in the state topic, which saves memory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ _T = TypeVar("_T")
 @dataclass(slots=True)
 class _Partition:
     encoded: dict[str, bytes] = field(default_factory=dict)
-    # When each was last touched, the longest ago first: nothing is decoded to find what is due.
+    # When each was last touched, oldest first, so that due assets are found without decoding.
     open: dict[str, float] = field(default_factory=dict)
     decided: dict[str, float] = field(default_factory=dict)
 
 
 class StateStore:
-    """Encoded states by partition and key, "tenant/asset_id"; a partition is loaded before it is used."""
+    """Encoded states by partition and key ("tenant/asset_id"); `load` a partition before it is used."""
 
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
@@ -31,23 +31,23 @@ class StateStore:
         return frozenset(self._partitions)
 
     def load(self, partition: int, states: Mapping[str, bytes]) -> None:
-        """Hold exactly these for the partition. Raises UnreadableState, which names the asset."""
+        """Replace the states of a partition. Raises UnreadableState, which names the asset."""
         self._partitions[partition] = _Partition()
-        touched = {key: _named(partition, key, read_head, encoded).touched_at for key, encoded in states.items()}
+        touched = {key: _read(partition, key, read_head, encoded).touched_at for key, encoded in states.items()}
         for key in sorted(states, key=touched.__getitem__):
             self.put(partition, key, states[key])
 
     def drop(self, partition: int) -> None:
-        """Forget a partition: another consumer goes on with it."""
+        """Drop a partition that was revoked."""
         self._partitions.pop(partition, None)
 
     def get(self, partition: int, key: str) -> AssetState | None:
-        """The state of an asset, None when nothing is known of it. Raises UnreadableState, which names the asset."""
+        """The state of an asset, None if there is none. Raises UnreadableState, which names the asset."""
         encoded = self._partitions[partition].encoded.get(key)
-        return None if encoded is None else _named(partition, key, decode, encoded)
+        return None if encoded is None else _read(partition, key, decode, encoded)
 
     def put(self, partition: int, key: str, encoded: bytes | None) -> None:
-        """Take this for the asset's state; None forgets it."""
+        """Set the state of an asset; None removes it."""
         held = self._partitions[partition]
         held.open.pop(key, None)
         held.decided.pop(key, None)
@@ -64,26 +64,26 @@ class StateStore:
                 self.put(partition, key, encoded)
 
     def touch(self, partition: int, key: str, at: float) -> None:
-        """Something came that changed nothing in the asset's state, which still shows that it lives."""
+        """Note an event that changed nothing in the asset's state: the asset is not idle."""
         held = self._partitions[partition]
         for touched in (held.open, held.decided):
             if touched.pop(key, None) is not None:
                 touched[key] = at
 
-    def open_since(self, partition: int, before: float, limit: int) -> list[str]:
-        """Up to so many assets that are not decided on and were not touched after that moment."""
-        return _due(self._partitions[partition].open, before, limit)
+    def list_open(self, partition: int, before: float, limit: int) -> list[str]:
+        """Up to `limit` undecided assets that were not touched after `before`, oldest first."""
+        return _list_due(self._partitions[partition].open, before, limit)
 
-    def decided_since(self, partition: int, before: float, limit: int) -> list[str]:
-        """Up to so many assets that are decided on and were not touched after that moment."""
-        return _due(self._partitions[partition].decided, before, limit)
+    def list_decided(self, partition: int, before: float, limit: int) -> list[str]:
+        """Up to `limit` decided assets that were not touched after `before`, oldest first."""
+        return _list_due(self._partitions[partition].decided, before, limit)
 
 
-def _due(touched: Mapping[str, float], before: float, limit: int) -> list[str]:
+def _list_due(touched: Mapping[str, float], before: float, limit: int) -> list[str]:
     return list(islice(takewhile(lambda key: touched[key] <= before, touched), limit))
 
 
-def _named(partition: int, key: str, read: Callable[[bytes], _T], encoded: bytes) -> _T:
+def _read(partition: int, key: str, read: Callable[[bytes], _T], encoded: bytes) -> _T:
     try:
         return read(encoded)
     except UnreadableState as error:

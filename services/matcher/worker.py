@@ -1,7 +1,7 @@
-"""The matcher loop, a step at a time: consume a batch, commit all that follows from it, keep the new states.
+"""The matcher loop, step by step: consume a batch, commit all its effects, keep the new states.
 
-What is not committed did not happen: the bus then takes the partitions and gives them anew, and the states are
-restored from what was committed.
+An effect that is not committed did not happen: the bus then revokes the partitions and assigns them again, and the
+states are restored from the last commit.
 """
 
 import time
@@ -12,22 +12,24 @@ import structlog
 from services.contracts import topics
 from services.contracts.errors import TransientError
 from services.contracts.ports import Bus, Record
-from services.matcher.batch import Batch, tell
+from services.matcher.batch import Batch, report_committed
 from services.matcher.idle import IdlePartitions
-from services.matcher.pipeline import MatchPipeline, forget
+from services.matcher.pipeline import MatchPipeline, removal_of
 from services.matcher.state_store import StateStore
 from services.runtime import metrics
 from services.runtime.retry import Caller, call_once
 
 GROUP = "matcher"
 BATCH_RECORDS = 64
-TIDIED_ASSETS = 64  # a step: ended for silence, or forgotten
-TIDY_EVERY_S = 10.0  # while records come without a break; else whenever there are none
+TIDIED_ASSETS = 64  # per step: idle assets that are ended, or old ones that are removed
+TIDY_EVERY_S = 10.0  # while records keep coming; otherwise in every step without records
 
 log = structlog.get_logger(__name__)
 
 
 class MatchWorker:
+    """Runs a matcher pipeline on the records of a bus."""
+
     def __init__(
         self,
         bus: Bus,
@@ -39,21 +41,21 @@ class MatchWorker:
         call: Caller = call_once,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`states`: those of the pipeline, filled here. `call` makes the calls to the bus that can be made again."""
+        """`states`: those of the pipeline; the worker loads them. `call` makes the calls to the bus, and may retry."""
         self._pipeline = pipeline
         self._states = states
         self._asset_idle_s = asset_idle_s
         self._state_retention_s = state_retention_s
         self._call = call
         self._clock = clock
-        self._quiet = IdlePartitions(asset_idle_s)
+        self._idle = IdlePartitions(asset_idle_s)
         self._records: list[Record] = []  # polled, not committed
         self._to_restore: frozenset[int] = frozenset()
         self._tidied_at = clock()
         self._consumer = bus.state_consumer(topics.ENCODED_SEGMENTS, GROUP, topics.MATCHER_STATE)
 
     def run_once(self, timeout_s: float) -> bool:
-        """Move on by one batch; False when there was none within the time, or it was not committed."""
+        """Process one batch. Returns False if there was none within the time, or it was not committed."""
         self._consumer.resume()
         metrics.paused.set(0)
         self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
@@ -67,13 +69,13 @@ class MatchWorker:
         return self._tidy(was_busy=bool(records)) or bool(records)
 
     def keep_alive(self) -> None:
-        """Show the group that this matcher lives while a step waits for a backend; nothing is taken."""
+        """Poll without consuming, so that the group keeps this matcher while a step waits for a backend."""
         self._consumer.pause()
         metrics.paused.set(1)
         self._consumer.poll(1, 0.0)
 
-    def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves nothing in work
-        """False: what was polled and is not committed comes again, here or elsewhere."""
+    def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves no work behind
+        """Returns False, nothing to drain: records that were polled and not committed are delivered again."""
         return False
 
     def close(self) -> None:
@@ -81,18 +83,18 @@ class MatchWorker:
         self._consumer.close()
 
     def _follow_rebalance(self) -> bool:
-        """Drop what was taken, take note of what is to be restored; whether anything moved."""
+        """Drop revoked partitions and note which ones to restore. Returns whether there was a rebalance."""
         rebalance = self._consumer.take_rebalance()
         for partition in rebalance.revoked:
             self._states.drop(partition)
         self._records = [record for record in self._records if record.partition not in rebalance.revoked]
         self._to_restore = (self._to_restore - rebalance.revoked) | rebalance.assigned
         for partition in rebalance.assigned | rebalance.revoked:
-            self._quiet.forget(partition)
+            self._idle.forget(partition)
         return bool(rebalance.assigned or rebalance.revoked)
 
     def _restore_one(self) -> None:
-        """One partition a step: restoring many takes a while, and the loop must turn. Nothing is done before it."""
+        """Restore one partition per step: the loop must not stop for long. Records wait until all are restored."""
         if self._to_restore:
             partition = min(self._to_restore)
             states = self._call("restore", self._consumer.restore, partition)
@@ -100,38 +102,38 @@ class MatchWorker:
             self._states.load(partition, states)
 
     def _tidy(self, *, was_busy: bool) -> bool:
-        """Commit what follows from silence, where it is time to see; whether anything does."""
+        """If it is time, end idle assets or remove old ones. Returns whether there were any."""
         now = self._clock()
-        self._quiet.look(self._consumer.lag(), now)
+        self._idle.look(self._consumer.lag(), now)
         if was_busy and now - self._tidied_at < TIDY_EVERY_S:
             return False
         self._tidied_at = now
-        batch = self._tidied(now)
+        batch = self._build_tidy_batch(now)
         return not batch.is_empty and self._commit((), batch)
 
-    def _tidied(self, now: float) -> Batch:
-        """The first idle assets ended, else the first old ones forgotten."""
-        for partition in self._quiet.partitions(now):
-            if idle := self._states.open_since(partition, now - self._asset_idle_s, TIDIED_ASSETS):
+    def _build_tidy_batch(self, now: float) -> Batch:
+        """The batch that ends the first idle assets, or else removes the first old ones."""
+        for partition in self._idle.partitions(now):
+            if idle := self._states.list_open(partition, now - self._asset_idle_s, TIDIED_ASSETS):
                 return self._pipeline.end_idle(partition, idle, self._asset_idle_s)
         for partition in self._states.partitions:
-            if old := self._states.decided_since(partition, now - self._state_retention_s, TIDIED_ASSETS):
-                return forget(partition, old)
+            if old := self._states.list_decided(partition, now - self._state_retention_s, TIDIED_ASSETS):
+                return removal_of(partition, old)
         return Batch()
 
     def _commit(self, records: Sequence[Record], batch: Batch) -> bool:
-        """Whether the batch is committed; if not, it is made again, or all that was polled comes again."""
-        # What changed hands while the batch was made may have gone on elsewhere.
+        """Commit the batch. Returns False if that failed: it is built again, or its records are delivered again."""
+        # Another consumer may have continued with a partition that was revoked while the batch was built.
         if self._follow_rebalance():
             return False
         try:
             with metrics.stage("commit"):
                 self._consumer.commit_all(records, batch.messages, batch.states)
         except TransientError as error:
-            log.warning("not committed, goes on from the last commit", reason=str(error), records=len(records))
+            log.warning("not committed, continues from the last commit", reason=str(error), records=len(records))
             self._records = []
             return False
         self._records = self._records[len(records) :]
         self._pipeline.keep(batch)
-        tell(batch, records, self._clock())
+        report_committed(batch, records, self._clock())
         return True

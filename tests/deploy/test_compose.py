@@ -1,4 +1,4 @@
-"""compose.yaml as Docker Compose itself reads it: pinned, healthy before it is used, and locked up."""
+"""compose.yaml as Docker Compose reads it: images are pinned, services wait for health and are locked down."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from services.runtime.settings import Settings
-from tests.deploy.settings import settings_of, unknown
+from tests.deploy.settings import settings_of, unknown_names
 from tests.deploy.tools import compose_loader
 from tests.servers.process import Unavailable
 
@@ -27,12 +27,12 @@ LEAVE_S = 15  # after the drain, for leaving the consumer group
 
 
 def load(*files: str) -> dict[str, Any]:
-    """The project that these files make together, defaults filled in."""
+    """The project in these files together, with defaults."""
     try:
         loader = compose_loader()
     except Unavailable as reason:
         pytest.skip(str(reason))
-    # In another folder, and so without the developer's .env; and without their variables.
+    # In another folder, so without the developer's .env, and without their variables.
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with tempfile.TemporaryDirectory() as folder:
         for file in files:
@@ -66,7 +66,7 @@ def variables_of(service: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in service.get("environment", {}).items()}
 
 
-def test_everything_is_there(services: dict[str, Any]) -> None:
+def test_all_services_are_defined(services: dict[str, Any]) -> None:
     backends = {"kafka", "redis", "etcd", "minio", "milvus", "prometheus", "grafana"}
     assert services.keys() == {*OURS, *backends}
 
@@ -83,15 +83,15 @@ def test_images_are_pinned(services: dict[str, Any]) -> None:
         assert re.search(r"\d+\.\d+\.\d+|RELEASE\.\d{4}-\d\d-\d\dT", tag), f"{name}: {service['image']}"
 
 
-def test_everything_that_runs_has_a_health_check_and_comes_back(services: dict[str, Any]) -> None:
+def test_every_long_running_service_has_a_health_check_and_is_restarted(services: dict[str, Any]) -> None:
     for name, service in services.items():
         if name == "topics":
             continue
-        assert service["healthcheck"]["test"][0] == "CMD", name  # no shell that an image might lack
+        assert service["healthcheck"]["test"][0] == "CMD", name  # no shell, which an image might lack
         assert service["restart"] == "unless-stopped", name
 
 
-def test_nobody_starts_before_what_they_need(services: dict[str, Any]) -> None:
+def test_services_start_after_the_services_they_need(services: dict[str, Any]) -> None:
     healthy, done = {"condition": "service_healthy"}, {"condition": "service_completed_successfully"}
     for name in RUNNING:
         needs = services[name]["depends_on"]
@@ -100,7 +100,7 @@ def test_nobody_starts_before_what_they_need(services: dict[str, Any]) -> None:
     assert services["topics"]["depends_on"]["kafka"].items() >= healthy.items()
 
 
-def test_our_services_are_locked_up(services: dict[str, Any]) -> None:
+def test_our_services_are_locked_down(services: dict[str, Any]) -> None:
     for name in OURS:
         service = services[name]
         assert service["read_only"] is True
@@ -112,7 +112,7 @@ def test_our_services_are_locked_up(services: dict[str, Any]) -> None:
     assert [mount["read_only"] for mount in uploads] == [True]
 
 
-def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:
+def test_ports_are_published_on_this_machine_only(services: dict[str, Any]) -> None:
     for name, service in services.items():
         assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", [])), name
 
@@ -120,23 +120,23 @@ def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:
 def test_settings_are_known_and_valid(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OURS:
         variables = variables_of(services[name])
-        assert unknown(variables) == set()
+        assert unknown_names(variables) == set()
         settings = settings_of(variables, monkeypatch)
         assert settings.kafka_brokers == "kafka:9092"
         assert settings.redis_url.startswith("redis://redis:")
         assert settings.milvus_uri == "http://milvus:19530"
     assert settings_of(variables_of(services["ingest"]), monkeypatch).fetch_roots == (Path("/uploads"),)
     assert settings_of(variables_of(services["matcher"]), monkeypatch).instance == "matcher-0"
-    # One name, one matcher: compose refuses to start a second container of a fixed name.
+    # One matcher only: compose refuses to start a second container with a fixed name.
     assert services["matcher"]["container_name"]
 
 
-def test_the_drain_fits_into_the_grace(services: dict[str, Any]) -> None:
+def test_the_drain_fits_into_the_grace_period(services: dict[str, Any]) -> None:
     for name in RUNNING:
         assert seconds(services[name]["stop_grace_period"]) > Settings().drain_s + LEAVE_S
 
 
-def test_probes_and_prometheus_look_where_the_services_listen(services: dict[str, Any]) -> None:
+def test_probes_and_prometheus_use_the_ports_on_which_the_services_listen(services: dict[str, Any]) -> None:
     port = Settings().http_port
     scraped = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     ours = {name: (job, sd["port"]) for job, sd, name in _targets(scraped)}
@@ -152,14 +152,14 @@ def _targets(scraped: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any], s
     ]
 
 
-def test_an_operator_brings_backends_of_their_own() -> None:
-    # Read by hand: the loader's command leaves the environment out when it fills variables in.
+def test_an_operator_can_use_other_backends() -> None:
+    # Read from the file: the loader ignores the environment when it substitutes variables.
     backends = yaml.safe_load((FOLDER / "compose.yaml").read_text())["x-backends"]
     for name in ("COPYDETECT_KAFKA_BROKERS", "COPYDETECT_REDIS_URL", "COPYDETECT_MILVUS_URI"):
         assert backends[name].startswith(f"${{{name}:-")
 
 
-def test_a_gpu_is_asked_for_in_its_own_file_alone(services: dict[str, Any]) -> None:
+def test_a_gpu_is_requested_only_in_its_own_file(services: dict[str, Any]) -> None:
     assert "deploy" not in services["ingest"]
     loaded = load("compose.yaml", "compose.gpu.yaml")["services"]
     [device] = loaded["ingest"]["deploy"]["resources"]["reservations"]["devices"]
@@ -168,7 +168,7 @@ def test_a_gpu_is_asked_for_in_its_own_file_alone(services: dict[str, Any]) -> N
     assert "deploy" not in loaded["matcher"]
 
 
-def test_the_files_of_grafana_and_prometheus_lie_where_they_are_looked_for(services: dict[str, Any]) -> None:
+def test_the_files_of_grafana_and_prometheus_are_mounted_where_they_are_read(services: dict[str, Any]) -> None:
     mounts = {
         mount["target"]: FOLDER / mount["source"]
         for name in ("grafana", "prometheus")

@@ -1,4 +1,4 @@
-"""The dashboard is what its source says, names only metrics that are there, and every panel explains itself."""
+"""The dashboard equals its source, uses only exported metrics, and every panel has a description."""
 
 import re
 
@@ -9,7 +9,7 @@ from tests.deploy.dashboard import Query, dashboards, panels, queries
 from tests.deploy.metric_names import problems, series
 
 
-def test_the_file_is_current() -> None:
+def test_the_file_equals_its_source() -> None:
     assert source.FILE.read_text() == source.text(), "run: python -m deploy.grafana.dashboard"
 
 
@@ -24,7 +24,7 @@ def test_a_query_names_metrics_and_labels_that_are_exported(query: Query) -> Non
     assert "$" not in query.expr
 
 
-def test_the_check_sees_wrong_names() -> None:
+def test_the_check_finds_wrong_names() -> None:
     assert problems("rate(copydetect_record_total[1m])") == ["no metric copydetect_record_total"]
     assert problems('sum by (stages) (copydetect_retries_total{job="a", topics="b"})') != []
 
@@ -50,10 +50,10 @@ def test_dashboards_are_fit_for_provisioning() -> None:
 
 def test_panels_do_not_overlap() -> None:
     for board in dashboards():
-        taken: set[tuple[int, int]] = set()
+        occupied: set[tuple[int, int]] = set()
         for panel in board["panels"]:
             place = panel["gridPos"]
             cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
-            assert not cells & taken, panel["title"]
+            assert not cells & occupied, panel["title"]
             assert max(x for x, _ in cells) < 24
-            taken |= cells
+            occupied |= cells

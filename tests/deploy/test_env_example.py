@@ -1,4 +1,4 @@
-"""deploy/env.example has every setting, by its name, with its default or an example that is valid."""
+"""deploy/env.example has every setting by name, with its default or a valid example."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from services.runtime.settings import SECRETS_DIR, Settings
-from tests.deploy.settings import KNOWN, settings_of, unknown
+from tests.deploy.settings import KNOWN, settings_of, unknown_names
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "env.example"
-# By default they are those of the machine.
+# Their defaults depend on the machine.
 OF_THE_MACHINE = {"COPYDETECT_INSTANCE", "COPYDETECT_DECODE_WORKERS"}
 
 
@@ -19,24 +19,24 @@ def lines() -> dict[str, str]:
 
 
 def examples() -> set[str]:
-    """Names below a comment that ends with `Example:` or `Examples:`, up to the next comment."""
+    """Names that follow a comment ending with `Example:` or `Examples:`, up to the next comment."""
     blocks = re.findall(r"Examples?:\n((?:#[A-Z_]+=.*\n)+)", FILE.read_text())
     return {name for block in blocks for name in re.findall(r"^#([A-Z_]+)=", block, re.MULTILINE)}
 
 
-def test_every_setting_is_there() -> None:
-    assert unknown(lines()) == set()
+def test_every_setting_is_in_the_file() -> None:
+    assert unknown_names(lines()) == set()
     assert KNOWN - lines().keys() == set()
 
 
-def test_nothing_is_set_before_the_operator_sets_it() -> None:
+def test_every_setting_is_commented_out() -> None:
     assert re.findall(r"^[^#\n].*", FILE.read_text(), re.MULTILINE) == []
 
 
-def test_what_is_not_an_example_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {name: value for name, value in lines().items() if name not in examples()}
-    said, real = settings_of(given, monkeypatch), settings_of({}, monkeypatch)
-    assert said == real
+def test_values_that_are_not_examples_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = {name: value for name, value in lines().items() if name not in examples()}
+    documented, real = settings_of(defaults, monkeypatch), settings_of({}, monkeypatch)
+    assert documented == real
     unset = {f"COPYDETECT_{name.upper()}" for name, value in real if value in (None, (), {})}
     assert examples() == unset | OF_THE_MACHINE | {SECRETS_DIR}
 
@@ -52,6 +52,6 @@ def test_every_setting_has_a_comment_or_a_heading() -> None:
     assert len(re.findall(r"^# [^-]", FILE.read_text(), re.MULTILINE)) > len(described) / 2
 
 
-def test_what_compose_fills_in_is_there() -> None:
+def test_the_variables_that_compose_substitutes_are_in_the_file() -> None:
     compose = (ROOT / "deploy" / "compose.yaml").read_text()
     assert set(re.findall(r"\$\{([A-Z_]+)", compose)) <= lines().keys()

@@ -1,4 +1,4 @@
-"""The images: small, pinned, run by nobody in particular, and with all that their service imports."""
+"""The images are small, pinned, run as an unprivileged user, and contain all that their service imports."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from deploy.requirements import INGEST_ONLY, requirements
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingest", "matcher")
-# Names of the modules of the packages that the matcher's image leaves out.
+# The modules of the packages that the matcher's image omits.
 LEFT_OUT = ("av", "PIL", "timm", "torch", "torchvision")
 
 
@@ -21,25 +21,25 @@ def dockerfile(service: str) -> Path:
 
 
 def instructions(service: str) -> list[tuple[str, str]]:
-    """Each instruction with its arguments, comments left out and continued lines joined."""
+    """Each instruction with its arguments, without comments and with continued lines joined."""
     text = re.sub(r"^\s*#.*\n", "", dockerfile(service).read_text(), flags=re.MULTILINE)
     joined = text.replace("\\\n", " ").splitlines()
     return [(word, " ".join(rest.split())) for word, _, rest in (line.partition(" ") for line in joined) if word]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_base_is_pinned_and_the_build_tools_stay_behind(service: str) -> None:
+def test_the_base_is_pinned_and_build_tools_are_not_in_the_final_image(service: str) -> None:
     bases = [arguments.split()[0] for word, arguments in instructions(service) if word == "FROM"]
     assert len(bases) == 2
-    assert set(bases) == {bases[0]}  # the environment is copied over, so the interpreter has to be the same
+    assert set(bases) == {bases[0]}  # the environment is copied, so both need the same interpreter
     assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", bases[0])
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_nobody_in_particular_runs_it(service: str) -> None:
+def test_an_unprivileged_user_runs_it(service: str) -> None:
     words = [word for word, _ in instructions(service)]
     [user] = [arguments for word, arguments in instructions(service) if word == "USER"]
-    assert user == "10001:10001"  # by number: Kubernetes cannot tell whether a name is root
+    assert user == "10001:10001"  # numeric: Kubernetes cannot see whether a name is root
     last_stage = words[len(words) - words[::-1].index("FROM") :]
     assert "USER" in last_stage
     assert "RUN" not in last_stage[last_stage.index("USER") :]
@@ -48,12 +48,16 @@ def test_nobody_in_particular_runs_it(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_signals_reach_the_service(service: str) -> None:
     found = dict(instructions(service))
-    assert json.loads(found["ENTRYPOINT"]) == ["/usr/bin/tini", "--", "copydetect"]  # a list, so no shell between
+    assert json.loads(found["ENTRYPOINT"]) == [
+        "/usr/bin/tini",
+        "--",
+        "copydetect",
+    ]  # a list: no shell in between
     assert json.loads(found["CMD"]) == [service]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_is_installed_is_what_was_tested(service: str) -> None:
+def test_the_tested_versions_are_installed(service: str) -> None:
     installs = [part for _, rest in instructions(service) for part in rest.split("&&") if "pip install" in part]
     assert len(installs) == 2
     for install in installs:
@@ -62,7 +66,7 @@ def test_what_is_installed_is_what_was_tested(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_context_holds_what_is_copied_and_nothing_else(service: str) -> None:
+def test_the_build_context_contains_exactly_what_is_copied(service: str) -> None:
     ignored = Path(f"{dockerfile(service)}.dockerignore").read_text().splitlines()
     assert ignored[1] == "*"
     allowed = {line[1:] for line in ignored if line.startswith("!")}
@@ -76,20 +80,20 @@ def test_the_context_holds_what_is_copied_and_nothing_else(service: str) -> None
     assert all((ROOT / path).exists() for path in copied)
 
 
-def test_the_matcher_takes_all_but_what_makes_descriptors() -> None:
+def test_the_matcher_installs_everything_except_what_computes_descriptors() -> None:
     everything, few = (requirements(service, ROOT / "pyproject.toml") for service in ("ingest", "matcher"))
     left_out = {re.split(r"[^\w.-]", requirement)[0] for requirement in set(everything) - set(few)}
     assert left_out == INGEST_ONLY
     assert set(few) < set(everything)
 
 
-def test_a_service_that_there_is_not_is_refused() -> None:
+def test_an_unknown_service_is_refused() -> None:
     with pytest.raises(SystemExit, match="no service"):
         requirements("both", ROOT / "pyproject.toml")
 
 
-def imported_without(modules: list[str]) -> subprocess.CompletedProcess[str]:
-    """Imports them in an interpreter that has what the matcher's image has."""
+def import_without(modules: list[str]) -> subprocess.CompletedProcess[str]:
+    """Import these modules in an interpreter that has only the packages of the matcher's image."""
     lines = ["import sys", f"for name in {LEFT_OUT!r}:", "    sys.modules[name] = None"]
     program = "\n".join([*lines, *(f"import {module}" for module in modules)])
     return subprocess.run(
@@ -98,22 +102,22 @@ def imported_without(modules: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.integration
-def test_the_matchers_image_has_all_that_the_matcher_imports() -> None:
+def test_the_image_of_the_matcher_has_all_that_the_matcher_imports() -> None:
     folders = ("matcher", "backends", "runtime", "contracts")
     modules = [
         f"services.{folder}.{file.stem}" for folder in folders for file in (ROOT / "services" / folder).glob("[!_]*.py")
     ]
     assert len(modules) > 20
-    done = imported_without([*modules, "tca_model.bundle"])
+    done = import_without([*modules, "tca_model.bundle"])
     assert done.returncode == 0, done.stderr[-1500:]
 
 
 @pytest.mark.integration
-def test_the_matchers_image_has_all_that_its_command_imports() -> None:
-    done = imported_without(["services.cli.main"])
+def test_the_image_of_the_matcher_has_all_that_its_command_imports() -> None:
+    done = import_without(["services.cli.main"])
     assert done.returncode == 0, done.stderr[-1500:]
 
 
 @pytest.mark.integration
-def test_the_check_sees_what_the_image_lacks() -> None:
-    assert "av" in imported_without(["tca_model.video.decode"]).stderr
+def test_the_check_finds_what_the_image_lacks() -> None:
+    assert "av" in import_without(["tca_model.video.decode"]).stderr

@@ -34,36 +34,36 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_the_configuration_is_right() -> None:
+def test_the_configuration_is_valid() -> None:
     assert "rule files found" in check("check", "config", "prometheus.yml")
 
 
-def test_the_rules_are_right() -> None:
+def test_the_rules_are_valid() -> None:
     check("check", "rules", "rules.yml")
 
 
-def test_the_rules_fire_when_they_should() -> None:
+def test_the_rules_pass_their_own_tests() -> None:
     check("test", "rules", "rules_test.yml")
 
 
-def test_each_alert_is_tested_both_ways() -> None:
+def test_each_alert_has_a_test_that_fires_and_one_that_does_not() -> None:
     fires: set[str] = set()
-    quiet: set[str] = set()
+    silent: set[str] = set()
     for group in yaml.safe_load((FOLDER / "rules_test.yml").read_text())["tests"]:
         for case in group["alert_rule_test"]:
             if case["exp_alerts"]:
                 fires.add(case["alertname"])
-                # The case has more than one series, and not all of them fire: those that do not are the quiet ones.
+                # The case has more than one series, and not all of them fire: the others test the silent case.
                 if len(group["input_series"]) > len(case["exp_alerts"]):
-                    quiet.add(case["alertname"])
+                    silent.add(case["alertname"])
             else:
-                quiet.add(case["alertname"])
+                silent.add(case["alertname"])
     alerts = {rule["alert"] for rule in rules() if "alert" in rule}
     assert fires == alerts
-    assert quiet == alerts
+    assert silent == alerts
 
 
-def test_alerts_say_what_to_do() -> None:
+def test_alerts_have_a_severity_and_a_description() -> None:
     for rule in rules():
         if "alert" in rule:
             assert rule["labels"]["severity"] in {"page", "ticket"}, rule["alert"]
@@ -75,20 +75,20 @@ def test_rules_name_metrics_and_labels_that_are_exported() -> None:
     assert [problem for rule in rules() for problem in problems(rule["expr"])] == []
 
 
-def test_recorded_series_are_used_under_the_name_that_they_are_recorded_under() -> None:
+def test_every_recorded_series_is_used_by_its_name() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     used = {name for rule in rules() for name in re.findall(r"copydetect:\w+:\w+", rule["expr"])}
     assert used == recorded
 
 
-def test_the_bound_of_the_goal_is_a_bucket() -> None:
+def test_the_latency_goal_is_a_bucket_bound() -> None:
     from services.runtime.metrics import alert_latency
 
     bounds = {str(bound) for bound in alert_latency._upper_bounds}
-    said = {le for rule in rules() for le in re.findall(r'le="([^"]+)"', rule["expr"])}
-    said |= {le for query in queries() for le in re.findall(r'le="([^"]+)"', query.expr)}
-    assert said
-    assert said <= bounds
+    used = {le for rule in rules() for le in re.findall(r'le="([^"]+)"', rule["expr"])}
+    used |= {le for query in queries() for le in re.findall(r'le="([^"]+)"', query.expr)}
+    assert used
+    assert used <= bounds
 
 
 def test_every_query_of_the_dashboards_parses(tmp_path: Path) -> None:

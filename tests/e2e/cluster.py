@@ -1,4 +1,4 @@
-"""Both services as processes over real Kafka, Redis and Milvus: what the end-to-end tests start, kill and read."""
+"""Both services as processes over real Kafka, Redis and Milvus, for the end-to-end tests."""
 
 import json
 import os
@@ -45,7 +45,7 @@ class Service:
             )
 
     def lines(self) -> list[dict[str, object]]:
-        """What this process logged so far."""
+        """The log of this process so far."""
         text = self.log.read_bytes()[self._start :].decode()
         return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
@@ -72,12 +72,12 @@ class Service:
         return False
 
     def kill(self) -> None:
-        """SIGKILL: nothing is drained, committed or closed."""
+        """Send SIGKILL: nothing is drained, committed or closed."""
         self._process.kill()
         self._process.wait()
 
     def stop(self, timeout_s: float = 60) -> int:
-        """SIGTERM, and the exit status."""
+        """Send SIGTERM. Returns the exit status."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -89,7 +89,7 @@ class Service:
 
 @dataclass
 class Cluster:
-    """The services' world, with topics of its own."""
+    """The servers that both services use, with topics and a tenant of its own."""
 
     kafka: Backend
     redis: Backend
@@ -138,21 +138,21 @@ class Cluster:
         self.bus.publish([to_message(topics.VIDEO_SEGMENTS, upload, source="e2e") for upload in uploads])
 
     def messages(self, topic: str) -> list[Message]:
-        """Everything committed in a topic until now, as a read_committed reader sees it."""
+        """All committed messages of a topic, as a read_committed consumer sees them."""
         return [record.message for record in self.bus.read([topic])]
 
     def events(self, topic: str) -> list[Event]:
         return [event for event in map(to_event, self.messages(topic)) if event.tenant == self.tenant]
 
     def verdicts(self) -> dict[str, AssetVerdict]:
-        """By asset; asserts that there is one an upload."""
+        """The verdicts by asset; asserts that no asset has two."""
         events = [event for event in self.events(topics.ASSET_VERDICTS) if isinstance(event, AssetVerdict)]
         by_asset = {event.asset_id: event for event in events}
-        assert len(by_asset) == len(events), "one verdict an upload"
+        assert len(by_asset) == len(events), "more than one verdict on an upload"
         return by_asset
 
     def alerts(self) -> list[DuplicateAlert]:
-        """By alert the highest revision; asserts that each revision is there once, and none is missing."""
+        """The highest revision of each alert; asserts that every revision occurs exactly once."""
         revisions: dict[str, dict[int, DuplicateAlert]] = {}
         for event in self.events(topics.DUPLICATE_ALERTS):
             assert isinstance(event, DuplicateAlert)
@@ -169,7 +169,7 @@ class Cluster:
         }
 
     def wait_for_verdicts(self, names: Iterable[str], timeout_s: float = 240) -> dict[str, AssetVerdict]:
-        """The verdicts, once all these uploads have theirs."""
+        """Wait until all these uploads have verdicts. Returns all verdicts."""
         expected = set(names)
 
         def come() -> bool:
@@ -181,7 +181,7 @@ class Cluster:
         return self.verdicts()
 
     def lag(self, group: str, topic: str) -> int:
-        """How many records the group has not committed, over all partitions, as the brokers see it."""
+        """How many records of all partitions the group has not committed, according to the brokers."""
         places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         with kafka_topics.admin(self._connection, "reading offsets") as client:
             committed = client.list_group_offsets([group])[group]
@@ -200,7 +200,7 @@ class Cluster:
 
 
 def wait_for(look: Callable[[], T], what: str, timeout_s: float = 90, every_s: float = 0.2) -> T:
-    """What `look` gives once it is true."""
+    """Call `look` until its result is true. Returns the result."""
     until = time.monotonic() + timeout_s
     while not (seen := look()):
         assert time.monotonic() < until, f"not within {timeout_s:g} s: {what}"

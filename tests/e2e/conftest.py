@@ -1,4 +1,4 @@
-"""A cluster a test module: servers of the run, topics in a Kafka of the module's own."""
+"""A cluster per test module: shared Redis and Milvus, and a Kafka of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.servers.kafka_server import KafkaServer
 from tests.servers.process import Backend
 
 ORIGINALS = 4
-# Copies of the originals, by name: which original, and how it was edited.
+# Copies by name: the number of the original, and how it was edited.
 COPIES = {
     "copy-crop": (0, "crop"),
     "copy-flip": (1, "flip"),
@@ -43,7 +43,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def module_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    """The names of the topics are fixed, so each module has a Kafka of its own."""
+    """A Kafka per module, because the names of the topics are fixed."""
     server = start_or_skip(KafkaServer(tmp_path_factory.mktemp("kafka")))
     yield server
     server.stop()
@@ -51,7 +51,7 @@ def module_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 
 @pytest.fixture(scope="module")
 def cluster(module_kafka: Backend, redis_server: Backend, milvus_server: Backend, clips: Path) -> Iterator[Cluster]:
-    """Topics, and a tenant of the module's own; services are started by its tests."""
+    """Topics and a tenant for the module; its tests start the services."""
     made = Cluster(module_kafka, redis_server, milvus_server, clips, tenant=f"t{uuid4().hex}")
     yield made
     made.close()

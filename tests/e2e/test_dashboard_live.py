@@ -1,4 +1,4 @@
-"""Everything that the dashboard shows, a real Prometheus finds in the running services."""
+"""A real Prometheus finds everything that the dashboard shows in the running services."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -26,8 +26,8 @@ def test_every_query_of_the_dashboard_returns_data(
     waiting = queries()
     assert len(waiting) >= 10
 
-    def all_answered() -> bool:
-        """A rate has data while its counter moves: what was seen once counts."""
+    def all_have_data() -> bool:
+        """A rate has data only while its counter changes, so a query that had data once counts."""
         waiting[:] = [query for query in waiting if not prometheus.query(query.expr)]
         return not waiting
 
@@ -36,8 +36,8 @@ def test_every_query_of_the_dashboard_returns_data(
         cluster.publish([cluster.upload(name, clips / f"{name}.mp4")])
         cluster.wait_for_verdicts([name])
         with suppress(AssertionError):
-            wait_for(all_answered, "what this upload moves", timeout_s=5, every_s=1)
+            wait_for(all_have_data, "the counters of this upload change", timeout_s=5, every_s=1)
     try:
-        wait_for(all_answered, "every query returns data", timeout_s=30, every_s=1)
+        wait_for(all_have_data, "every query returns data", timeout_s=30, every_s=1)
     except AssertionError:
         raise AssertionError("\n".join(["no data:", *(f"{query.panel}: {query.expr}" for query in waiting)])) from None

@@ -1,4 +1,4 @@
-"""Ten minutes that are re-published with cuts, segment by segment: one alert that grows while they arrive."""
+"""Ten minutes re-published with cuts, segment by segment: one alert that grows while they arrive."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ FPS = 2
 SIZE = (160, 90)
 CLIPS, CLIP_S = 20, 30
 SEGMENT_S = 32
-# Of the original, what the copy shows, one piece after the other: cut between the frames that are sampled.
+# The pieces of the original that the copy shows, one after the other; they are cut between sampled frames.
 PIECES = [(30.5, 200.0), (260.0, 420.5), (500.5, 590.0)]
 COPY_S = sum(end - start for start, end in PIECES)
 PARTS = -int(-COPY_S // SEGMENT_S)
@@ -34,7 +34,7 @@ OTHERS = ["original", *UNRELATED]
 
 @dataclass(frozen=True)
 class Files:
-    """`parts`: the copy in segment files; `beginning`: of the original, a little more than the first three show."""
+    """`parts`: the segment files of the copy; `beginning`: the part of the original that the first three show."""
 
     original: Path
     beginning: Path
@@ -57,7 +57,7 @@ def files(clips: Path) -> Files:
 
 @dataclass(frozen=True)
 class Arrival:
-    """The copy on its way into a tenant that has its original, and clips that are like neither."""
+    """The arrival of the copy in a tenant that has its original and unrelated clips."""
 
     cluster: Cluster
     parts: tuple[Path, ...]
@@ -65,14 +65,14 @@ class Arrival:
     def publish(self, numbers: Iterable[int]) -> None:
         self.cluster.publish(segment_of(self.cluster.tenant, self.parts, number) for number in numbers)
 
-    def said(self) -> list[DuplicateAlert]:
-        """The revisions so far, of all alerts of the tenant."""
+    def revisions(self) -> list[DuplicateAlert]:
+        """All revisions of all alerts of the tenant so far."""
         return [one for one in self.cluster.events(topics.DUPLICATE_ALERTS) if isinstance(one, DuplicateAlert)]
 
-    def knows(self, copy_s: float) -> bool:
-        """Whether so much of the copy was alerted on, but for the tolerance."""
-        said = self.said()
-        return bool(said) and copied_s(said[-1]) >= copy_s - WITHIN_S
+    def covers(self, copy_s: float) -> bool:
+        """Whether the alert covers this much of the copy, within the tolerance."""
+        revisions = self.revisions()
+        return bool(revisions) and copy_length_s(revisions[-1]) >= copy_s - WITHIN_S
 
 
 def segment_of(tenant: str, parts: tuple[Path, ...], number: int) -> SegmentUploaded:
@@ -87,7 +87,7 @@ def segment_of(tenant: str, parts: tuple[Path, ...], number: int) -> SegmentUplo
     )
 
 
-def copied_s(alert: DuplicateAlert) -> float:
+def copy_length_s(alert: DuplicateAlert) -> float:
     return sum(one.query_end_s - one.query_start_s for one in alert.intervals)
 
 
@@ -103,20 +103,20 @@ def truth() -> list[tuple[float, float, float, float]]:
     return found
 
 
-def assert_grows(said: list[DuplicateAlert]) -> None:
-    """One alert, whose revisions rise by one and take nothing back."""
-    assert len({alert.alert_id for alert in said}) == len({alert.pair_id for alert in said}) == 1
-    assert [alert.revision for alert in said] == list(range(1, len(said) + 1))
-    assert [alert.status for alert in said] == ["open"] * (len(said) - 1) + ["final"]
-    assert {(alert.query.asset_id, alert.reference.asset_id) for alert in said} == {("copy", "original")}
-    for before, after in pairwise(said):
-        assert copied_s(after) >= copied_s(before) - WITHIN_S
+def assert_grows(revisions: list[DuplicateAlert]) -> None:
+    """Assert that this is one alert, whose revisions increase by one and never shrink."""
+    assert len({alert.alert_id for alert in revisions}) == len({alert.pair_id for alert in revisions}) == 1
+    assert [alert.revision for alert in revisions] == list(range(1, len(revisions) + 1))
+    assert [alert.status for alert in revisions] == ["open"] * (len(revisions) - 1) + ["final"]
+    assert {(alert.query.asset_id, alert.reference.asset_id) for alert in revisions} == {("copy", "original")}
+    for before, after in pairwise(revisions):
+        assert copy_length_s(after) >= copy_length_s(before) - WITHIN_S
         assert after.reference_coverage >= before.reference_coverage - WITHIN_S / (CLIPS * CLIP_S)
 
 
 @dataclass(frozen=True)
 class Killed:
-    """A copy in the middle of whose arrival the matcher was killed, and what had been said by then."""
+    """A copy during whose arrival the matcher was killed, and the revisions before that."""
 
     arrival: Arrival
     before: list[DuplicateAlert]
@@ -129,7 +129,7 @@ def publish_others(cluster: Cluster, files: Files) -> None:
 
 @pytest.fixture(scope="module")
 def killed(cluster: Cluster, files: Files) -> Killed:
-    """All segments are published, and a new matcher is started, which waits until the group gives the old one up.
+    """All segments are published, and a new matcher is started, which waits until the group drops the old one.
 
     The disturbed copy comes first: while nothing moves on, the other tenant's original is described.
     """
@@ -139,9 +139,9 @@ def killed(cluster: Cluster, files: Files) -> Killed:
     elsewhere.wait_for_verdicts(OTHERS)
     arrival = Arrival(elsewhere, files.parts)
     arrival.publish(range(6))
-    wait_for(lambda: len(arrival.said()) >= 2, "the alert grows", every_s=0.05)
+    wait_for(lambda: len(arrival.revisions()) >= 2, "the alert grows", every_s=0.05)
     matcher.kill()
-    before = arrival.said()
+    before = arrival.revisions()
     assert before[-1].status == "open"
     arrival.publish(range(6, PARTS))
     cluster.start("matcher")
@@ -150,70 +150,70 @@ def killed(cluster: Cluster, files: Files) -> Killed:
 
 
 @pytest.mark.usefixtures("killed")
-def test_in_one_process_it_grows_just_so(files: Files) -> None:
-    """The first test: it needs no matcher."""
+def test_the_alert_grows_in_the_same_way_in_one_process(files: Files) -> None:
+    """This test comes first, because it needs no matcher."""
     with Embedded(load_bundle(), Settings()) as embedded:
         beginning = SegmentUploaded(asset_id="original", uri=str(files.beginning), uploaded_at=now())
         uploads = [beginning, *(segment_of("default", files.parts[:3], number) for number in range(3))]
-        said: list[DuplicateAlert] = []
+        revisions: list[DuplicateAlert] = []
         for upload in uploads:
             embedded.publish([upload])
             list(embedded.describe())
-            said += [event for event in embedded.match(threshold=0.2) if isinstance(event, DuplicateAlert)]
-    assert_grows(said)
+            revisions += [event for event in embedded.match(threshold=0.2) if isinstance(event, DuplicateAlert)]
+    assert_grows(revisions)
     start_s, _ = PIECES[0]
     expected = [SEGMENT_S * (number + 1) for number in range(3)]
-    assert [len(alert.intervals) for alert in said] == [1, 1, 1]
-    assert [bounds(alert)[0] for alert in said] == [
+    assert [len(alert.intervals) for alert in revisions] == [1, 1, 1]
+    assert [bounds(alert)[0] for alert in revisions] == [
         pytest.approx((0, length, start_s, start_s + length), abs=WITHIN_S) for length in expected
     ]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(cluster: Cluster, killed: Killed) -> Arrival:
-    """The copy arrived, each segment after the one before it was alerted on."""
+    """The copy arrived; each segment was published after the alert about the previous one."""
     cluster.wait_for_verdicts(OTHERS)
     arrival = Arrival(cluster, killed.arrival.parts)
     for number in range(PARTS):
         arrival.publish([number])
         known_s = min(COPY_S, (number + 1.0) * SEGMENT_S)
-        wait_for(lambda: arrival.knows(known_s), f"segment {number} is alerted on", every_s=0.05)  # noqa: B023
+        wait_for(lambda: arrival.covers(known_s), f"segment {number} is in the alert", every_s=0.05)  # noqa: B023
         assert ("copy" in cluster.verdicts()) <= (number == PARTS - 1)
     cluster.wait_for_verdicts(["copy"])
     return arrival
 
 
-def test_one_alert_grows_while_the_copy_arrives_and_ends_with_its_pieces(undisturbed: Arrival) -> None:
-    said = undisturbed.said()
-    assert_grows(said)
-    # The last segment and the end of the upload may give one each.
-    assert PARTS <= len(said) <= PARTS + 1
-    final = said[-1]
+def test_one_alert_grows_while_the_copy_arrives_and_its_last_revision_has_all_pieces(undisturbed: Arrival) -> None:
+    revisions = undisturbed.revisions()
+    assert_grows(revisions)
+    # The last segment and the end of the upload may have one revision each.
+    assert PARTS <= len(revisions) <= PARTS + 1
+    final = revisions[-1]
     for found, true in zip(bounds(final), truth(), strict=True):
         assert found == pytest.approx(true, abs=WITHIN_S)
     assert final.query_coverage == pytest.approx(1, abs=0.02)
     assert final.reference_coverage == pytest.approx(COPY_S / (CLIPS * CLIP_S), abs=0.02)
 
 
-def test_the_upload_that_ended_has_one_verdict_and_the_others_theirs(undisturbed: Arrival) -> None:
+def test_every_upload_has_one_verdict(undisturbed: Arrival) -> None:
     verdicts = undisturbed.cluster.verdicts()
     assert {name: one.verdict for name, one in verdicts.items()} == {
         "copy": "copies",
         "original": "unique",
         **dict.fromkeys(UNRELATED, "unique"),
     }
-    assert verdicts["copy"].alert_ids == (undisturbed.said()[-1].alert_id,)
+    assert verdicts["copy"].alert_ids == (undisturbed.revisions()[-1].alert_id,)
     assert verdicts["copy"].segments_described == PARTS
 
 
-def test_a_matcher_that_is_killed_in_the_middle_changes_nothing_of_the_final_alert(
+def test_killing_the_matcher_in_the_middle_does_not_change_the_final_alert(
     undisturbed: Arrival, killed: Killed
 ) -> None:
     verdicts = killed.arrival.cluster.wait_for_verdicts([*OTHERS, "copy"])
-    said = killed.arrival.said()
-    assert said[: len(killed.before)] == killed.before
-    assert_grows(said)
-    expected, final = undisturbed.said()[-1], said[-1]
+    revisions = killed.arrival.revisions()
+    assert revisions[: len(killed.before)] == killed.before
+    assert_grows(revisions)
+    expected, final = undisturbed.revisions()[-1], revisions[-1]
     for found, true in zip(bounds(final), bounds(expected), strict=True):
         assert found == pytest.approx(true, abs=0.1)
     assert final.score == pytest.approx(expected.score, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Services that are killed at work: what comes out in the end is what comes out without a kill."""
+"""Services that are killed at work: the final result is the same as without a kill."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ TOLERANCE_S = 0.1
 
 
 def summary(cluster: Cluster) -> dict[frozenset[str], DuplicateAlert]:
-    """By pair its alert; where both sides alert, that with the first id. All are final."""
+    """The alert of each pair; if both sides alert, the one with the first id. All are final."""
     alerts = [alert for alert in cluster.alerts() if alert.intervals]
     assert all(alert.status == "final" for alert in alerts)
     return {
@@ -25,8 +25,8 @@ def summary(cluster: Cluster) -> dict[frozenset[str], DuplicateAlert]:
     }
 
 
-def same(one: DuplicateAlert, other: DuplicateAlert) -> bool:
-    """Whether they say the same of a pair, whose sides depend on the times of upload."""
+def is_same_alert(one: DuplicateAlert, other: DuplicateAlert) -> bool:
+    """Whether both say the same about a pair; its sides depend on the times of upload."""
     if one.query.asset_id != other.query.asset_id or len(one.intervals) != len(other.intervals):
         return False
     measured = [
@@ -46,7 +46,7 @@ def publish_all(cluster: Cluster, clips: Path) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(cluster: Cluster, clips: Path) -> dict[frozenset[str], DuplicateAlert]:
-    """What comes out without a kill."""
+    """The result without a kill."""
     cluster.start_both()
     publish_all(cluster, clips)
     cluster.wait_for_verdicts(NAMES)
@@ -58,24 +58,24 @@ def undisturbed(cluster: Cluster, clips: Path) -> dict[frozenset[str], Duplicate
 
 
 @pytest.mark.parametrize("killed", ["ingest", "matcher"])
-def test_a_kill_changes_nothing_that_is_read(
+def test_a_kill_does_not_change_the_result(
     killed: str, cluster: Cluster, clips: Path, undisturbed: dict[frozenset[str], DuplicateAlert]
 ) -> None:
-    # Another tenant starts from nothing in the same topics.
+    # Another tenant in the same topics starts with an empty index.
     again = Cluster(cluster.kafka, cluster.redis, cluster.milvus, clips, tenant=f"{cluster.tenant}-{killed}")
     try:
         ingest, matcher = again.start_both()
         publish_all(again, clips)
         service = ingest if killed == "ingest" else matcher
         topic = topics.ENCODED_SEGMENTS if killed == "ingest" else topics.DUPLICATE_ALERTS
-        # In the midst of the work: some of it is announced, not all of it.
+        # In the middle of the work: some of it is announced.
         wait_for(lambda: len(again.events(topic)) >= 3, f"{killed} is at work", every_s=0.05)
         service.kill()
-        again.start(killed)  # is given partitions when the group gives the dead one up, after 45 s
+        again.start(killed)  # partitions are assigned to it when the group drops the dead one, after 45 s
         again.wait_for_verdicts(NAMES)
         found = summary(again)
         assert found.keys() == undisturbed.keys()
-        differing = [pair for pair in found if not same(found[pair], undisturbed[pair])]
+        differing = [pair for pair in found if not is_same_alert(found[pair], undisturbed[pair])]
         assert not differing, [(found[pair], undisturbed[pair]) for pair in differing]
         wait_for(
             lambda: again.lag(killed, topics.ENCODED_SEGMENTS if killed == "matcher" else topics.VIDEO_SEGMENTS) == 0,

@@ -1,4 +1,4 @@
-"""A backend that goes away costs time, never an alert: nothing is dead-lettered, and work goes on by itself."""
+"""An outage of a backend costs time but no alert: nothing is dead-lettered, and work resumes by itself."""
 
 import socket
 import time
@@ -27,7 +27,7 @@ EXPECTED = {frozenset((name, f"original-{COPIES[name][0]}")) for name in NAMES i
 def fragile(
     tmp_path_factory: pytest.TempPathFactory, module_kafka: Backend, clips: Path
 ) -> Iterator[tuple[Cluster, Service, Service, RedisServer, MilvusServer]]:
-    """Both services over a Redis and a Milvus that can be taken away."""
+    """Both services over a Redis and a Milvus that tests can stop."""
     redis = start_or_skip(RedisServer(tmp_path_factory.mktemp("redis")))
     milvus = start_or_skip(MilvusServer(tmp_path_factory.mktemp("milvus")))
     cluster = Cluster(module_kafka, redis, milvus, clips, tenant=f"t{uuid4().hex}")
@@ -47,7 +47,7 @@ def with_tenant(fragile: Fragile, tenant: str) -> Cluster:
     return Cluster(cluster.kafka, cluster.redis, cluster.milvus, cluster.folder, tenant=f"{cluster.tenant}-{tenant}")
 
 
-def nothing_is_dead(cluster: Cluster) -> bool:
+def has_no_dead_letters(cluster: Cluster) -> bool:
     return not any(
         cluster.messages(topic + topics.DEAD_LETTER_SUFFIX)
         for topic in (topics.VIDEO_SEGMENTS, topics.ENCODED_SEGMENTS)
@@ -60,7 +60,7 @@ def flush(redis: RedisServer) -> None:
         assert connection.recv(64) == b"+OK\r\n"
 
 
-def test_without_redis_the_same_alerts(fragile: Fragile, clips: Path) -> None:
+def test_alerts_are_the_same_without_redis(fragile: Fragile, clips: Path) -> None:
     _, _, matcher, redis, _ = fragile
     cluster = with_tenant(fragile, "redis")
     originals, copies = NAMES[:ORIGINALS], NAMES[ORIGINALS:]
@@ -73,14 +73,14 @@ def test_without_redis_the_same_alerts(fragile: Fragile, clips: Path) -> None:
     cluster.publish([cluster.upload(name, clips / f"{name}.mp4") for name in copies[2:]])
     cluster.wait_for_verdicts(NAMES)
     assert cluster.pairs() >= EXPECTED
-    assert nothing_is_dead(cluster)
-    assert matcher.get("/readyz")[0] == 200, "Redis is no condition of readiness"
-    told = matcher.get("/metrics")[1]
-    assert 'copydetect_dependency_up{dependency="redis"} 0.0' in told
+    assert has_no_dead_letters(cluster)
+    assert matcher.get("/readyz")[0] == 200, "readiness does not depend on Redis"
+    exposed = matcher.get("/metrics")[1]
+    assert 'copydetect_dependency_up{dependency="redis"} 0.0' in exposed
     redis.start()
 
 
-def test_while_milvus_is_gone_everything_waits(fragile: Fragile, clips: Path) -> None:
+def test_everything_waits_while_milvus_is_down(fragile: Fragile, clips: Path) -> None:
     _, ingest, matcher, _, milvus = fragile
     cluster = with_tenant(fragile, "milvus")
     first, rest = NAMES[:2], NAMES[2:]
@@ -89,15 +89,15 @@ def test_while_milvus_is_gone_everything_waits(fragile: Fragile, clips: Path) ->
     milvus.stop()
     stopped = time.monotonic()
     cluster.publish([cluster.upload(name, clips / f"{name}.mp4") for name in rest])
-    wait_for(lambda: not ingest.is_ready(), "ingest says that it waits")
+    wait_for(lambda: not ingest.is_ready(), "ingest is not ready")
     assert "Milvus" in ingest.get("/readyz")[1]
-    assert ingest.get("/livez")[0] == matcher.get("/livez")[0] == 200, "a restart would mend nothing"
+    assert ingest.get("/livez")[0] == matcher.get("/livez")[0] == 200, "a restart would not help"
     wait_for(lambda: "copydetect_consumption_paused 1.0" in ingest.get("/metrics")[1], "consumption is paused")
     time.sleep(max(0.0, OUTAGE_S - (time.monotonic() - stopped)))
     assert cluster.verdicts().keys() == set(first)
     milvus.start()
     cluster.wait_for_verdicts(NAMES)
     assert cluster.pairs() >= EXPECTED
-    assert nothing_is_dead(cluster)
+    assert has_no_dead_letters(cluster)
     wait_for(ingest.is_ready, "ingest is ready again")
     wait_for(lambda: cluster.lag("ingest", topics.VIDEO_SEGMENTS) == 0, "everything is committed")

@@ -1,4 +1,4 @@
-"""`copydetect scan` as a user runs it: real processes, made clips, Milvus Lite."""
+"""`copydetect scan` as a user runs it: real processes, synthetic clips, Milvus Lite."""
 
 import contextlib
 import json
@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 @dataclass(frozen=True)
 class Ended:
     code: int
-    shown: str
-    told: str
+    output: str
+    errors: str
     pairs: list[dict[str, Any]] = field(default_factory=list)
 
     def names(self) -> set[frozenset[str]]:
@@ -71,10 +71,10 @@ def test_everything_against_everything_finds_the_copy_and_where_it_lies(clips: P
     (interval,) = pair["intervals"]
     assert interval["query_end_s"] - interval["query_start_s"] > 9
     assert abs(interval["query_start_s"] - interval["reference_start_s"]) <= 1
-    assert "4 files, 1 pairs, 0 not compared" in ended.shown
+    assert "4 files, 1 pairs, 0 not compared" in ended.output
 
 
-def test_with_references_only_they_are_found(clips: Path, tmp_path: Path) -> None:
+def test_only_references_are_found_if_there_are_any(clips: Path, tmp_path: Path) -> None:
     shutil.copy(clips / "one-cropped.mp4", tmp_path / "again.mp4")
     ended = scan(
         tmp_path,
@@ -90,7 +90,7 @@ def test_with_references_only_they_are_found(clips: Path, tmp_path: Path) -> Non
     }
 
 
-def test_all_scores_exhaustively_has_a_row_for_every_unordered_pair(clips: Path, tmp_path: Path) -> None:
+def test_all_scores_with_exhaustive_has_a_row_per_unordered_pair(clips: Path, tmp_path: Path) -> None:
     ended = scan(tmp_path, clips, "--all-scores", "--exhaustive")
     assert len(ended.pairs) == len(ended.names()) == 6
     scores = [pair["score"] for pair in ended.pairs]
@@ -133,7 +133,7 @@ def test_references_kept_by_an_earlier_scan_are_not_described_again(clips: Path,
     assert ended.names() == {frozenset(("one.mp4", "one-cropped.mp4"))}
 
 
-def test_what_cannot_be_used_is_a_row_and_the_rest_is_kept(clips: Path, tmp_path: Path) -> None:
+def test_each_unusable_file_is_reported_and_the_others_are_compared(clips: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "empty.mp4").touch()
@@ -141,8 +141,8 @@ def test_what_cannot_be_used_is_a_row_and_the_rest_is_kept(clips: Path, tmp_path
     (bad / "truncated.mp4").write_bytes((clips / "two.mp4").read_bytes()[:2000])
     (bad / "folder.mp4").mkdir()
     (bad / "gone.mp4").symlink_to(bad / "nowhere.mp4")
-    (tmp_path / "barren").mkdir()
-    ended = scan(tmp_path, clips, bad, tmp_path / "barren")
+    (tmp_path / "no-files").mkdir()
+    ended = scan(tmp_path, clips, bad, tmp_path / "no-files")
 
     assert ended.code == 1
     assert ended.names() == {frozenset(("one.mp4", "one-cropped.mp4"))}
@@ -151,32 +151,32 @@ def test_what_cannot_be_used_is_a_row_and_the_rest_is_kept(clips: Path, tmp_path
         ("garbage.mp4", "not a video"),
         ("truncated.mp4", "truncated"),
         ("gone.mp4", "No such file"),
-        ("barren", "no videos"),
+        ("no-files", "no videos"),
     ):
-        (line,) = (line for line in ended.shown.splitlines() if name in line)
+        (line,) = (line for line in ended.output.splitlines() if name in line)
         assert reason in line
 
 
-def test_another_models_index_is_refused(clips: Path, tmp_path: Path) -> None:
+def test_an_index_of_another_model_is_refused(clips: Path, tmp_path: Path) -> None:
     from services.backends.milvus.index import MilvusIndex
 
     db = tmp_path / "index.db"
     MilvusIndex(str(db), model_version="0123456789ab", dimension=8).close()
     ended = scan(tmp_path, clips, "--db", db)
     assert ended.code == 2
-    assert "holds descriptors of model 0123456789ab" in ended.told
+    assert "holds descriptors of model 0123456789ab" in ended.errors
 
 
 def is_decoding(pid: int) -> bool:
-    """Whether the scan has come to its work: before, libraries that start may lose a Ctrl-C."""
+    """Whether the scan decodes: while libraries are still starting, a Ctrl-C may be lost."""
     with contextlib.suppress(OSError):  # processes come and go
         children = " ".join(file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")).split()
         return any(b"services.ingest.decode.child" in Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
     return False
 
 
-def interrupted(process: subprocess.Popen[str]) -> str:
-    """What it says in the end. As a person would, press Ctrl-C again when nothing comes of it."""
+def interrupt(process: subprocess.Popen[str]) -> str:
+    """Press Ctrl-C, again if nothing happens, as a person would. Returns the error output."""
     for _ in range(4):
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -187,7 +187,7 @@ def interrupted(process: subprocess.Popen[str]) -> str:
 
 def test_an_interrupted_scan_leaves_an_index_that_the_next_one_uses(clips: Path, tmp_path: Path) -> None:
     db = tmp_path / "index.db"
-    many = tmp_path / "many"  # so that the fastest machine is still at work when it is interrupted
+    many = tmp_path / "many"  # so that even the fastest machine is still at work when it is interrupted
     many.mkdir()
     for number in range(300):
         (many / f"{number}.mp4").symlink_to(clips / "other.mp4")
@@ -202,10 +202,10 @@ def test_an_interrupted_scan_leaves_an_index_that_the_next_one_uses(clips: Path,
     while not is_decoding(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)
-    told = interrupted(process)
+    errors = interrupt(process)
     assert process.returncode == 130
-    assert f"kept in {db}" in told.replace("\n", "")
-    assert "Traceback" not in told
+    assert f"kept in {db}" in errors.replace("\n", "")
+    assert "Traceback" not in errors
     assert scan(tmp_path, clips, "--db", db).names() == {frozenset(("one.mp4", "one-cropped.mp4"))}
 
 

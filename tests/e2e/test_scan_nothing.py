@@ -1,4 +1,4 @@
-"""Videos that share only what says nothing: black, title cards, test pictures, stills. Nothing alerts on them."""
+"""Videos that share only uninformative pictures (black, title cards, test pictures, stills) cause no alerts."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -48,32 +48,32 @@ def photograph() -> Image:
     return next(clip_frames(77, 1, SIZE, FPS))
 
 
-def shown(image: Image, seconds: int) -> Iterator[Image]:
+def show(image: Image, seconds: int) -> Iterator[Image]:
     return repeat(image, seconds * FPS)
 
 
-def noisy(images: Iterator[Image], seed: int) -> Iterator[Image]:
+def add_noise(images: Iterator[Image], seed: int) -> Iterator[Image]:
     random = np.random.default_rng(seed)
     for image in images:
         yield np.clip(image + random.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
 
 
-def moving(seed: int, seconds: int) -> Iterator[Image]:
+def move(seed: int, seconds: int) -> Iterator[Image]:
     return clip_frames(seed, seconds, SIZE, FPS)
 
 
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[frozenset[str]], dict[str, str]]:
-    """The pairs that alert, and what is said of files that were not compared; of each kind of file there are two."""
+    """The pairs that alert, and the reason of each file that was not compared; there are two files of each kind."""
     folder = tmp_path_factory.mktemp("nothing")
     for n in (0, 1):
         for name, image in (("black", black()), ("card", card()), ("bars", bars()), ("photograph", photograph())):
-            write_video(folder / f"{name}-{n}.mp4", noisy(shown(image, 40), seed=n), fps=FPS, crf=20 + 10 * n)
-        beginning = [*shown(card(), 8), *moving(n, 24)]
+            write_video(folder / f"{name}-{n}.mp4", add_noise(show(image, 40), seed=n), fps=FPS, crf=20 + 10 * n)
+        beginning = [*show(card(), 8), *move(n, 24)]
         write_video(folder / f"title-{n}.mp4", beginning, fps=FPS, crf=20 + 10 * n)
-        end = [*moving(10 + n, 24), *noisy(shown(photograph(), 20), seed=n), *shown(black(), 10)]
+        end = [*move(10 + n, 24), *add_noise(show(photograph(), 20), seed=n), *show(black(), 10)]
         write_video(folder / f"end-{n}.mp4", end, fps=FPS, crf=20 + 10 * n)
-    copied = [*shown(card(), 8), *moving(0, 24)]
+    copied = [*show(card(), 8), *move(0, 24)]
     write_video(folder / "copy.mp4", copied, fps=FPS, crf=32)
     files = [VideoFile(str(path)) for path in sorted(folder.glob("*.mp4"))]
     rows, problems = Scan(files, None, Settings(), exhaustive=True).run()
@@ -81,11 +81,13 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[frozenset[str
     return pairs, {Path(problem.path).stem: problem.reason for problem in problems}
 
 
-def test_only_what_is_copied_alerts(scanned: tuple[set[frozenset[str]], dict[str, str]]) -> None:
+def test_only_copied_content_alerts(scanned: tuple[set[frozenset[str]], dict[str, str]]) -> None:
     assert scanned[0] == {frozenset(("title-0", "copy"))}
 
 
-def test_what_shows_nothing_is_named_and_why(scanned: tuple[set[frozenset[str]], dict[str, str]]) -> None:
+def test_files_that_show_nothing_are_reported_with_the_reason(
+    scanned: tuple[set[frozenset[str]], dict[str, str]],
+) -> None:
     undecidable = {f"{name}-{n}" for name in ("black", "card", "bars", "photograph") for n in (0, 1)}
     assert scanned[1].keys() == undecidable
     assert all("shows nothing" in reason for reason in scanned[1].values())

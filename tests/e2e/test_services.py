@@ -25,16 +25,16 @@ BROKEN = {"gone": "cannot open", "text": "not a video", "empty": "the file is em
 
 @pytest.fixture(scope="module")
 def done(cluster: Cluster, clips: Path) -> Cluster:
-    """20 uploads, 8 of them edited copies and 3 broken, and some messages that are no uploads; all decided on."""
+    """20 uploads, 8 of them edited copies and 3 broken, and some invalid messages; all processed."""
     (clips / "text.mp4").write_text("this is not a video")
     (clips / "empty.mp4").write_bytes(b"")
     names = [*WHOLE, *BROKEN]
     assert len(names) == 20
     cluster.start_both()
     cluster.publish([cluster.upload(name, clips / f"{name}.mp4") for name in names])
-    cluster.bus.publish(list(WRONG.values()))
+    cluster.bus.publish(list(INVALID.values()))
     cluster.wait_for_verdicts(names)
-    wait_for(lambda: len(cluster.messages(DEAD)) >= len(BROKEN) + len(WRONG), "dead letters")
+    wait_for(lambda: len(cluster.messages(DEAD)) >= len(BROKEN) + len(INVALID), "dead letters")
     return cluster
 
 
@@ -47,8 +47,8 @@ def _message(key: str, value: object, headers: dict[str, str] = UPLOADED) -> Mes
     return Message(topics.VIDEO_SEGMENTS, key, json.dumps(value).encode(), headers)
 
 
-# What each wrong message is answered with.
-WRONG = {
+# The reason in the dead letter of each invalid message.
+INVALID = {
     "Invalid JSON": Message(topics.VIDEO_SEGMENTS, "wrong-json", b"{no json", UPLOADED),
     "schema_version": _message("wrong-version", {**GOOD, "schema_version": 99}),
     "uri: Field required": _message("wrong-fields", {"asset_id": "x", "uploaded_at": GOOD["uploaded_at"]}),
@@ -59,7 +59,7 @@ WRONG = {
 }
 
 
-def test_exactly_the_expected_pairs_are_alerted(done: Cluster) -> None:
+def test_exactly_the_expected_pairs_have_alerts(done: Cluster) -> None:
     assert done.pairs() == EXPECTED
     for alert in done.alerts():
         assert alert.status == "final"
@@ -74,7 +74,7 @@ def test_every_upload_has_one_verdict(done: Cluster) -> None:
         assert verdicts[name].verdict == "failed"
         assert BROKEN[name] in (verdicts[name].reason or "")
     for name in WHOLE:
-        # Of a pair the later one to be matched finds the other: an original may be decided on before its copies came.
+        # The asset that is matched later finds the other: an original may be decided before its copies arrive.
         allowed = {"unique"} if name.startswith("unrelated") else {"unique", "copies"}
         assert verdicts[name].verdict in allowed, name
     found = {frozenset((name, other)) for name, other in map(tuple, EXPECTED)}
@@ -82,7 +82,7 @@ def test_every_upload_has_one_verdict(done: Cluster) -> None:
         assert any(verdicts[name].verdict == "copies" for name in pair), pair
 
 
-def test_dead_letters_say_why_from_where_and_what(done: Cluster) -> None:
+def test_dead_letters_contain_reason_origin_and_content(done: Cluster) -> None:
     dead = {message.key.rsplit("/", 1)[-1]: message for message in done.messages(DEAD)}
     for name, reason in BROKEN.items():
         headers = dead[name].headers
@@ -92,49 +92,51 @@ def test_dead_letters_say_why_from_where_and_what(done: Cluster) -> None:
         assert int(headers["dlq_partition"]) >= 0
         assert int(headers["dlq_offset"]) >= 0
         assert json.loads(dead[name].value)["asset_id"] == name
-    for reason, message in WRONG.items():
+    for reason, message in INVALID.items():
         assert reason in dead[message.key].headers["dlq_reason"], dead[message.key].headers["dlq_reason"]
         assert dead[message.key].value == message.value
-    assert len(dead) == len(BROKEN) + len(WRONG)
+    assert len(dead) == len(BROKEN) + len(INVALID)
 
 
-def test_the_lag_ends_at_zero(done: Cluster) -> None:
+def test_all_records_are_committed(done: Cluster) -> None:
     read = {"ingest": topics.VIDEO_SEGMENTS, "matcher": topics.ENCODED_SEGMENTS}
     wait_for(lambda: not any(done.lag(group, topic) for group, topic in read.items()), "everything is committed")
     assert {group: done.lag(group, topic) for group, topic in read.items()} == {"ingest": 0, "matcher": 0}
 
 
-def test_the_trace_of_an_upload_goes_on_to_its_alert(done: Cluster, clips: Path) -> None:
+def test_the_alert_of_an_upload_continues_its_trace(done: Cluster, clips: Path) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     upload = done.upload("traced", clips / "copy-crop.mp4")
     headers = {**UPLOADED, "traceparent": trace}
     done.bus.publish([Message(topics.VIDEO_SEGMENTS, upload.key, upload.model_dump_json().encode(), headers)])
     done.wait_for_verdicts(["traced"])
-    said = [message for topic in (topics.DUPLICATE_ALERTS, topics.ASSET_VERDICTS) for message in done.messages(topic)]
-    traced = [message for message in said if message.headers.get("traceparent") == trace]
+    published = [
+        message for topic in (topics.DUPLICATE_ALERTS, topics.ASSET_VERDICTS) for message in done.messages(topic)
+    ]
+    traced = [message for message in published if message.headers.get("traceparent") == trace]
     assert {message.headers["ce_type"] for message in traced} == {
         "copydetect.DuplicateAlert.v1",
         "copydetect.AssetVerdict.v1",
     }
-    assert all(message.headers["ce_specversion"] == "1.0" for message in said)
+    assert all(message.headers["ce_specversion"] == "1.0" for message in published)
 
 
-def test_services_are_alive_and_ready_and_say_what_they_did(done: Cluster) -> None:
+def test_services_are_live_and_ready_and_expose_metrics(done: Cluster) -> None:
     ingest, matcher = done.services
     for service in (ingest, matcher):
         assert service.get("/livez")[0] == 200
         assert service.get("/readyz")[0] == 200
-    told = ingest.get("/metrics")[1]
-    assert 'copydetect_segments_total{status="described"}' in told
-    assert 'copydetect_dead_letters_total{stage="parse"}' in told
+    exposed = ingest.get("/metrics")[1]
+    assert 'copydetect_segments_total{status="described"}' in exposed
+    assert 'copydetect_dead_letters_total{stage="parse"}' in exposed
     assert "copydetect_alerts_total" in matcher.get("/metrics")[1]
-    buried = [line for line in ingest.lines() if line["event"] == "dead letter"]
-    assert len(buried) == len(BROKEN) + len(WRONG)
-    assert all({"topic", "partition", "offset", "asset", "reason"} <= line.keys() for line in buried)
+    dead = [line for line in ingest.lines() if line["event"] == "dead letter"]
+    assert len(dead) == len(BROKEN) + len(INVALID)
+    assert all({"topic", "partition", "offset", "asset", "reason"} <= line.keys() for line in dead)
 
 
 def test_a_signal_ends_both_services_cleanly(done: Cluster) -> None:
-    """The last test of the module."""
+    """This test comes last: it stops the services."""
     for service in done.services:
         assert service.stop() == 0
         assert service.lines()[-1]["event"] == "stopped"

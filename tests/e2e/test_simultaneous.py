@@ -1,4 +1,4 @@
-"""Two copies that are uploaded at the same moment never miss each other."""
+"""Two copies that are uploaded at the same time always lead to an alert."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def twins(clips: Path) -> Path:
     return folder
 
 
-def test_a_pair_uploaded_at_once_is_always_alerted(cluster: Cluster, twins: Path) -> None:
+def test_a_pair_that_is_uploaded_simultaneously_always_has_an_alert(cluster: Cluster, twins: Path) -> None:
     """Both sides are published together, on different partitions, to two ingest services and two matchers."""
     services = [
         cluster.start("ingest", COPYDETECT_DECODE_WORKERS="1"),

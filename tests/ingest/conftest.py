@@ -1,4 +1,4 @@
-"""Fixtures of the tests of ingest."""
+"""Fixtures for the tests of ingest."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from services.ingest.decode.pool import DecodePool
 from tca_model.video.decode import DecodeLimits
 from tests.clips import steady, write_clip
-from tests.ingest.decode.decoding import PATIENCE_S, SIZE
+from tests.ingest.decode.decoding import SIZE, TIMEOUT_S
 from tests.ingest.service import Service
 
 
@@ -22,7 +22,7 @@ def make_pool() -> Iterator[Callable[..., DecodePool]]:
     pools = []
 
     def make(**changes: object) -> DecodePool:
-        settings = {"workers": 1, "size": SIZE, "every_s": 1.0, "limits": DecodeLimits(), "deadline_s": PATIENCE_S}
+        settings = {"workers": 1, "size": SIZE, "every_s": 1.0, "limits": DecodeLimits(), "deadline_s": TIMEOUT_S}
         pools.append(DecodePool(**(settings | changes)))
         return pools[-1]
 

@@ -1,4 +1,4 @@
-"""Stand-ins for what ingest works with: files decode to steps that a test writes down."""
+"""Fakes of what ingest works with: files decode to scripted steps."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +11,15 @@ from services.contracts.errors import InvalidMessage
 from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
-from services.ingest.fetch.pool import Fetched
+from services.ingest.fetch.pool import FetchFinished
 
 MAX_BYTES = 1000  # of a file
-BLINK = 120  # of 255, every other second: what is still is not described
+BLINK = 120  # of 255, every other second: still pictures are not described
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """Frames that a decoder gives at once, one a second of this stretch, of one picture with a light that blinks."""
+    """Frames that a decoder sends together: one per second from `start_s`, of one picture with a blinking light."""
 
     start_s: int
     end_s: int
@@ -52,7 +52,7 @@ Step: TypeAlias = Shot | Pause | End | Failure
 
 
 class FakePool:
-    """Decodes a file to the steps that were written for its path; every poll takes one step of each job."""
+    """Decodes a file to the scripted steps of its path; every poll takes one step of each job."""
 
     def __init__(self, scripts: dict[str, list[Step]], workers: int) -> None:
         self._scripts = scripts
@@ -93,21 +93,21 @@ class FakePool:
 
 
 class FakeFetches:
-    """Fetches when it is polled, all but what is held back."""
+    """Fetches during `poll`, except files in `held`."""
 
     def __init__(self) -> None:
         self._policy = FetchPolicy(roots=None, max_bytes=MAX_BYTES)
         self._uris: dict[str, str] = {}
         self.held: set[str] = set()  # names of files
-        self.polled: list[Fetched] = []
+        self.polled: list[FetchFinished] = []
 
     def submit(self, job: str, uri: str) -> None:
         assert job not in self._uris
         self._uris[job] = uri
 
-    def poll(self) -> list[Fetched]:
+    def poll(self) -> list[FetchFinished]:
         ready = [job for job, uri in self._uris.items() if Path(uri).name not in self.held]
-        fetched = [Fetched(job, self._fetch(self._uris.pop(job))) for job in ready]
+        fetched = [FetchFinished(job, self._fetch(self._uris.pop(job))) for job in ready]
         self.polled += fetched
         return fetched
 
@@ -143,5 +143,5 @@ class FakeExtractor:
         return [Encoded(frames, frames[0]) for frames in segments]
 
 
-def described_by(tag: int, seconds: int) -> NDArray[np.float32]:
+def describe_film(tag: int, seconds: int) -> NDArray[np.float32]:
     return FakeExtractor().describe(Shot(0, seconds, tag).frames("").images)

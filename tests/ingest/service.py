@@ -1,4 +1,4 @@
-"""Ingest as a whole over fakes, whose bus refuses to announce what is not stored."""
+"""All of ingest over fakes, with a bus that refuses to announce a segment that is not stored."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Event, SegmentEncoded, SegmentStatus, SegmentUploaded
 from services.contracts.ports import DescribedSegment, Message, SegmentKey
 from services.ingest.describe import Describer
+from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
 from services.ingest.worker import GROUP, IngestWorker
 from tests.ingest.fakes import FakeExtractor, FakeFetches, FakePool, Step
@@ -28,7 +29,7 @@ DEAD = f"{topics.VIDEO_SEGMENTS}.dlq"
 
 
 class SpyIndex(MemoryIndex):
-    """Tells the time of its writes, and writes down what was stored."""
+    """Returns a timestamp for each write, and logs what was stored."""
 
     def __init__(self) -> None:
         super().__init__(model_version=MODEL)
@@ -66,7 +67,7 @@ class WitnessBus(MemoryBus):
 
 
 class Service:
-    """Ingest over fakes; `restart` is what a crash leaves: the index, the bus and the files."""
+    """Ingest over fakes; `restart` keeps what a crash leaves: the index, the bus and the files."""
 
     def __init__(
         self, folder: Path, workers: int = 2, max_jobs: int | None = None, max_in_flight_bytes: int = 10**9
@@ -79,7 +80,7 @@ class Service:
         self._workers = workers
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, *, panels: bool = True) -> None:
         self.cache = MemoryCache(10**6)
         self.extractor = FakeExtractor()
         self.pool = FakePool(self.scripts, self._workers)
@@ -90,14 +91,13 @@ class Service:
             fetches=self.fetches,
             pool=self.pool,
             describer=Describer(lambda: self.extractor),
-            dimension=DIMENSION,
-            segment_s=SEGMENT_S,
+            options=DescribeOptions(DIMENSION, segment_s=SEGMENT_S, panels=panels),
             **self._bounds,
         )
         self.worker = IngestWorker(self.bus, self.pipeline)
 
-    def film(self, name: str, *steps: Step, content: str = "film") -> str:
-        """A file which decodes to these steps; its path."""
+    def write_film(self, name: str, *steps: Step, content: str = "film") -> str:
+        """Write a file that decodes to these steps. Returns its path."""
         path = self.folder / name
         path.write_text(content)
         self.scripts[str(path)] = list(steps)
@@ -110,18 +110,18 @@ class Service:
         for _ in range(100):
             if not self.worker.run_once(0):
                 return
-        pytest.fail("the worker never came to rest")
+        pytest.fail("the worker still has work after 100 steps")
 
-    def announced(self, since: int = 0) -> list[Event]:
+    def events(self, since: int = 0) -> list[Event]:
         return [to_event(record.message) for record in self.bus.records(topics.ENCODED_SEGMENTS)[since:]]
 
     def segments(self, since: int = 0) -> list[SegmentEncoded]:
-        return [event for event in self.announced(since) if isinstance(event, SegmentEncoded)]
+        return [event for event in self.events(since) if isinstance(event, SegmentEncoded)]
 
-    def dead(self) -> list[Message]:
+    def dead_letters(self) -> list[Message]:
         return [record.message for record in self.bus.records(DEAD)]
 
-    def committed(self) -> int:
+    def committed_offset(self) -> int:
         """The offset at which a worker would start now."""
         rest = self.bus.consumer(topics.VIDEO_SEGMENTS, GROUP).poll(1, 0)
         return rest[0].offset if rest else len(self.bus.records(topics.VIDEO_SEGMENTS))
@@ -131,8 +131,8 @@ def upload(uri: str, asset_id: str = "a", **fields: Any) -> SegmentUploaded:
     return SegmentUploaded(asset_id=asset_id, uri=uri, uploaded_at=AT, **fields)
 
 
-def told(event: Event) -> tuple[object, ...]:
-    """What is the same whenever an event is announced."""
+def stable_fields(event: Event) -> tuple[object, ...]:
+    """The fields that are equal each time an event is announced."""
     if isinstance(event, SegmentEncoded):
         return event.segment_id, event.role, event.start_s, event.end_s, event.status, event.frame_count
     assert isinstance(event, AssetEnded)

@@ -1,4 +1,4 @@
-"""Several files share a batch, and the model comes late."""
+"""Several files share a batch, and the model is loaded only when needed."""
 
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ class FakeExtractor:
         return [Encoded(frames[::-1], frames[0]) for frames in segments]
 
 
-def tagged(*tags: int) -> Images:
+def tag_images(*tags: int) -> Images:
     images = np.zeros((len(tags), 4, 4, 3), np.uint8)
     images[:, 0, 0, 0] = tags
     return images
@@ -49,38 +49,38 @@ def row(index: int, frames: int) -> SegmentRow:
 
 
 def descriptor(*tags: int) -> VideoDescriptor:
-    frames = FakeExtractor().describe(tagged(*tags)).reshape(-1, 3)
+    frames = FakeExtractor().describe(tag_images(*tags)).reshape(-1, 3)
     return VideoDescriptor(np.arange(len(tags), dtype=np.float64), frames)
 
 
 def test_chunks_of_several_files_share_a_batch() -> None:
     extractor = FakeExtractor()
-    chunks = [tagged(1, 2, 3), tagged(), tagged(4), tagged(5, 6)]
-    described = Describer(lambda: extractor).frames(chunks)
+    chunks = [tag_images(1, 2, 3), tag_images(), tag_images(4), tag_images(5, 6)]
+    described = Describer(lambda: extractor).describe_frames(chunks)
     assert extractor.batches == [6]
     assert [len(frames) for frames in described] == [3, 0, 1, 2]
     for frames, chunk in zip(described, chunks, strict=True):
         np.testing.assert_array_equal(frames, FakeExtractor().describe(chunk))
 
 
-def test_segments_are_stored_as_the_encoder_refines_them() -> None:
-    [segment] = Describer(FakeExtractor).segments([row(0, 3)], [descriptor(1, 2, 3)])
+def test_segments_are_stored_with_the_refined_descriptors_of_the_encoder() -> None:
+    [segment] = Describer(FakeExtractor).encode_segments([row(0, 3)], [descriptor(1, 2, 3)])
     np.testing.assert_array_equal(segment.descriptor.frames, descriptor(3, 2, 1).frames)
     np.testing.assert_array_equal(segment.descriptor.timestamps_s, [0, 1, 2])
     np.testing.assert_array_equal(segment.vector, descriptor(1).frames[0])
 
 
-def test_a_segment_without_frames_gets_a_zero_vector_and_shifts_no_other() -> None:
+def test_a_segment_without_frames_gets_a_zero_vector_and_does_not_shift_the_others() -> None:
     extractor = FakeExtractor()
     rows = [row(0, 1), row(1, 0), row(2, 2)]
-    segments = Describer(lambda: extractor).segments(rows, [descriptor(1), descriptor(), descriptor(2, 3)])
+    segments = Describer(lambda: extractor).encode_segments(rows, [descriptor(1), descriptor(), descriptor(2, 3)])
     assert extractor.segments == [1, 2], "the empty one is not encoded"
     assert [segment.row for segment in segments] == rows
     np.testing.assert_array_equal(segments[1].vector, np.zeros(3, np.float32))
     np.testing.assert_array_equal(segments[2].vector, descriptor(2).frames[0])
 
 
-def test_the_extractor_is_loaded_once_and_not_before_a_frame_needs_it() -> None:
+def test_the_extractor_is_loaded_once_and_only_for_the_first_frame() -> None:
     loaded: list[FakeExtractor] = []
 
     def load() -> FakeExtractor:
@@ -88,25 +88,25 @@ def test_the_extractor_is_loaded_once_and_not_before_a_frame_needs_it() -> None:
         return loaded[-1]
 
     describer = Describer(load)
-    assert describer.frames([]) == []
-    assert describer.segments([], []) == []
+    assert describer.describe_frames([]) == []
+    assert describer.encode_segments([], []) == []
     assert loaded == []
-    describer.frames([tagged(1)])
-    describer.segments([row(0, 1)], [descriptor(1)])
+    describer.describe_frames([tag_images(1)])
+    describer.encode_segments([row(0, 1)], [descriptor(1)])
     assert len(loaded) == 1
 
 
-def test_a_batch_is_bounded_however_much_comes_at_once() -> None:
+def test_a_batch_never_exceeds_batch_frames() -> None:
     extractor = FakeExtractor(batch_frames=3)
-    chunks = [tagged(1, 2), tagged(3, 4, 5, 6), tagged(7)]
-    described = Describer(lambda: extractor).frames(chunks)
+    chunks = [tag_images(1, 2), tag_images(3, 4, 5, 6), tag_images(7)]
+    described = Describer(lambda: extractor).describe_frames(chunks)
     assert extractor.batches == [3, 3, 1]
     for frames, chunk in zip(described, chunks, strict=True):
         np.testing.assert_array_equal(frames, FakeExtractor().describe(chunk))
 
 
 class SmallDevice(FakeExtractor):
-    """Has memory for so many frames at once, and splits what it gets as the real one does."""
+    """Has memory for `fits` frames at once; splits larger input into batches as the real one does."""
 
     fits = 4
 
@@ -116,17 +116,17 @@ class SmallDevice(FakeExtractor):
         return super().describe(images)
 
 
-def test_a_batch_that_the_device_cannot_hold_is_halved_once_and_for_good() -> None:
+def test_batches_that_the_device_cannot_hold_are_halved_permanently_but_only_once() -> None:
     device = SmallDevice(batch_frames=8)
-    [described] = Describer(lambda: device).frames([tagged(*range(20))])
-    np.testing.assert_array_equal(described, FakeExtractor().describe(tagged(*range(20))))
+    [described] = Describer(lambda: device).describe_frames([tag_images(*range(20))])
+    np.testing.assert_array_equal(described, FakeExtractor().describe(tag_images(*range(20))))
     assert device.batch_frames == 4
     tiny = SmallDevice(batch_frames=16)
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        Describer(lambda: tiny).frames([tagged(*range(20))])
+        Describer(lambda: tiny).describe_frames([tag_images(*range(20))])
 
 
-def test_another_error_of_the_model_is_not_tried_again() -> None:
+def test_another_error_of_the_model_is_not_retried() -> None:
     class Broken(FakeExtractor):
         def describe(self, images: Images) -> np.ndarray:
             super().describe(images)
@@ -134,7 +134,7 @@ def test_another_error_of_the_model_is_not_tried_again() -> None:
 
     extractor = Broken()
     with pytest.raises(RuntimeError, match="a defect"):
-        Describer(lambda: extractor).frames([tagged(1)])
+        Describer(lambda: extractor).describe_frames([tag_images(1)])
     assert extractor.batches == [1]
 
 
@@ -148,5 +148,5 @@ def test_warming_up_loads_the_extractor() -> None:
     describer = Describer(load)
     describer.warm_up()
     describer.warm_up()
-    describer.frames([tagged(1)])
+    describer.describe_frames([tag_images(1)])
     assert len(loaded) == 1

@@ -1,4 +1,4 @@
-"""How much is in work at once, in which order it is done with, and what is dropped."""
+"""How much is in work at once, in which order it ends, and what is dropped."""
 
 from pathlib import Path
 
@@ -9,83 +9,83 @@ from services.contracts.envelope import to_event, to_message
 from services.contracts.events import AssetEnded, SegmentUploaded
 from services.contracts.ports import Record
 from services.ingest.fetch.media import Media
-from services.ingest.fetch.pool import Fetched
+from services.ingest.fetch.pool import FetchFinished
 from tests.ingest.fakes import End, Pause, Shot
-from tests.ingest.service import Service, told, upload
+from tests.ingest.service import Service, stable_fields, upload
 
 
-def test_offsets_are_committed_when_all_before_them_is_done(tmp_path: Path) -> None:
+def test_an_offset_is_committed_when_all_records_before_it_are_done(tmp_path: Path) -> None:
     service = Service(tmp_path, workers=3)
-    service.publish(upload(service.film("slow", *[Pause()] * 4, Shot(0, 3), End(3)), "slow"))
-    service.publish(upload(service.film("fast", Shot(0, 3), End(3)), "fast"))
-    service.publish(upload(service.film("middle", Pause(), Shot(0, 3), End(3)), "middle"))
+    service.publish(upload(service.write_film("slow", *[Pause()] * 4, Shot(0, 3), End(3)), "slow"))
+    service.publish(upload(service.write_film("fast", Shot(0, 3), End(3)), "fast"))
+    service.publish(upload(service.write_film("middle", Pause(), Shot(0, 3), End(3)), "middle"))
     commits = []
     for _ in range(6):
         service.worker.run_once(0)
-        ended = [event.asset_id for event in service.announced() if isinstance(event, AssetEnded)]
-        commits.append((ended, service.committed()))
+        ended = [event.asset_id for event in service.events() if isinstance(event, AssetEnded)]
+        commits.append((ended, service.committed_offset()))
     assert commits[1] == (["fast"], 0)
     assert commits[2] == (["fast", "middle"], 0)
     assert commits[-1] == (["fast", "middle", "slow"], 3)
     assert not service.worker.run_once(0)
 
 
-def test_no_more_is_consumed_than_there_is_room_for(tmp_path: Path) -> None:
+def test_no_more_records_are_consumed_than_there_is_room_for(tmp_path: Path) -> None:
     service = Service(tmp_path, workers=1)
     for name in "abc":
-        service.publish(upload(service.film(name, Shot(0, 3), End(3)), name))
+        service.publish(upload(service.write_film(name, Shot(0, 3), End(3)), name))
     service.worker.run_once(0)
     assert service.pool.decoded == ["a"]
     service.run()
     assert service.pool.decoded == ["a", "b", "c"]
-    assert service.committed() == 3
+    assert service.committed_offset() == 3
 
 
-def test_a_file_that_is_fetched_waits_for_a_free_decoder_while_others_are_fetched(tmp_path: Path) -> None:
+def test_a_fetched_file_waits_for_a_free_decoder_while_others_are_fetched(tmp_path: Path) -> None:
     service = Service(tmp_path, workers=1, max_jobs=3)
     for name in "abcd":
-        service.publish(upload(service.film(name, Shot(0, 3), Shot(3, 5), End(5)), name))
+        service.publish(upload(service.write_film(name, Shot(0, 3), Shot(3, 5), End(5)), name))
     service.worker.run_once(0)
     assert service.pool.decoded == ["a"]
-    assert names_of(service.fetches.polled) == {"0", "1", "2"}, "the fourth finds no room"
+    assert names_of(service.fetches.polled) == {"0", "1", "2"}, "there is no room for the fourth"
     assert service.pipeline.in_flight_records == 3
     service.run()
     assert service.pool.decoded == ["a", "b", "c", "d"]
     assert service.pipeline.in_flight_records == service.pipeline.in_flight_bytes == 0
-    assert service.committed() == 4
+    assert service.committed_offset() == 4
 
 
-def test_a_slow_fetch_keeps_nobody_waiting(service: Service) -> None:
-    service.publish(upload(service.film("slow", Shot(0, 3), End(3)), "slow"))
-    service.publish(upload(service.film("fast", Shot(0, 3), End(3)), "fast"))
+def test_a_slow_fetch_delays_no_other_upload(service: Service) -> None:
+    service.publish(upload(service.write_film("slow", Shot(0, 3), End(3)), "slow"))
+    service.publish(upload(service.write_film("fast", Shot(0, 3), End(3)), "fast"))
     service.fetches.held.add("slow")
     for _ in range(4):
         service.worker.run_once(0)
-    assert [event.asset_id for event in service.announced()] == ["fast", "fast"]
-    assert service.committed() == 0
+    assert [event.asset_id for event in service.events()] == ["fast", "fast"]
+    assert service.committed_offset() == 0
     service.fetches.held.clear()
     service.run()
-    assert service.committed() == 2
+    assert service.committed_offset() == 2
 
 
-def test_nothing_more_is_begun_while_too_many_bytes_are_in_work(tmp_path: Path) -> None:
+def test_no_record_is_accepted_while_too_many_bytes_are_in_work(tmp_path: Path) -> None:
     service = Service(tmp_path, workers=4, max_in_flight_bytes=150)
     for name in "abc":
-        film = service.film(name, Pause(), Shot(0, 3), End(3), content="x" * 100)
+        film = service.write_film(name, Pause(), Shot(0, 3), End(3), content="x" * 100)
         service.publish(upload(film, name))
     service.fetches.held.add("a")
     service.worker.run_once(0)
-    assert service.pipeline.in_flight_bytes == 200, "sizes are known when files are fetched"
+    assert service.pipeline.in_flight_bytes == 200, "sizes are known only when files are fetched"
     assert not service.pipeline.has_room
     service.fetches.held.clear()
     service.run()
     assert service.pipeline.in_flight_bytes == 0
-    assert service.committed() == 3
+    assert service.committed_offset() == 3
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-def test_an_abandoned_partition_leaves_nothing_and_its_records_may_come_again(service: Service, steps: int) -> None:
-    uri = service.film("a", Shot(0, 40), Shot(40, 50), End(50))
+def test_an_abandoned_partition_leaves_nothing_and_its_records_can_come_again(service: Service, steps: int) -> None:
+    uri = service.write_film("a", Shot(0, 40), Shot(40, 50), End(50))
     film = upload(uri)
     again = record(film, partition=1, offset=0)
     for each in (again, record(film, partition=1, offset=1)):
@@ -100,14 +100,14 @@ def test_an_abandoned_partition_leaves_nothing_and_its_records_may_come_again(se
 
     service.pipeline.accept(again)
     outcomes = [outcome for _ in range(4) for outcome in service.pipeline.advance(0)]
-    told_of = [to_event(message) for outcome in outcomes for message in outcome.messages]
-    assert [told(event)[0] for event in told_of] == ["a:0", "a:1", "a"]
+    announced = [to_event(message) for outcome in outcomes for message in outcome.messages]
+    assert [stable_fields(event)[0] for event in announced] == ["a:0", "a:1", "a"]
     assert outcomes[-1].done
 
 
-def test_work_on_other_partitions_outlives_an_abandoned_one(service: Service) -> None:
+def test_abandoning_a_partition_does_not_affect_the_others(service: Service) -> None:
     for partition, name in enumerate("ab"):
-        service.pipeline.accept(record(upload(service.film(name, Shot(0, 3), End(3)), name), partition, offset=7))
+        service.pipeline.accept(record(upload(service.write_film(name, Shot(0, 3), End(3)), name), partition, offset=7))
     service.pipeline.advance(0)
     service.pipeline.abandon(0)
     outcomes = service.pipeline.advance(0)
@@ -117,7 +117,7 @@ def test_work_on_other_partitions_outlives_an_abandoned_one(service: Service) ->
 def test_a_fetched_file_of_an_abandoned_partition_is_closed(tmp_path: Path) -> None:
     service = Service(tmp_path, workers=1, max_jobs=2)
     for offset, name in enumerate("ab"):
-        service.pipeline.accept(record(upload(service.film(name, Pause(), End(3)), name), 0, offset))
+        service.pipeline.accept(record(upload(service.write_film(name, Pause(), End(3)), name), 0, offset))
     service.pipeline.advance(0)
     media = [fetched.result for fetched in service.fetches.polled]
     service.pipeline.abandon(0)
@@ -128,6 +128,6 @@ def record(event: SegmentUploaded, partition: int, offset: int) -> Record:
     return Record(to_message(topics.VIDEO_SEGMENTS, event, source="test"), partition, offset)
 
 
-def names_of(fetched: list[Fetched]) -> set[str]:
+def names_of(fetched: list[FetchFinished]) -> set[str]:
     """The offsets of the records whose files were fetched."""
     return {one.job.rsplit("/", 1)[1] for one in fetched}

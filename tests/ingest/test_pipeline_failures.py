@@ -1,4 +1,4 @@
-"""What cannot be done is told: a dead letter, and an end of the asset."""
+"""What fails is reported: by a dead letter, and by the end of the asset."""
 
 import pytest
 from prometheus_client import REGISTRY
@@ -7,10 +7,10 @@ from services.contracts import topics
 from services.contracts.events import AssetEnded
 from services.contracts.ports import Message
 from tests.ingest.fakes import MAX_BYTES, End, Failure, Shot
-from tests.ingest.service import Service, told, upload
+from tests.ingest.service import Service, stable_fields, upload
 
 
-def test_wrong_messages_go_to_the_dead_letters_and_the_next_is_processed(service: Service) -> None:
+def test_invalid_messages_become_dead_letters_and_the_next_one_is_processed(service: Service) -> None:
     kind = {"ce_type": "copydetect.SegmentUploaded.v1"}
     wrong = [
         Message(topics.VIDEO_SEGMENTS, "k", b"not json", kind),
@@ -19,19 +19,19 @@ def test_wrong_messages_go_to_the_dead_letters_and_the_next_is_processed(service
     ]
     service.bus.publish(wrong)
     service.publish(AssetEnded(asset_id="z", segment_count=1, duration_s=1, status="complete"))
-    service.publish(upload(service.film("a.mp4", Shot(0, 3), End(3))))
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 3), End(3))))
     service.run()
-    dead = service.dead()
+    dead = service.dead_letters()
     assert [message.value for message in dead[:3]] == [message.value for message in wrong]
     assert [message.headers["dlq_stage"] for message in dead] == ["parse"] * 4
     assert [message.headers["dlq_offset"] for message in dead] == ["0", "1", "2", "3"]
     assert "AssetEnded does not belong" in dead[3].headers["dlq_reason"]
-    assert [told(event)[0] for event in service.announced()] == ["a:0", "a"]
-    assert service.committed() == 5
+    assert [stable_fields(event)[0] for event in service.events()] == ["a:0", "a"]
+    assert service.committed_offset() == 5
 
 
 @pytest.mark.parametrize(
-    ("content", "uri", "said"),
+    ("content", "uri", "expected"),
     [
         (None, "{path}", "No such file"),
         ("", "{path}", "empty"),
@@ -40,28 +40,28 @@ def test_wrong_messages_go_to_the_dead_letters_and_the_next_is_processed(service
     ],
 )
 def test_a_file_that_cannot_be_fetched_ends_its_asset(
-    service: Service, content: str | None, uri: str, said: str
+    service: Service, content: str | None, uri: str, expected: str
 ) -> None:
     path = service.folder / "a.mp4"
     if content is not None:
         path.write_text(content)
     service.publish(upload(uri.format(path=path)))
     service.run()
-    [ended] = service.announced()
+    [ended] = service.events()
     assert isinstance(ended, AssetEnded)
     assert (ended.segment_count, ended.status) == (0, "failed")
     assert ended.reason
-    assert said in ended.reason
-    assert [dead.headers["dlq_stage"] for dead in service.dead()] == ["fetch"]
-    assert service.committed() == 1
+    assert expected in ended.reason
+    assert [dead.headers["dlq_stage"] for dead in service.dead_letters()] == ["fetch"]
+    assert service.committed_offset() == 1
 
 
-def test_what_is_announced_of_a_presigned_upload_lets_nobody_in(service: Service) -> None:
+def test_events_and_dead_letters_of_a_presigned_upload_contain_no_credentials(service: Service) -> None:
     service.publish(upload("https://me:word@example.org/a.mp4?X-Amz-Signature=key#t"))
     service.run()
-    [ended] = service.announced()
+    [ended] = service.events()
     assert isinstance(ended, AssetEnded)
-    [dead] = service.dead()
+    [dead] = service.dead_letters()
     for reason in (ended.reason, dead.headers["dlq_reason"]):
         assert reason
         assert "https://example.org/a.mp4" in reason
@@ -69,14 +69,14 @@ def test_what_is_announced_of_a_presigned_upload_lets_nobody_in(service: Service
         assert "word" not in reason
 
 
-def test_everything_that_happened_is_counted(service: Service) -> None:
-    before = counted()
+def test_segments_failures_and_stages_are_counted_in_metrics(service: Service) -> None:
+    before = read_metrics()
     black = Shot(32, 64, black=True)
-    service.publish(upload(service.film("a", Shot(0, 32), black, Shot(64, 70), End(70)), "a"))
-    service.publish(upload(service.film("b", Failure("broken")), "b"))
+    service.publish(upload(service.write_film("a", Shot(0, 32), black, Shot(64, 70), End(70)), "a"))
+    service.publish(upload(service.write_film("b", Failure("broken")), "b"))
     service.publish(upload(str(service.folder / "none"), "c", segment_index=0, start_s=0))
     service.run()
-    after = counted()
+    after = read_metrics()
     assert {name: after[name] - before[name] for name in after} == {
         "copydetect_segments_total described": 2,
         "copydetect_segments_total undecidable": 1,
@@ -90,7 +90,7 @@ def test_everything_that_happened_is_counted(service: Service) -> None:
     }
 
 
-def counted() -> dict[str, float]:
+def read_metrics() -> dict[str, float]:
     names = {
         "copydetect_segments_total": ("status", ("described", "undecidable", "failed")),
         "copydetect_dead_letters_total": ("stage", ("decode", "fetch")),

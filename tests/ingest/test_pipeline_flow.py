@@ -1,4 +1,4 @@
-"""Uploads become stored, announced segments, and what shows nothing is told from what does."""
+"""Uploads become stored and announced segments; frames that show nothing are left out."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from services.contracts.envelope import to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Role, SegmentStatus
 from services.contracts.ports import Message, SegmentKey
-from tests.ingest.fakes import End, Failure, Shot, described_by
-from tests.ingest.service import AT, MODEL, Service, told, upload
+from tests.ingest.fakes import End, Failure, Shot, describe_film
+from tests.ingest.service import AT, MODEL, Service, stable_fields, upload
 
 
-def test_a_whole_file_is_announced_segment_by_segment_and_then_ended(service: Service) -> None:
-    service.publish(upload(service.film("a.mp4", Shot(0, 20), Shot(20, 40), Shot(40, 70), End(70.5))))
+def test_a_whole_file_is_announced_segment_by_segment_and_then_its_end(service: Service) -> None:
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 20), Shot(20, 40), Shot(40, 70), End(70.5))))
     service.run()
-    assert [told(event) for event in service.announced()] == [
+    assert [stable_fields(event) for event in service.events()] == [
         ("a:0", Role.UPLOAD, 0, 32, SegmentStatus.DESCRIBED, 32),
         ("a:1", Role.UPLOAD, 32, 64, SegmentStatus.DESCRIBED, 32),
         ("a:2", Role.UPLOAD, 64, 70.5, SegmentStatus.DESCRIBED, 6),
@@ -24,47 +24,47 @@ def test_a_whole_file_is_announced_segment_by_segment_and_then_ended(service: Se
     assert [event.index_timestamp for event in service.segments()] == [1, 2, 3]
     assert all(event.model_version == MODEL and event.uploaded_at == AT for event in service.segments())
     rows = service.index.assets("default", ["a"])
-    assert [row.segment_count for row in rows] == [0, 0, 3], "only the last one ends an asset"
+    assert [row.segment_count for row in rows] == [0, 0, 3], "only the last segment has the count"
     assert {row.uploaded_at for row in rows} == {AT.timestamp()}
     assert service.cache.get_many([row.key for row in rows]).keys() == {row.key for row in rows}
-    assert service.committed() == 1
-    assert service.dead() == []
+    assert service.committed_offset() == 1
+    assert service.dead_letters() == []
 
 
 def test_a_segment_is_stored_and_announced_while_the_file_is_still_decoded(service: Service) -> None:
-    service.publish(upload(service.film("a.mp4", Shot(0, 40), Shot(40, 50), End(50))))
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 40), Shot(40, 50), End(50))))
     assert service.worker.run_once(0)
     assert service.index.log == ["stored a:0", "announced a:0"]
-    assert service.committed() == 0, "not before the file is done"
+    assert service.committed_offset() == 0, "the file is not done yet"
     service.run()
     assert service.index.log == ["stored a:0", "announced a:0", "stored a:1", "announced a:1"]
 
 
-def test_what_cannot_be_stored_is_neither_announced_nor_committed(service: Service) -> None:
-    service.publish(upload(service.film("a.mp4", Shot(0, 40), End(40))))
+def test_a_segment_that_cannot_be_stored_is_neither_announced_nor_committed(service: Service) -> None:
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 40), End(40))))
     service.index.down = True
     with pytest.raises(TransientError):
         service.run()
-    assert service.announced() == service.dead() == []
-    assert service.committed() == 0
+    assert service.events() == service.dead_letters() == []
+    assert service.committed_offset() == 0
     service.index.down = False
     service.restart()
     service.run()
-    assert [told(event)[0] for event in service.announced()] == ["a:0", "a:1", "a"]
+    assert [stable_fields(event)[0] for event in service.events()] == ["a:0", "a:1", "a"]
 
 
 def test_frames_of_several_files_share_a_batch(service: Service) -> None:
     for name, tag in (("a", 1), ("b", 200)):
-        service.publish(upload(service.film(name, Shot(0, 10, tag), Shot(10, 15, tag), End(15)), name))
+        service.publish(upload(service.write_film(name, Shot(0, 10, tag), Shot(10, 15, tag), End(15)), name))
     service.run()
     assert service.extractor.batches == [20, 10]
     for name, tag in (("a", 1), ("b", 200)):
         [segment] = service.index.read([SegmentKey("default", f"{name}:0")]).values()
-        np.testing.assert_allclose(segment.descriptor.frames, described_by(tag, 15), rtol=1e-6)
+        np.testing.assert_allclose(segment.descriptor.frames, describe_film(tag, 15), rtol=1e-6)
 
 
-def test_the_trace_of_an_upload_goes_on_in_what_it_causes(service: Service) -> None:
-    sent = to_message(topics.VIDEO_SEGMENTS, upload(service.film("a.mp4", Shot(0, 3), End(3))), source="test")
+def test_the_events_of_an_upload_continue_its_trace(service: Service) -> None:
+    sent = to_message(topics.VIDEO_SEGMENTS, upload(service.write_film("a.mp4", Shot(0, 3), End(3))), source="test")
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     service.bus.publish([Message(sent.topic, sent.key, sent.value, {**sent.headers, **trace})])
     service.run()
@@ -73,26 +73,26 @@ def test_the_trace_of_an_upload_goes_on_in_what_it_causes(service: Service) -> N
     assert {record.message.key for record in records} == {"default/a"}
 
 
-def test_a_failure_midway_keeps_what_was_described_and_ends_the_asset(service: Service) -> None:
-    service.publish(upload(service.film("a.mp4", Shot(0, 40), Failure("the decoder crashed"))))
+def test_a_failure_in_the_middle_of_a_file_keeps_its_segments_and_ends_the_asset(service: Service) -> None:
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 40), Failure("the decoder crashed"))))
     service.run()
-    segment, ended = service.announced()
-    assert told(segment)[0] == "a:0"
+    segment, ended = service.events()
+    assert stable_fields(segment)[0] == "a:0"
     assert isinstance(ended, AssetEnded)
     assert (ended.segment_count, ended.status, ended.reason) == (1, "failed", "the decoder crashed")
     assert ended.duration_s is None
-    [dead] = service.dead()
+    [dead] = service.dead_letters()
     [original] = service.bus.records(topics.VIDEO_SEGMENTS)
     assert (dead.key, dead.value) == (original.message.key, original.message.value)
     assert dead.headers["dlq_stage"] == "decode"
     assert dead.headers["dlq_reason"] == "the decoder crashed"
     assert (dead.headers["dlq_topic"], dead.headers["dlq_offset"]) == (topics.VIDEO_SEGMENTS, "0")
-    assert service.committed() == 1
+    assert service.committed_offset() == 1
 
 
 def test_a_segment_that_shows_nothing_is_stored_and_undecidable(service: Service) -> None:
     black = Shot(32, 64, black=True)
-    service.publish(upload(service.film("a.mp4", Shot(0, 32), black, Shot(64, 70), End(70))))
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 32), black, Shot(64, 70), End(70))))
     service.run()
     assert [event.status for event in service.segments()] == ["described", "undecidable", "described"]
     undecidable = service.segments()[1]
@@ -104,7 +104,7 @@ def test_a_segment_that_shows_nothing_is_stored_and_undecidable(service: Service
 
 
 def test_frames_that_show_nothing_are_left_out_of_their_segment(service: Service) -> None:
-    service.publish(upload(service.film("a.mp4", Shot(0, 5, black=True), Shot(5, 9), End(9))))
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 5, black=True), Shot(5, 9), End(9))))
     service.run()
     [stored] = service.index.read([SegmentKey("default", "a:0")]).values()
     assert stored.descriptor.timestamps_s.tolist() == [5, 6, 7, 8]

@@ -1,4 +1,4 @@
-"""The ingest loop when partitions change hands, when it is full, and when it is told to stop."""
+"""The ingest loop during rebalances, when it is full, and when it drains."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,21 +12,21 @@ from services.ingest.worker import GROUP, MAX_ACCEPTED, IngestWorker
 from tests.ingest.fakes import End, Pause, Shot
 from tests.ingest.service import Service, upload
 
-GONE = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
-BACK = Rebalance(assigned=frozenset({0}), revoked=frozenset({0}))
+REVOKED = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
+REASSIGNED = Rebalance(assigned=frozenset({0}), revoked=frozenset({0}))
 
 
-class Moving:
-    """A consumer whose partition goes and comes as a test tells it: a step of `moves` for every look."""
+class RebalancingConsumer:
+    """A consumer with scripted rebalances: one of `rebalances` per call of `take_rebalance`."""
 
-    def __init__(self, consumer: MemoryConsumer, moves: Sequence[Rebalance] = ()) -> None:
+    def __init__(self, consumer: MemoryConsumer, rebalances: Sequence[Rebalance] = ()) -> None:
         self._consumer = consumer
-        self.coming = list(moves)
+        self.rebalances = list(rebalances)
         self.paused = False
         self.commits: list[int] = []
 
     def take_rebalance(self) -> Rebalance:
-        return self.coming.pop(0) if self.coming else Rebalance(frozenset(), frozenset())
+        return self.rebalances.pop(0) if self.rebalances else Rebalance(frozenset(), frozenset())
 
     def pause(self) -> None:
         self.paused = True
@@ -47,8 +47,8 @@ class Moving:
         return getattr(self._consumer, name)
 
 
-def worker_of(service: Service) -> tuple[IngestWorker, Moving]:
-    consumer = Moving(service.bus.consumer(topics.VIDEO_SEGMENTS, GROUP))
+def open_worker(service: Service) -> tuple[IngestWorker, RebalancingConsumer]:
+    consumer = RebalancingConsumer(service.bus.consumer(topics.VIDEO_SEGMENTS, GROUP))
     service.bus.consumer = lambda topic, group: consumer  # type: ignore[method-assign, assignment, return-value]  # noqa: ARG005
     return IngestWorker(service.bus, service.pipeline), consumer
 
@@ -58,35 +58,35 @@ def run(worker: IngestWorker) -> None:
         pass
 
 
-def test_the_work_of_a_partition_that_goes_is_dropped(tmp_path: Path) -> None:
+def test_the_work_of_a_revoked_partition_is_dropped(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    worker, consumer = worker_of(service)
-    service.publish(upload(service.film("a", Shot(0, 3), *[Pause()] * 3, End(3))))
+    worker, consumer = open_worker(service)
+    service.publish(upload(service.write_film("a", Shot(0, 3), *[Pause()] * 3, End(3))))
     worker.run_once(0)
     assert service.pipeline.in_flight_records == 1
-    consumer.coming = [GONE]
+    consumer.rebalances = [REVOKED]
     run(worker)
     assert service.pipeline.in_flight_records == 0
     assert consumer.commits == []
-    assert service.announced() == []
+    assert service.events() == []
 
 
-def test_what_was_polled_while_its_partition_went_is_not_begun(tmp_path: Path) -> None:
+def test_a_record_that_was_polled_while_its_partition_was_revoked_is_not_begun(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    worker, consumer = worker_of(service)
-    service.publish(upload(service.film("a", Shot(0, 3), End(3))))
-    consumer.coming = [GONE]
+    worker, consumer = open_worker(service)
+    service.publish(upload(service.write_film("a", Shot(0, 3), End(3))))
+    consumer.rebalances = [REVOKED]
     run(worker)
     assert service.pool.decoded == []
     assert consumer.commits == []
 
 
-def test_a_partition_that_comes_back_begins_where_it_was_committed(tmp_path: Path) -> None:
+def test_a_partition_that_is_assigned_again_continues_at_its_committed_offset(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    worker, consumer = worker_of(service)
-    service.publish(upload(service.film("a", Shot(0, 3), *[Pause()] * 2, End(3))))
+    worker, consumer = open_worker(service)
+    service.publish(upload(service.write_film("a", Shot(0, 3), *[Pause()] * 2, End(3))))
     worker.run_once(0)
-    consumer.coming = [BACK]
+    consumer.rebalances = [REASSIGNED]
     consumer.seek(0)
     run(worker)
     assert service.pool.decoded == ["a", "a"]
@@ -94,10 +94,10 @@ def test_a_partition_that_comes_back_begins_where_it_was_committed(tmp_path: Pat
     assert [event.segment_index for event in service.segments()] == [0]
 
 
-def test_a_record_that_comes_twice_is_in_work_once(tmp_path: Path) -> None:
+def test_a_record_that_is_delivered_twice_is_in_work_once(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    worker, consumer = worker_of(service)
-    service.publish(upload(service.film("a", Shot(0, 3), *[Pause()] * 2, End(3))))
+    worker, consumer = open_worker(service)
+    service.publish(upload(service.write_film("a", Shot(0, 3), *[Pause()] * 2, End(3))))
     worker.run_once(0)
     consumer.seek(0)
     run(worker)
@@ -105,11 +105,11 @@ def test_a_record_that_comes_twice_is_in_work_once(tmp_path: Path) -> None:
     assert consumer.commits == [0]
 
 
-def test_a_full_worker_pauses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_worker_pauses_and_resumes_when_there_is_room(tmp_path: Path) -> None:
     service = Service(tmp_path, workers=1)
-    worker, consumer = worker_of(service)
+    worker, consumer = open_worker(service)
     for name in "ab":
-        service.publish(upload(service.film(name, Shot(0, 3), Pause(), End(3)), name))
+        service.publish(upload(service.write_film(name, Shot(0, 3), Pause(), End(3)), name))
     worker.run_once(0)
     assert consumer.paused
     run(worker)
@@ -117,11 +117,11 @@ def test_a_full_worker_pauses_and_goes_on_when_there_is_room(tmp_path: Path) -> 
     assert consumer.commits == [0, 1]
 
 
-def test_a_drain_finishes_what_is_at_hand_and_takes_nothing_more(tmp_path: Path) -> None:
+def test_a_drain_finishes_the_work_that_has_begun_and_accepts_no_more(tmp_path: Path) -> None:
     service = Service(tmp_path, workers=1)
-    worker, consumer = worker_of(service)
+    worker, consumer = open_worker(service)
     for name in "ab":
-        service.publish(upload(service.film(name, Shot(0, 3), Pause(), End(3)), name))
+        service.publish(upload(service.write_film(name, Shot(0, 3), Pause(), End(3)), name))
     worker.run_once(0)
     while worker.drain(0):
         pass
@@ -130,7 +130,7 @@ def test_a_drain_finishes_what_is_at_hand_and_takes_nothing_more(tmp_path: Path)
     assert consumer.commits == [0]
 
 
-def test_every_call_to_the_bus_is_made_by_the_one_who_waits(tmp_path: Path) -> None:
+def test_every_call_to_the_bus_is_made_by_the_caller_that_was_passed(tmp_path: Path) -> None:
     service = Service(tmp_path)
     calls: list[str] = []
 
@@ -138,16 +138,16 @@ def test_every_call_to_the_bus_is_made_by_the_one_who_waits(tmp_path: Path) -> N
         calls.append(stage)
         return make(*arguments)
 
-    service.publish(upload(service.film("a", Shot(0, 3), End(3))))
+    service.publish(upload(service.write_film("a", Shot(0, 3), End(3))))
     worker = IngestWorker(service.bus, service.pipeline, call=call)
     run(worker)
     assert calls == ["publish", "offsets"]
-    assert service.committed() == 1
+    assert service.committed_offset() == 1
 
 
-def test_records_that_are_done_at_once_do_not_keep_the_loop_from_turning(tmp_path: Path) -> None:
+def test_records_without_work_do_not_keep_a_step_from_ending(tmp_path: Path) -> None:
     service = Service(tmp_path)
-    worker, consumer = worker_of(service)
+    worker, consumer = open_worker(service)
     service.publish(*(UploadEnded(asset_id=f"a{n}", segment_count=1) for n in range(2 * MAX_ACCEPTED + 1)))
     assert worker.run_once(0)
     assert consumer.commits[-1] == MAX_ACCEPTED - 1

@@ -1,4 +1,4 @@
-"""One build of the manifests after the other."""
+"""The builds of the manifests, as a parametrized fixture."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The manifests of k8s/, as kustomize builds them."""
+"""The manifests of k8s/ as kustomize builds them."""
 
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ Manifest = dict[str, Any]
 
 @cache
 def text(build: str) -> str:
-    """Raises Unavailable where kustomize cannot be had."""
+    """The YAML of a build. Raises Unavailable without kustomize."""
     done = subprocess.run(
         [kustomize(), "build", str(FOLDER / build)], capture_output=True, text=True, timeout=50, check=False
     )
@@ -36,18 +36,18 @@ class Build:
         return {found["metadata"]["name"]: found for found in self.manifests if found["kind"] == kind}
 
     def workloads(self) -> Iterator[tuple[str, Manifest]]:
-        """Everything that makes pods, each with the pods' specification."""
+        """Everything that creates pods, with the specification of the pods."""
         for found in self.manifests:
             if found["kind"] in {"Deployment", "StatefulSet", "Job"}:
                 yield found["metadata"]["name"], found["spec"]["template"]["spec"]
 
     def services(self) -> dict[str, Manifest]:
-        """The two that run for good."""
+        """The two long-running services."""
         return {name: pod for name, pod in self.workloads() if name != "copydetect-topics"}
 
     @property
     def settings(self) -> dict[str, str]:
-        """The variables that all pods get."""
+        """The variables of all pods."""
         [found] = self.of("ConfigMap").values()
         data: dict[str, str] = found["data"]
         return data
@@ -60,7 +60,7 @@ def container(pod: Manifest) -> Manifest:
 
 
 def quantity(text: str) -> float:
-    """A number of bytes, or of cores, as Kubernetes writes it."""
+    """Parse a quantity of bytes or cores."""
     for suffix, factor in {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "m": 1e-3}.items():
         if text.endswith(suffix):
             return float(text.removesuffix(suffix)) * factor

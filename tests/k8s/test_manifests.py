@@ -1,4 +1,4 @@
-"""The manifests are valid, and say of pods what a cluster of strangers' media needs them to say."""
+"""The manifests are valid, and their pods are restricted enough to process media of strangers."""
 
 import subprocess
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.runtime.settings import SECRETS_DIR, Settings
-from tests.deploy.settings import settings_of, unknown
+from tests.deploy.settings import settings_of, unknown_names
 from tests.deploy.tools import keda_crds, kubectl_validate
 from tests.k8s.manifests import Build, container, quantity, text
 from tests.servers.process import Unavailable
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # the first ru
 
 LEAVE_S = 15  # after the drain, for leaving the consumer group
 KUBERNETES = "1.30"
-LOADED_BYTES = 4 * 2**30  # the model and its frames, beside the decoders
+LOADED_BYTES = 4 * 2**30  # the model and its frames, in addition to the decoders
 
 
 def validate(manifests: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -30,9 +30,9 @@ def validate(manifests: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def secrets_in(folder: Path) -> Path:
-    """A folder as the Secret of the overlay prod is mounted."""
+    """Write a folder like the mounted Secret of the overlay prod. Returns its path."""
     for name in ("kafka_username", "kafka_password", "redis_password", "milvus_token"):
-        (folder / f"copydetect_{name}").write_text("given")
+        (folder / f"copydetect_{name}").write_text("secret")
     (folder / "kafka_ca.crt").write_text("a certificate")
     return folder
 
@@ -46,7 +46,7 @@ def test_manifests_are_valid(build: Build, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_validator_sees_mistakes(build: Build, tmp_path: Path) -> None:
+def test_the_validator_finds_mistakes(build: Build, tmp_path: Path) -> None:
     for right, wrong in (("maxReplicaCount: ", "maxReplicaCount: many"), ("runAsNonRoot: true", "runAsNonRoot: 1s")):
         assert right in text(build.name)
         assert validate(text(build.name).replace(right, wrong), tmp_path).returncode != 0
@@ -69,14 +69,14 @@ def test_pods_pass_the_restricted_standard(build: Build) -> None:
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
-def test_pods_say_what_they_need_and_may_use(build: Build) -> None:
+def test_pods_have_requests_and_limits(build: Build) -> None:
     for name, pod in build.workloads():
         resources = container(pod)["resources"]
         for what in ("cpu", "memory", "ephemeral-storage"):
             assert 0 < quantity(resources["requests"][what]) <= quantity(resources["limits"][what]), (name, what)
 
 
-def test_only_ingest_wants_a_gpu_and_not_on_a_workstation(build: Build) -> None:
+def test_only_ingest_requests_a_gpu_and_not_on_a_workstation(build: Build) -> None:
     for name, pod in build.workloads():
         wanted = container(pod)["resources"]["limits"].get("nvidia.com/gpu")
         expected = "1" if name == "copydetect-ingest" and build.name != "overlays/dev" else None
@@ -101,11 +101,11 @@ def test_commands_are_those_of_the_program(build: Build) -> None:
 
 
 def test_settings_are_known_and_valid(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert unknown(build.settings) == set()
+    assert unknown_names(build.settings) == set()
     for _, pod in build.workloads():
         [source] = container(pod)["envFrom"]
         assert source["configMapRef"]["name"] in build.of("ConfigMap")
-        assert unknown({variable["name"]: "" for variable in container(pod).get("env", [])}) == set()
+        assert unknown_names({variable["name"]: "" for variable in container(pod).get("env", [])}) == set()
     settings = settings_in(build, monkeypatch, tmp_path)
     if build.name == "overlays/prod":
         assert settings.kafka_security_protocol == "SASL_SSL"
@@ -127,11 +127,11 @@ def test_secrets_are_files_where_the_settings_look(build: Build) -> None:
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         assert mounts["secrets"]["mountPath"] == build.settings[SECRETS_DIR]
         assert mounts["secrets"]["readOnly"] is True
-        # Where passwords are wanted a pod without them must not start.
+        # If passwords are required, a pod without them must not start.
         assert volumes["secrets"]["secret"]["optional"] is (build.name != "overlays/prod")
 
 
-def test_every_matcher_has_a_name_of_its_own_that_stays(build: Build) -> None:
+def test_every_matcher_has_a_stable_name_of_its_own(build: Build) -> None:
     [matcher] = build.of("StatefulSet").values()
     assert matcher["spec"]["serviceName"] in build.of("Service")
     env: list[dict[str, Any]] = container(matcher["spec"]["template"]["spec"])["env"]
@@ -140,7 +140,7 @@ def test_every_matcher_has_a_name_of_its_own_that_stays(build: Build) -> None:
     assert "COPYDETECT_INSTANCE" not in build.settings
 
 
-def test_the_drain_fits_into_the_grace(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_drain_fits_into_the_grace_period(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     drain_s = settings_in(build, monkeypatch, tmp_path).drain_s
     for name, pod in build.services().items():
         assert pod["terminationGracePeriodSeconds"] > drain_s + LEAVE_S, name
@@ -152,7 +152,7 @@ def test_fetched_files_fit_into_tmp(build: Build, monkeypatch: pytest.MonkeyPatc
     [tmp] = [volume for volume in pod["volumes"] if volume["name"] == "tmp"]
     size = quantity(tmp["emptyDir"]["sizeLimit"])
     assert settings.max_in_flight_bytes + settings.max_file_bytes <= size
-    # Beyond its request a pod is the first to go when the node's disk is full, at its limit it is put out.
+    # A pod above its request is evicted first when the node's disk is full, and always at its limit.
     assert size <= quantity(container(pod)["resources"]["requests"]["ephemeral-storage"])
 
 

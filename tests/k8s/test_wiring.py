@@ -1,4 +1,4 @@
-"""What names something else in the manifests names something that is there: probes, selectors, topics, ports."""
+"""Every reference in the manifests leads to something that exists: probes, selectors, topics, ports."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.k8s.test_manifests import settings_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-# Who reads what, as the services' own code has it.
+# The topic that each service consumes, from the services' code.
 CONSUMED = {
     "copydetect-ingest": (topics.VIDEO_SEGMENTS, ingest.GROUP),
     "copydetect-matcher": (topics.ENCODED_SEGMENTS, matcher.GROUP),
@@ -36,7 +36,7 @@ def partitions(build: Build) -> int:
 
 
 def egress(build: Build, pod: str) -> list[Manifest]:
-    """The rules by which a pod may talk to others."""
+    """The egress rules of a pod."""
     labels = pods_labels(build)[pod]
     return [
         rule
@@ -61,7 +61,9 @@ def reaches(rules: list[Manifest], namespace: str, port: int) -> bool:
     )
 
 
-def test_probes_ask_where_the_service_listens(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_probes_use_the_port_on_which_the_service_listens(
+    build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     port = settings_in(build, monkeypatch, tmp_path).http_port
     for name, pod in build.services().items():
         own = container(pod)
@@ -69,7 +71,7 @@ def test_probes_ask_where_the_service_listens(build: Build, monkeypatch: pytest.
         paths = {kind: own[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
         assert {kind: asked["path"] for kind, asked in paths.items()} == {
             "startup": "/livez",
-            "liveness": "/livez",  # never /readyz: a restart mends no backend
+            "liveness": "/livez",  # never /readyz: a restart does not repair a backend
             "readiness": "/readyz",
         }
         assert {asked["port"] for asked in paths.values()} == {"metrics"}, name
@@ -77,13 +79,13 @@ def test_probes_ask_where_the_service_listens(build: Build, monkeypatch: pytest.
         assert (served["port"], served["targetPort"]) == (port, "metrics")
 
 
-def test_a_slow_start_is_not_taken_for_a_dead_loop(build: Build) -> None:
+def test_a_slow_start_does_not_count_as_a_dead_loop(build: Build) -> None:
     for pod in build.services().values():
         startup = container(pod)["startupProbe"]
         assert startup["periodSeconds"] * startup["failureThreshold"] > Settings().loop_timeout_s
 
 
-def test_selectors_select(build: Build) -> None:
+def test_selectors_match_pods(build: Build) -> None:
     labels = pods_labels(build)
     for kind in ("Deployment", "StatefulSet"):
         for name, found in build.of(kind).items():
@@ -103,7 +105,7 @@ def test_everything_is_in_the_namespace(build: Build) -> None:
         assert found["kind"] == "Namespace" or found["metadata"]["namespace"] == "copydetect"
 
 
-def test_the_scaler_looks_at_what_the_service_consumes(build: Build) -> None:
+def test_the_scaler_reads_the_lag_of_the_topic_that_the_service_consumes(build: Build) -> None:
     scalers = build.of("ScaledObject")
     assert scalers.keys() == CONSUMED.keys()
     for name, scaler in scalers.items():
@@ -117,14 +119,14 @@ def test_the_scaler_looks_at_what_the_service_consumes(build: Build) -> None:
         assert asked["offsetResetPolicy"] == "earliest"
 
 
-def test_no_more_replicas_than_partitions(build: Build) -> None:
+def test_there_are_no_more_replicas_than_partitions(build: Build) -> None:
     for scaler in build.of("ScaledObject").values():
         assert 1 <= scaler["spec"]["minReplicaCount"] <= scaler["spec"]["maxReplicaCount"] <= partitions(build)
     for kind in ("Deployment", "StatefulSet"):
         assert all("replicas" not in found["spec"] for found in build.of(kind).values())
 
 
-def test_the_scaler_logs_in_where_the_services_do(build: Build) -> None:
+def test_the_scaler_logs_in_to_kafka_like_the_services(build: Build) -> None:
     uses_login = "COPYDETECT_KAFKA_SASL_MECHANISM" in build.settings
     for scaler in build.of("ScaledObject").values():
         [trigger] = scaler["spec"]["triggers"]
@@ -135,7 +137,7 @@ def test_the_scaler_logs_in_where_the_services_do(build: Build) -> None:
             assert trigger["metadata"]["tls"] == "enable"
 
 
-def test_nothing_is_let_through_that_is_not_named(build: Build) -> None:
+def test_all_traffic_is_denied_by_default(build: Build) -> None:
     deny = build.of("NetworkPolicy")["default-deny"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
@@ -150,7 +152,7 @@ def test_services_reach_their_backends(build: Build) -> None:
             assert reaches(egress(build, pod), backend.hostname.split(".")[1], backend.port), (pod, backend)
 
 
-def test_strangers_names_lead_to_no_private_address(build: Build) -> None:
+def test_ingest_cannot_reach_private_addresses_through_media_urls(build: Build) -> None:
     [block] = [
         peer["ipBlock"]
         for rule in egress(build, "copydetect-ingest")
@@ -162,7 +164,7 @@ def test_strangers_names_lead_to_no_private_address(build: Build) -> None:
         assert all("ipBlock" not in peer for rule in egress(build, pod) for peer in rule["to"])
 
 
-def test_prometheus_may_scrape_and_nobody_else_may_come_in(build: Build) -> None:
+def test_only_prometheus_may_connect_to_the_services(build: Build) -> None:
     opened = {
         name: policy["spec"]["ingress"]
         for name, policy in build.of("NetworkPolicy").items()

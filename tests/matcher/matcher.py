@@ -1,4 +1,4 @@
-"""The matcher over an index in memory, a bus that can fail, and a clock that is set; and assets for it."""
+"""The matcher over an index in memory, a bus that can fail and a clock that tests set; and assets for it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -31,11 +31,11 @@ RULE = AlertRule(Calibration(alert_threshold=THRESHOLD, basis="by hand"), THRESH
 IDLE_S = 3600.0
 RETENTION_S = 7 * 24 * 3600.0
 
-Failure = Literal["before", "after"]  # nothing was committed, or all was and nobody knows
+Failure = Literal["before", "after"]  # the failed commit had no effect, or its full effect
 
 
 class Clock:
-    """Seconds since the epoch; a millisecond passes with every look."""
+    """Seconds since the epoch; each call advances it by a millisecond."""
 
     def __init__(self) -> None:
         self.at = UPLOADED_AT + 1000
@@ -46,7 +46,7 @@ class Clock:
 
 
 class FlakyBus(MemoryBus):
-    """A bus whose next commit can fail, and that gives a partition's records only once its states were restored."""
+    """A bus whose next commit can fail, and that delivers records only after their partition was restored."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class FlakyConsumer(MemoryStateConsumer):
         super().__init__(bus, topic, group, states)
         self._flaky = bus
         self._is_restored = False
-        self.hidden_lag = 0  # what an outage hides, or a replay still has to give
+        self.hidden_lag = 0  # lag that an outage hides, or of a replay
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
         return super().poll(max_records, timeout_s) if self._is_restored else []
@@ -88,18 +88,18 @@ class FlakyConsumer(MemoryStateConsumer):
             super().commit_all(records, messages, states)
             self._flaky.commits.append((records, messages, states))
         if fails:
-            self.move()
+            self.rebalance()
             raise self._flaky.error
 
-    def move(self) -> None:
-        """The partition is taken and given anew."""
+    def rebalance(self) -> None:
+        """The partition is revoked and assigned again."""
         self._position = self._committed[self._group]
         self._rebalance = Rebalance(assigned=frozenset({0}), revoked=frozenset({0}))
         self._is_restored = False
 
 
 class Matcher:
-    """The matcher, an event at a time or many."""
+    """A matcher under test, with its bus, index and clock."""
 
     def __init__(self, *, rule: AlertRule = RULE, **options: Any) -> None:
         self._rule = rule
@@ -110,7 +110,7 @@ class Matcher:
         self.restart()
 
     def restart(self, *, model_version: str | None = None) -> None:
-        """As after kill -9: nothing is left but what the bus and the index hold."""
+        """Start again as after kill -9: only bus and index keep their content."""
         if model_version:
             self.index = MemoryIndex(model_version=model_version)
         self.states = StateStore()
@@ -141,18 +141,18 @@ class Matcher:
     def publish(self, *events: Event) -> None:
         self.bus.publish([to_message(topics.ENCODED_SEGMENTS, event, source="copydetect/test") for event in events])
 
-    def tell(self, *events: Event) -> None:
-        """Publish these together, and process them."""
+    def process(self, *events: Event) -> None:
+        """Publish these events together, and process them."""
         self.publish(*events)
         self.run()
 
     def run(self) -> None:
-        """Turn until nothing is left to do."""
+        """Run until nothing is left to do."""
         while self.worker.run_once(0) or self.bus.lag():
             pass
 
     def wait(self, seconds: float, *, step_s: float = 60.0) -> None:
-        """Turn while so much time passes in which nothing is published."""
+        """Run for `seconds` in which nothing is published."""
         until = self.clock.at + seconds
         while self.clock.at < until:
             self.clock.at += step_s
@@ -169,47 +169,47 @@ class Matcher:
         return events  # type: ignore[return-value]
 
     def latest(self) -> dict[str, DuplicateAlert]:
-        """By alert id what its highest revision says; each revision is published once, and without a gap."""
-        said: dict[str, DuplicateAlert] = {}
+        """The highest revision by alert id; asserts that each revision is published once, without gaps."""
+        latest: dict[str, DuplicateAlert] = {}
         for alert in self.alerts():
-            assert alert.revision == (said[alert.alert_id].revision + 1 if alert.alert_id in said else 1)
-            said[alert.alert_id] = alert
-        return said
+            assert alert.revision == (latest[alert.alert_id].revision + 1 if alert.alert_id in latest else 1)
+            latest[alert.alert_id] = alert
+        return latest
 
-    def decided(self) -> list[AssetVerdict]:
+    def all_verdicts(self) -> list[AssetVerdict]:
         events = [to_event(record.message) for record in self.bus.records(topics.ASSET_VERDICTS)]
         assert all(isinstance(event, AssetVerdict) for event in events)
         return events  # type: ignore[return-value]
 
     def verdicts(self) -> dict[str, AssetVerdict]:
-        by_asset = {event.key: event for event in self.decided()}
-        assert len(by_asset) == len(self.decided()), "one verdict an asset"
+        by_asset = {event.key: event for event in self.all_verdicts()}
+        assert len(by_asset) == len(self.all_verdicts()), "more than one verdict on an asset"
         return by_asset
 
-    def dead(self) -> list[Message]:
+    def dead_letters(self) -> list[Message]:
         return [record.message for record in self.bus.records(f"{topics.ENCODED_SEGMENTS}.dlq")]
 
 
-def announced(segments: Iterable[DescribedSegment], *, model_version: str = MODEL) -> list[SegmentEncoded]:
+def segment_events(segments: Iterable[DescribedSegment], *, model_version: str = MODEL) -> list[SegmentEncoded]:
     return [segment_encoded(one.row, model_version=model_version, index_timestamp=None) for one in segments]
 
 
-def ended(segments: Sequence[DescribedSegment], count: int | None = None) -> AssetEnded:
+def end_event(segments: Sequence[DescribedSegment], count: int | None = None) -> AssetEnded:
     last = segments[-1].row
     return asset_ended(last.tenant, last.asset_id, segment_count=count or len(segments), duration_s=last.end_s)
 
 
 def upload(segments: Sequence[DescribedSegment]) -> list[SegmentEncoded | AssetEnded]:
-    """All that ingest announces of it."""
-    return [*announced(segments), ended(segments)]
+    """All events that ingest announces for this asset."""
+    return [*segment_events(segments), end_event(segments)]
 
 
 def frames(*parts: FloatArray) -> FloatArray:
     return np.concatenate(parts)
 
 
-def like(number: int, start_s: int, end_s: int, similarity: float) -> FloatArray:
-    """A stretch of a work with that similarity to the original."""
+def similar_frames(number: int, start_s: int, end_s: int, similarity: float) -> FloatArray:
+    """Frames that have this similarity to a stretch of the work."""
     other = work(1000 + number, start_s, end_s)
     return unit(similarity * work(number, start_s, end_s) + np.sqrt(1 - similarity**2) * other)
 
@@ -219,7 +219,7 @@ def original() -> list[DescribedSegment]:
 
 
 def copy(asset_id: str = "copy", **changes: Any) -> list[DescribedSegment]:
-    """30 s of the original's 20th to 50th second, from 22 s on, across a segment border, then something else."""
+    """Seconds 20 to 50 of the original, starting at 22 s and crossing a segment border; other frames around."""
     late = {"uploaded_at": UPLOADED_AT + 60, **changes}
     return cut(asset_id, frames(work(2, 0, 22), work(1, 20, 50), work(2, 22, 60)), **late)
 
@@ -228,13 +228,13 @@ def bounds(alert: DuplicateAlert) -> list[tuple[float, ...]]:
     return [(one.query_start_s, one.query_end_s, one.reference_start_s, one.reference_end_s) for one in alert.intervals]
 
 
-def stated(alert: DuplicateAlert) -> dict[str, Any]:
-    """What must be exactly the same, whatever the order of events."""
+def exact_fields(alert: DuplicateAlert) -> dict[str, Any]:
+    """What must be equal for any order of events."""
     fields = {"alert_id", "pair_id", "status", "query", "reference"}
     return {**alert.model_dump(include=fields), "intervals": bounds(alert)}
 
 
-def measured(alert: DuplicateAlert) -> list[float]:
-    """What moves a little with whether descriptors come from the index or, rounded, from the cache."""
+def approximate_figures(alert: DuplicateAlert) -> list[float]:
+    """What differs slightly between descriptors of the index and the rounded ones of the cache."""
     similarity = alert.similarity.model_dump().values()
     return [alert.score, alert.query_coverage, alert.reference_coverage, *similarity]

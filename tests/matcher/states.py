@@ -1,4 +1,4 @@
-"""Strategies: states of assets of every kind."""
+"""Hypothesis strategies for states of assets."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from services.contracts.events import (
     SegmentStatus,
     Side,
 )
-from services.matcher.state import AssetState, Done, Pair
+from services.matcher.state import AssetState, Pair, SegmentRecord
 from tca_model.matching.evidence import ReferenceEvidence, SegmentEvidence
 from tca_model.types import Match
 
@@ -25,8 +25,8 @@ shares = st.floats(0, 1)
 moments = st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 words = st.none() | st.text(max_size=20)
 
-dones = st.builds(
-    Done, st.sampled_from(SegmentStatus), st.sampled_from(Role), words, ids, words, indices, seconds, moments
+segment_records = st.builds(
+    SegmentRecord, st.sampled_from(SegmentStatus), st.sampled_from(Role), words, ids, words, indices, seconds, moments
 )
 matches = st.builds(
     lambda start, length, other, score: Match(start, start + length, other, other + length, score),
@@ -99,7 +99,7 @@ states = st.builds(
     tenant=ids,
     asset_id=ids,
     role=st.sampled_from(Role),
-    segments=st.dictionaries(indices, dones, max_size=4),
+    segments=st.dictionaries(indices, segment_records, max_size=4),
     pairs=st.dictionaries(ids, pairs, max_size=2),
     ended=st.none() | ends,
     decided=st.booleans(),

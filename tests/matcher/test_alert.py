@@ -1,4 +1,4 @@
-"""Alerts say which side copied which, under ids that never change; a verdict ends every asset."""
+"""Alerts say which side copied the other, under ids that never change."""
 
 import hashlib
 from dataclasses import replace
@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentStatus
-from services.matcher.alert import Extent, alert_of, verdict_of
-from services.matcher.state import AssetState, Done, Pair
+from services.matcher.alert import Extent, alert_of
+from services.matcher.state import AssetState, Pair, SegmentRecord
 from tca_model.matching.evidence import PairEvidence, ReferenceEvidence, SegmentEvidence, join
 from tca_model.types import Match
 
@@ -16,16 +16,14 @@ AT = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DETECTED = AT + 5 * HOUR
 
-DESCRIBED, UNDECIDABLE, FAILED = SegmentStatus.DESCRIBED, SegmentStatus.UNDECIDABLE, SegmentStatus.FAILED
-
 # Seconds 10 to 30 of this asset are seconds 40 to 60 of the other.
 COPY = Match(10, 30, 40, 60, 0.9)
 EVIDENCE = SegmentEvidence(0, 32, 16.0, (ReferenceEvidence(1, 32, 24.0),), (COPY,))
 JOINED = join([EVIDENCE])
 
 
-def done(status: SegmentStatus, *, at: datetime = AT, end_s: float = 80.0, reason: str | None = None) -> Done:
-    return Done(status, Role.UPLOAD, "stamp", "v1", reason, 32, end_s, at)
+def segment(*, at: datetime = AT, end_s: float = 80.0) -> SegmentRecord:
+    return SegmentRecord(SegmentStatus.DESCRIBED, Role.UPLOAD, "stamp", "v1", None, 32, end_s, at)
 
 
 def asset(asset_id: str = "mine", *, at: datetime = AT, role: Role = Role.UPLOAD, ended: bool = False) -> AssetState:
@@ -33,7 +31,7 @@ def asset(asset_id: str = "mine", *, at: datetime = AT, role: Role = Role.UPLOAD
         "default",
         asset_id,
         role=role,
-        segments={0: done(DESCRIBED, at=at)},
+        segments={0: segment(at=at)},
         ended=AssetEnded(asset_id=asset_id, segment_count=1, duration_s=80, status="complete") if ended else None,
     )
 
@@ -56,7 +54,7 @@ def alert(
     return alert_of(state, other, joined, joined.joined_score, other=extent, model_version="v1", now=now)
 
 
-def first(state: AssetState, other: Pair) -> DuplicateAlert:
+def publish(state: AssetState, other: Pair) -> DuplicateAlert:
     published = alert(state, other)
     assert published is not None
     return published
@@ -71,7 +69,7 @@ def sides(published: DuplicateAlert) -> tuple[str, str]:
     [
         (asset(at=AT + HOUR), pair(), "mine"),
         (asset(), pair(at=AT + HOUR), "other"),
-        (asset(), pair(), "other"),  # at the same moment the id decides
+        (asset(), pair(), "other"),  # uploaded at the same moment: the id decides
         (asset("z"), pair(), "z"),
         (asset(role=Role.REFERENCE, at=AT + HOUR), pair(), "other"),
         (asset(role=Role.REFERENCE), pair(at=AT + HOUR), "other"),
@@ -81,25 +79,25 @@ def sides(published: DuplicateAlert) -> tuple[str, str]:
         (asset(role=Role.PROBE), pair(role=Role.REFERENCE), "mine"),
     ],
 )
-def test_a_reference_is_the_reference_and_else_the_later_upload_is_the_query(
+def test_a_reference_is_the_reference_side_and_otherwise_the_later_upload_is_the_query(
     mine: AssetState, other: Pair, query: str
 ) -> None:
-    published = first(mine, other)
+    published = publish(mine, other)
     assert published.query.asset_id == query
     assert set(sides(published)) == {mine.asset_id, other.other_id}
 
 
-def test_both_assets_see_the_same_sides() -> None:
+def test_both_assets_report_the_same_sides() -> None:
     for early, late in ((AT, AT + HOUR), (AT, AT)):
-        one_sees = first(asset("one", at=early), pair("two", at=late))
-        two_sees = first(asset("two", at=late), pair("one", at=early))
+        one_sees = publish(asset("one", at=early), pair("two", at=late))
+        two_sees = publish(asset("two", at=late), pair("one", at=early))
         assert sides(one_sees) == sides(two_sees) == ("two", "one")
         assert (one_sees.query, one_sees.reference) == (two_sees.query, two_sees.reference)
 
 
-def test_all_that_has_a_direction_follows_the_sides() -> None:
-    later = first(asset(at=AT + HOUR), pair())
-    earlier = first(asset(), pair(at=AT + HOUR))
+def test_every_directed_figure_follows_the_sides() -> None:
+    later = publish(asset(at=AT + HOUR), pair())
+    earlier = publish(asset(), pair(at=AT + HOUR))
     [ahead], [back] = later.intervals, earlier.intervals
     assert (ahead.query_start_s, ahead.query_end_s, ahead.reference_start_s, ahead.reference_end_s) == (10, 30, 40, 60)
     assert (back.query_start_s, back.query_end_s, back.reference_start_s, back.reference_end_s) == (40, 60, 10, 30)
@@ -112,69 +110,69 @@ def test_all_that_has_a_direction_follows_the_sides() -> None:
     assert later.score == earlier.score == JOINED.joined_score
 
 
-def test_ids_are_hashes_of_the_tenant_the_finder_and_the_other() -> None:
+def test_ids_are_hashes_of_the_tenant_and_both_assets() -> None:
     def digest(*parts: str) -> str:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
-    one_finds, two_finds = first(asset("one"), pair("two")), first(asset("two"), pair("one"))
+    one_finds, two_finds = publish(asset("one"), pair("two")), publish(asset("two"), pair("one"))
     assert one_finds.alert_id == digest("default", "one", "two")
     assert two_finds.alert_id == digest("default", "two", "one")
     assert one_finds.pair_id == two_finds.pair_id == digest("default", "one", "two")
-    elsewhere = first(replace(asset("one"), tenant="tenant"), pair("two"))
+    elsewhere = publish(replace(asset("one"), tenant="tenant"), pair("two"))
     assert elsewhere.alert_id != one_finds.alert_id
     assert elsewhere.pair_id != one_finds.pair_id
-    assert first(asset("a"), pair("bc")).pair_id != first(asset("ab"), pair("c")).pair_id
+    assert publish(asset("a"), pair("bc")).pair_id != publish(asset("ab"), pair("c")).pair_id
 
 
-def test_ids_do_not_depend_on_what_was_found_or_on_the_sides() -> None:
-    later, earlier = first(asset(at=AT + HOUR), pair()), first(asset(), pair(at=AT + HOUR, role=Role.REFERENCE))
+def test_ids_do_not_depend_on_the_evidence_or_on_the_sides() -> None:
+    later, earlier = publish(asset(at=AT + HOUR), pair()), publish(asset(), pair(at=AT + HOUR, role=Role.REFERENCE))
     assert (later.alert_id, later.pair_id) == (earlier.alert_id, earlier.pair_id)
 
 
-def again(**changes: object) -> DuplicateAlert | None:
-    """What is said the next time about a pair that was alerted, after these changes."""
+def revise(**changes: object) -> DuplicateAlert | None:
+    """The next revision about a pair with an alert, after these changes."""
     state = asset()
-    before = first(state, pair())
+    before = publish(state, pair())
     joined = changes.pop("joined", JOINED)
     assert isinstance(joined, PairEvidence)
     arguments = {"now": DETECTED + HOUR, **changes}
     return alert(arguments.pop("state", state), pair(alert=before), joined, **arguments)  # type: ignore[arg-type]
 
 
-def moved(by_s: float) -> PairEvidence:
+def shift(by_s: float) -> PairEvidence:
     return replace(JOINED, intervals=(replace(COPY, query_end_s=30 + by_s),))
 
 
 def test_an_alert_begins_with_revision_one_and_is_open() -> None:
-    published = first(asset(), pair())
+    published = publish(asset(), pair())
     assert (published.revision, published.status) == (1, "open")
     assert published.first_detected_at == published.detected_at == DETECTED
 
 
-def test_nothing_new_is_not_said_again() -> None:
-    assert again() is None
+def test_an_unchanged_pair_has_no_new_revision() -> None:
+    assert revise() is None
 
 
-def test_what_no_reader_sees_is_nothing_new() -> None:
+def test_a_change_too_small_to_see_is_no_new_revision() -> None:
     nearly = replace(
         JOINED, joined_score=JOINED.joined_score + 0.004, intervals=(replace(COPY, similarity=0.904, query_end_s=30.4),)
     )
-    assert again(joined=nearly) is None
-    published = again(joined=nearly, state=asset(ended=True))
+    assert revise(joined=nearly) is None
+    published = revise(joined=nearly, state=asset(ended=True))
     assert published is not None, "a new status"
     assert (published.score, published.intervals[0].reference_end_s) == (nearly.joined_score, 30.4)
 
 
-def test_that_the_uploads_go_on_is_nothing_new() -> None:
-    assert again(duration_s=900.0) is None
-    assert again(state=replace(asset(), segments={0: done(DESCRIBED, end_s=400.0)})) is None
-    assert again(joined=replace(JOINED, chamfer_query_to_reference=0.1)) is None
+def test_an_upload_that_continues_is_no_new_revision() -> None:
+    assert revise(duration_s=900.0) is None
+    assert revise(state=replace(asset(), segments={0: segment(end_s=400.0)})) is None
+    assert revise(joined=replace(JOINED, chamfer_query_to_reference=0.1)) is None
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"joined": moved(1)},
+        {"joined": shift(1)},
         {"joined": replace(JOINED, joined_score=JOINED.joined_score + 0.01)},
         {"joined": replace(JOINED, intervals=())},
         {"joined": replace(JOINED, intervals=(COPY, Match(50, 60, 0, 10, 0.5)))},
@@ -184,12 +182,12 @@ def test_that_the_uploads_go_on_is_nothing_new() -> None:
     ],
     ids=["longer", "score", "gone", "second", "final", "reference", "sides"],
 )
-def test_what_is_new_is_the_next_revision_of_the_same_alert(changes: dict[str, object]) -> None:
-    before = first(asset(), pair())
+def test_a_change_is_the_next_revision_of_the_same_alert(changes: dict[str, object]) -> None:
+    before = publish(asset(), pair())
     if changes == {"state": asset(role=Role.REFERENCE)}:
-        assert again(**changes) is None, "the sides were so already"
+        assert revise(**changes) is None, "the sides did not change"
         return
-    published = again(**changes)
+    published = revise(**changes)
     assert published is not None
     assert (published.alert_id, published.pair_id) == (before.alert_id, before.pair_id)
     assert published.revision == 2
@@ -197,67 +195,24 @@ def test_what_is_new_is_the_next_revision_of_the_same_alert(changes: dict[str, o
 
 
 def test_the_alert_of_a_complete_asset_is_final() -> None:
-    assert first(asset(ended=True), pair()).status == "final"
+    assert publish(asset(ended=True), pair()).status == "final"
 
 
-def test_latency_counts_from_the_later_of_what_met() -> None:
-    state = replace(asset(), segments={0: done(DESCRIBED), 1: done(DESCRIBED, at=AT + HOUR)})
-    assert first(state, pair()).latency_s == 4 * 3600
-    assert first(state, pair(at=AT + 2 * HOUR)).latency_s == 3 * 3600
-    assert first(asset(role=Role.REFERENCE, at=AT + 2 * HOUR), pair()).latency_s == 3 * 3600
+def test_latency_counts_from_the_later_of_both_uploads() -> None:
+    state = replace(asset(), segments={0: segment(), 1: segment(at=AT + HOUR)})
+    assert publish(state, pair()).latency_s == 4 * 3600
+    assert publish(state, pair(at=AT + 2 * HOUR)).latency_s == 3 * 3600
+    assert publish(asset(role=Role.REFERENCE, at=AT + 2 * HOUR), pair()).latency_s == 3 * 3600
 
 
-def test_coverage_never_exceeds_what_there_is() -> None:
-    published = alert(replace(asset(), segments={0: done(DESCRIBED, at=AT + HOUR, end_s=5.0)}), pair(), duration_s=0.0)
+def test_coverage_never_exceeds_one() -> None:
+    published = alert(replace(asset(), segments={0: segment(at=AT + HOUR, end_s=5.0)}), pair(), duration_s=0.0)
     assert published is not None
     assert (published.query_coverage, published.reference_coverage) == (1, 0)
 
 
-def test_an_asset_that_was_deleted_meanwhile_still_alerts() -> None:
+def test_a_pair_whose_other_asset_was_deleted_still_alerts() -> None:
     published = alert_of(asset(), pair(at=AT - HOUR), JOINED, 0.9, other=None, model_version="v1", now=DETECTED)
     assert published is not None
     assert published.reference.uploaded_at == AT - HOUR
     assert published.reference_coverage == 0
-
-
-@pytest.mark.parametrize(
-    ("segments", "copies", "status", "verdict"),
-    [
-        ([DESCRIBED, DESCRIBED], False, "complete", "unique"),
-        ([DESCRIBED], True, "complete", "copies"),
-        ([DESCRIBED, UNDECIDABLE, FAILED], False, "complete", "unique"),
-        ([UNDECIDABLE, UNDECIDABLE], False, "complete", "undecidable"),
-        ([], False, "complete", "undecidable"),
-        ([FAILED], False, "complete", "failed"),
-        ([UNDECIDABLE, FAILED], False, "complete", "failed"),
-        ([DESCRIBED], False, "failed", "failed"),
-        ([], False, "failed", "failed"),
-    ],
-)
-def test_every_asset_gets_one_of_four_verdicts(
-    segments: list[SegmentStatus], copies: bool, status: str, verdict: str
-) -> None:
-    found = first(asset(), pair())
-    state = AssetState(
-        "default",
-        "mine",
-        segments={index: done(status) for index, status in enumerate(segments)},
-        pairs={"other": pair(alert=found if copies else None)},
-        ended=AssetEnded.model_validate(
-            {"asset_id": "mine", "segment_count": len(segments), "duration_s": 1, "status": status, "reason": "why"}
-        ),
-    )
-    decided = verdict_of(state, now=DETECTED)
-    assert decided.verdict == verdict
-    assert decided.alert_ids == ((found.alert_id,) if copies else ())
-    counts = (decided.segments_described, decided.segments_undecidable, decided.segments_failed)
-    assert counts == tuple(segments.count(status) for status in (DESCRIBED, UNDECIDABLE, FAILED))
-    assert (decided.tenant, decided.asset_id, decided.reason) == ("default", "mine", "why")
-    assert decided.decided_at == DETECTED
-
-
-def test_a_verdict_without_a_reason_of_its_own_names_what_failed_first() -> None:
-    ended = AssetEnded(asset_id="mine", segment_count=3, duration_s=1, status="complete")
-    segments = {2: done(FAILED, reason="late"), 1: done(FAILED, reason="no picture"), 0: done(DESCRIBED)}
-    decided = verdict_of(AssetState("default", "mine", segments=segments, ended=ended), now=DETECTED)
-    assert (decided.verdict, decided.reason) == ("unique", "no picture")

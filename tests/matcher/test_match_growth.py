@@ -1,4 +1,4 @@
-"""Ten minutes re-published with cuts, segment by segment: one alert and few revisions, each of which says more."""
+"""Ten minutes re-published with cuts, segment by segment: one alert with few revisions, each with more evidence."""
 
 from itertools import pairwise
 from random import Random
@@ -9,9 +9,19 @@ from services.contracts.events import DuplicateAlert
 from services.contracts.ports import DescribedSegment
 from tca_model.types import FloatArray
 from tests.descriptors import SEGMENT_S, UPLOADED_AT, cut, work
-from tests.matcher.matcher import Matcher, announced, bounds, ended, frames, like, measured, stated, upload
+from tests.matcher.matcher import (
+    Matcher,
+    approximate_figures,
+    bounds,
+    end_event,
+    exact_fields,
+    frames,
+    segment_events,
+    similar_frames,
+    upload,
+)
 
-# Of the original's ten minutes, what the copy shows, one piece after the other.
+# The pieces of the original's ten minutes that the copy shows, one after the other.
 PIECES = [(30, 200), (260, 420), (500, 590)]
 FOUND = [(0, 170, 30, 200), (170, 330, 260, 420), (330, 420, 500, 590)]
 LATER = UPLOADED_AT + 60
@@ -35,37 +45,37 @@ def matcher_of(segments: list[DescribedSegment]) -> Matcher:
     return matcher
 
 
-def copied_s(alert: DuplicateAlert) -> float:
+def copy_length_s(alert: DuplicateAlert) -> float:
     return sum(one.query_end_s - one.query_start_s for one in alert.intervals)
 
 
-def test_each_segment_of_a_copy_with_cuts_gives_one_revision_that_says_more() -> None:
+def test_each_segment_of_a_copy_with_cuts_adds_one_revision_with_more_evidence() -> None:
     matcher = matcher_of(copy())
-    for event in announced(copy()):
-        matcher.tell(event)
-    said = matcher.alerts()
-    assert len(said) == len(copy()) == 14
-    assert [copied_s(alert) for alert in said] == [min(420, SEGMENT_S * (n + 1)) for n in range(14)]
-    assert [alert.query_coverage for alert in said] == [1] * 14
-    for before, after in pairwise(said):
+    for event in segment_events(copy()):
+        matcher.process(event)
+    alerts = matcher.alerts()
+    assert len(alerts) == len(copy()) == 14
+    assert [copy_length_s(alert) for alert in alerts] == [min(420, SEGMENT_S * (n + 1)) for n in range(14)]
+    assert [alert.query_coverage for alert in alerts] == [1] * 14
+    for before, after in pairwise(alerts):
         assert after.reference_coverage > before.reference_coverage
         assert after.score >= before.score - 1e-3
         assert [one.query_start_s for one in after.intervals][: len(before.intervals)] == [
             one.query_start_s for one in before.intervals
         ]
-    assert {alert.status for alert in said} == {"open"}
-    matcher.tell(ended(copy()))
+    assert {alert.status for alert in alerts} == {"open"}
+    matcher.process(end_event(copy()))
     [final] = matcher.latest().values()
     assert (final.revision, final.status, bounds(final)) == (15, "final", FOUND)
     assert final.reference_coverage == pytest.approx(420 / 600)
 
 
-def test_segments_without_a_copy_give_no_revision() -> None:
+def test_segments_that_show_no_copy_add_no_revision() -> None:
     shown = frames(work(4, 0, 200), work(1, 50, 130), work(5, 0, 200), work(6, 0, 120))
     segments = cut("copy", shown, uploaded_at=LATER)
     matcher = matcher_of(segments)
     for event in upload(segments):
-        matcher.tell(event)
+        matcher.process(event)
     assert len(segments) == 19
     assert [(alert.status, bounds(alert)) for alert in matcher.alerts()] == [
         ("open", [(200, 224, 50, 74)]),
@@ -76,34 +86,34 @@ def test_segments_without_a_copy_give_no_revision() -> None:
 
 
 @pytest.mark.parametrize(("seed", "together"), [(1, 1), (2, 5), (3, 64)])
-def test_in_whatever_order_and_batch_the_final_alert_is_the_same(seed: int, together: int) -> None:
+def test_the_final_alert_is_the_same_for_any_order_and_batch_size(seed: int, together: int) -> None:
     in_order, mixed = matcher_of(copy()), matcher_of(copy())
-    in_order.tell(*upload(copy()))
+    in_order.process(*upload(copy()))
     events = upload(copy())
     Random(seed).shuffle(events)
     for start in range(0, len(events), together):
         assert mixed.verdicts() == {}
-        mixed.tell(*events[start : start + together])
+        mixed.process(*events[start : start + together])
     [expected], [final] = in_order.latest().values(), mixed.latest().values()
-    assert stated(final) == stated(expected)
+    assert exact_fields(final) == exact_fields(expected)
     assert bounds(final) == FOUND
-    assert measured(final) == pytest.approx(measured(expected), abs=1e-3)
+    assert approximate_figures(final) == pytest.approx(approximate_figures(expected), abs=1e-3)
     assert final.revision <= len(events)
     assert mixed.verdicts()["default/copy"].alert_ids == (final.alert_id,)
 
 
-def test_what_is_matched_at_once_as_scan_does_has_one_revision() -> None:
+def test_a_whole_asset_in_one_batch_as_in_a_scan_has_one_revision() -> None:
     matcher = matcher_of(copy())
-    matcher.tell(*upload(copy()))
+    matcher.process(*upload(copy()))
     [alert] = matcher.alerts()
     assert (alert.status, bounds(alert)) == ("final", FOUND)
 
 
-def test_what_comes_after_the_verdict_continues_the_revisions() -> None:
+def test_segments_after_the_verdict_continue_the_revisions() -> None:
     matcher = matcher_of(copy())
-    matcher.tell(*announced(copy())[:10], ended(copy(), count=10))
-    for event in announced(copy())[10:]:
-        matcher.tell(event)
+    matcher.process(*segment_events(copy())[:10], end_event(copy(), count=10))
+    for event in segment_events(copy())[10:]:
+        matcher.process(event)
     assert {alert.status for alert in matcher.alerts()} == {"final"}
     [last] = matcher.latest().values()
     assert (last.revision, bounds(last)) == (5, FOUND)
@@ -111,28 +121,28 @@ def test_what_comes_after_the_verdict_continues_the_revisions() -> None:
 
 
 @pytest.mark.parametrize("before_s", [1, 2, 3])
-def test_four_seconds_across_a_border_are_found_however_they_are_cut(before_s: int) -> None:
-    """Neither two seconds are a copy: each half alone is too short to be one."""
-    shown = frames(work(4, 0, 32 - before_s), like(1, 40, 44, 0.9), work(4, 36 - before_s, 64))
+def test_four_copied_seconds_across_a_segment_border_are_found_wherever_the_border_lies(before_s: int) -> None:
+    """Each half alone may be too short to be a copy."""
+    shown = frames(work(4, 0, 32 - before_s), similar_frames(1, 40, 44, 0.9), work(4, 36 - before_s, 64))
     segments = cut("copy", shown, uploaded_at=LATER)
     matcher = matcher_of(segments)
-    first, second = announced(segments)
-    matcher.tell(first)
+    first, second = segment_events(segments)
+    matcher.process(first)
     assert len(matcher.alerts()) == (before_s == 3)
-    matcher.tell(second, ended(segments))
+    matcher.process(second, end_event(segments))
     [alert] = matcher.latest().values()
     [(start, end, *_)] = bounds(alert)
     assert start == pytest.approx(32 - before_s, abs=1)
     assert end == pytest.approx(36 - before_s, abs=1)
 
 
-def test_a_score_that_moves_a_little_is_no_news_until_the_end() -> None:
-    """Shown backwards, so that nothing aligns and only chamfer similarity speaks for it."""
-    shown = frames(*(like(1, 32 * n, 32 * n + 32, 0.9 - 0.002 * n)[::-1] for n in range(5)))
+def test_small_changes_of_the_score_are_published_only_at_the_end() -> None:
+    """The copy runs backwards, so nothing aligns and chamfer similarity is the only evidence."""
+    shown = frames(*(similar_frames(1, 32 * n, 32 * n + 32, 0.9 - 0.002 * n)[::-1] for n in range(5)))
     segments = cut("copy", shown, uploaded_at=LATER)
     matcher = matcher_of(segments)
     for event in upload(segments):
-        matcher.tell(event)
+        matcher.process(event)
     first, second, final = matcher.alerts()
     assert (second.status, final.status) == ("open", "final")
     assert first.score + 0.005 <= second.score < final.score < second.score + 0.005

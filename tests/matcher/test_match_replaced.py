@@ -1,4 +1,4 @@
-"""An asset whose content was replaced is decided on anew, and what it no longer shows is taken back."""
+"""An asset whose content was replaced is decided again, and alerts about what it no longer shows are withdrawn."""
 
 from typing import Any
 
@@ -7,11 +7,21 @@ import pytest
 from services.contracts.events import AssetEnded, DuplicateAlert
 from services.contracts.ports import DescribedSegment
 from tests.descriptors import UPLOADED_AT, cut, work
-from tests.matcher.matcher import Matcher, announced, bounds, copy, ended, like, original, stated, upload
+from tests.matcher.matcher import (
+    Matcher,
+    bounds,
+    copy,
+    end_event,
+    exact_fields,
+    original,
+    segment_events,
+    similar_frames,
+    upload,
+)
 
 
 def other_copy(**changes: Any) -> list[DescribedSegment]:
-    """What replaces the copy: two segments that show another stretch of the original."""
+    """Replaces the copy: two segments that show another stretch of the original."""
     return cut("copy", work(1, 50, 100), stamp="other", uploaded_at=UPLOADED_AT + 60, **changes)
 
 
@@ -20,161 +30,164 @@ def unlike() -> list[DescribedSegment]:
 
 
 def replace(matcher: Matcher, segments: list[DescribedSegment]) -> None:
-    """Store them as ingest does: what other content left goes first."""
+    """Store them as ingest does, after the old content was deleted."""
     matcher.index.delete("default", segments[0].row.asset_id)
     matcher.store(segments)
 
 
-def decided(first: list[DescribedSegment]) -> Matcher:
+def decide(first: list[DescribedSegment]) -> Matcher:
     matcher = Matcher()
     matcher.store(original(), first)
-    matcher.tell(*upload(first))
+    matcher.process(*upload(first))
     return matcher
 
 
-def test_other_content_forgets_all_of_the_old_file_also_beyond_its_new_end() -> None:
-    matcher = decided(copy())
+def test_other_content_drops_all_evidence_of_the_old_file_even_beyond_the_new_end() -> None:
+    matcher = decide(copy())
     replace(matcher, other_copy())
-    first, second = announced(other_copy())
-    matcher.tell(first)
+    first, second = segment_events(other_copy())
+    matcher.process(first)
     assert matcher.state().segments.keys() == {0}
     assert not matcher.state().is_final
     assert matcher.alerts()[-1].status == "open"
-    matcher.tell(second, ended(other_copy()))
+    matcher.process(second, end_event(other_copy()))
     alert = matcher.alerts()[-1]
     assert (alert.status, bounds(alert)) == ("final", [(0, 50, 50, 100)])
-    assert [(one.verdict, one.segments_described) for one in matcher.decided()] == [("copies", 3), ("copies", 2)]
-    assert len(matcher.latest()) == 1, "the revisions of one alert go on"
+    assert [(one.verdict, one.segments_described) for one in matcher.all_verdicts()] == [("copies", 3), ("copies", 2)]
+    assert len(matcher.latest()) == 1, "the revisions of the one alert continue"
 
 
-def test_in_the_end_it_is_as_if_only_the_new_content_had_come() -> None:
-    fresh, replaced = decided(other_copy()), decided(copy())
+def test_the_final_result_is_as_if_only_the_new_content_had_come() -> None:
+    fresh, replaced = decide(other_copy()), decide(copy())
     replace(replaced, other_copy())
-    replaced.tell(*upload(other_copy()))
-    assert stated(replaced.alerts()[-1]) == stated(fresh.alerts()[-1])
+    replaced.process(*upload(other_copy()))
+    assert exact_fields(replaced.alerts()[-1]) == exact_fields(fresh.alerts()[-1])
     assert replaced.alerts()[-1].query_coverage == pytest.approx(fresh.alerts()[-1].query_coverage)
 
 
-def test_a_copy_that_vanished_gets_a_last_revision_that_says_nothing_of_it() -> None:
-    matcher = decided(copy())
-    [said] = matcher.alerts()
+def test_the_alert_about_a_copy_that_was_replaced_is_withdrawn_by_a_last_revision() -> None:
+    matcher = decide(copy())
+    [first] = matcher.alerts()
     replace(matcher, unlike())
     *segments, end = upload(unlike())
-    matcher.tell(*segments)
-    assert matcher.alerts() == [said], "what is still to come may show it again"
-    matcher.tell(end)
-    [gone] = matcher.latest().values()
-    assert (gone.revision, gone.status, gone.score, gone.intervals) == (2, "final", 0, ())
-    assert (gone.query_coverage, gone.reference_coverage) == (0, 0)
-    assert set(gone.similarity.model_dump().values()) == {0}
-    assert (gone.query, gone.reference) == (said.query, said.reference)
-    assert DuplicateAlert.model_validate_json(gone.model_dump_json()) == gone
-    verdict = matcher.decided()[-1]
+    matcher.process(*segments)
+    assert matcher.alerts() == [first], "later segments may show it again"
+    matcher.process(end)
+    [withdrawn] = matcher.latest().values()
+    assert (withdrawn.revision, withdrawn.status, withdrawn.score, withdrawn.intervals) == (2, "final", 0, ())
+    assert (withdrawn.query_coverage, withdrawn.reference_coverage) == (0, 0)
+    assert set(withdrawn.similarity.model_dump().values()) == {0}
+    assert (withdrawn.query, withdrawn.reference) == (first.query, first.reference)
+    assert DuplicateAlert.model_validate_json(withdrawn.model_dump_json()) == withdrawn
+    verdict = matcher.all_verdicts()[-1]
     assert (verdict.verdict, verdict.alert_ids) == ("unique", ())
     matcher.restart()
-    matcher.tell(*segments, end)
-    assert len(matcher.alerts()) == len(matcher.decided()) == 2, "said once"
+    matcher.process(*segments, end)
+    assert len(matcher.alerts()) == len(matcher.all_verdicts()) == 2, "each is published once"
 
 
-def test_a_copy_that_vanished_and_comes_again_goes_on() -> None:
-    matcher = decided(copy())
+def test_the_alert_about_a_copy_that_comes_back_continues_its_revisions() -> None:
+    matcher = decide(copy())
     for segments in (unlike(), copy(stamp="again")):
         replace(matcher, segments)
-        matcher.tell(*upload(segments))
+        matcher.process(*upload(segments))
     [alert] = matcher.latest().values()
     assert (alert.revision, alert.status, bounds(alert)) == (3, "final", [(22, 52, 20, 50)])
 
 
-def test_of_an_upload_by_segments_only_the_replaced_one_is_forgotten() -> None:
+def test_a_replaced_segment_file_drops_only_its_own_evidence() -> None:
     segments = copy()
-    events = [event.model_copy(update={"stamp": f"file {n}"}) for n, event in enumerate(announced(segments))]
+    events = [event.model_copy(update={"stamp": f"file {n}"}) for n, event in enumerate(segment_events(segments))]
     matcher = Matcher()
-    matcher.tell(*events, ended(segments))
-    matcher.tell(events[1].model_copy(update={"stamp": "another file"}))
+    matcher.process(*events, end_event(segments))
+    matcher.process(events[1].model_copy(update={"stamp": "another file"}))
     assert {index: done.stamp for index, done in matcher.state().segments.items()} == {
         0: "file 0",
         1: "another file",
         2: "file 2",
     }
-    assert len(matcher.decided()) == 1, "the upload goes on"
-    matcher.tell(ended(segments))
-    assert len(matcher.decided()) == 2
+    assert len(matcher.all_verdicts()) == 1, "the upload continues"
+    matcher.process(end_event(segments))
+    assert len(matcher.all_verdicts()) == 2
 
 
-def test_both_contents_in_one_batch_get_a_verdict_each() -> None:
-    apart, together = decided(copy()), Matcher()
+def test_two_contents_in_one_batch_have_a_verdict_each() -> None:
+    apart, together = decide(copy()), Matcher()
     replace(apart, unlike())
-    apart.tell(*upload(unlike()))
+    apart.process(*upload(unlike()))
     together.store(original(), copy())
     replace(together, unlike())  # ingest is ahead of the matcher
-    together.tell(*upload(copy()), *upload(unlike()))
-    assert [one.segments_described for one in together.decided()] == [3, 2]
-    assert [one.segments_described for one in apart.decided()] == [3, 2]
-    assert together.alerts() == [], "what was replaced meanwhile is not compared as what it was"
+    together.process(*upload(copy()), *upload(unlike()))
+    assert [one.segments_described for one in together.all_verdicts()] == [3, 2]
+    assert [one.segments_described for one in apart.all_verdicts()] == [3, 2]
+    assert together.alerts() == [], "replaced content is not compared"
 
 
-def test_a_stale_cache_hides_no_new_content() -> None:
-    matcher = decided(copy())  # read through, so cached
+def test_a_stale_cache_does_not_hide_new_content() -> None:
+    matcher = decide(copy())  # now in the cache
     replace(matcher, other_copy())
     assert matcher.cache.get_many([copy()[0].row.key])[copy()[0].row.key].row.stamp == "stamp"
-    matcher.tell(*upload(other_copy()))
+    matcher.process(*upload(other_copy()))
     assert bounds(matcher.alerts()[-1]) == [(0, 50, 50, 100)]
 
 
 def test_evidence_of_two_models_is_never_joined() -> None:
-    matcher = decided(copy())
+    matcher = decide(copy())
     matcher.restart(model_version="v2")
     matcher.store(original(), copy())
-    first, *rest = announced(copy(), model_version="v2")
-    matcher.tell(first)
+    first, *rest = segment_events(copy(), model_version="v2")
+    matcher.process(first)
     assert matcher.state().segments.keys() == {0}, "the same stamp, and yet other content"
-    matcher.tell(*rest, ended(copy()))
+    matcher.process(*rest, end_event(copy()))
     assert {alert.model_version for alert in matcher.alerts()[1:]} == {"v2"}
     [alert] = matcher.latest().values()
     assert (alert.status, bounds(alert)) == ("final", [(22, 52, 20, 50)])
-    assert len(matcher.decided()) == 2
+    assert len(matcher.all_verdicts()) == 2
 
 
-def test_what_another_model_described_counts_as_failed_so_that_its_asset_is_decided_on() -> None:
+def test_a_segment_of_another_model_counts_as_failed_so_that_its_asset_is_decided() -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
-    events = [*announced(copy(), model_version="v2"), ended(copy())]
-    matcher.tell(*events)
+    events = [*segment_events(copy(), model_version="v2"), end_event(copy())]
+    matcher.process(*events)
     verdict = matcher.verdicts()["default/copy"]
     assert (verdict.verdict, verdict.segments_failed) == ("failed", 3)
     assert verdict.reason == "described by model v2, this matcher compares v1"
-    assert len(matcher.dead()) == 3
+    assert len(matcher.dead_letters()) == 3
     matcher.restart(model_version="v2")
     matcher.store(original(), copy())
-    matcher.tell(*events)
-    assert [one.verdict for one in matcher.decided()] == ["failed", "copies"]
+    matcher.process(*events)
+    assert [one.verdict for one in matcher.all_verdicts()] == ["failed", "copies"]
 
 
-def test_another_model_takes_nothing_back_of_what_this_one_compared() -> None:
-    matcher = decided(copy())
-    matcher.tell(*announced(copy(), model_version="v2"))
+def test_a_segment_of_another_model_does_not_replace_one_of_this_model() -> None:
+    matcher = decide(copy())
+    matcher.process(*segment_events(copy(), model_version="v2"))
     assert len(matcher.alerts()) == len(matcher.verdicts()) == 1
-    assert len(matcher.dead()) == 3
+    assert len(matcher.dead_letters()) == 3
 
 
-def test_a_file_that_failed_and_is_read_after_all_is_decided_on_again() -> None:
+def test_a_failed_file_that_is_read_fully_later_is_decided_again() -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
     failed = AssetEnded(asset_id="copy", segment_count=0, duration_s=None, status="failed", reason="no such file")
-    matcher.tell(failed)
-    matcher.tell(*upload(copy()))
-    matcher.tell(failed)
-    assert [(one.verdict, one.reason) for one in matcher.decided()] == [("failed", "no such file"), ("copies", None)]
+    matcher.process(failed)
+    matcher.process(*upload(copy()))
+    matcher.process(failed)
+    assert [(one.verdict, one.reason) for one in matcher.all_verdicts()] == [
+        ("failed", "no such file"),
+        ("copies", None),
+    ]
 
 
-def test_a_copy_that_became_a_faint_likeness_is_taken_back_too() -> None:
-    """Evidence below the alert threshold, which alone would never have alerted."""
-    faint = cut("copy", like(1, 20, 60, 0.42), stamp="faint", uploaded_at=UPLOADED_AT + 60)
-    assert decided(faint).alerts() == []
-    matcher = decided(copy())
+def test_an_alert_about_a_copy_that_is_now_only_similar_is_withdrawn_too() -> None:
+    """The evidence that is left is below the alert threshold."""
+    faint = cut("copy", similar_frames(1, 20, 60, 0.42), stamp="faint", uploaded_at=UPLOADED_AT + 60)
+    assert decide(faint).alerts() == []
+    matcher = decide(copy())
     replace(matcher, faint)
-    matcher.tell(*upload(faint))
-    assert matcher.state().pairs["original"].evidence, "some likeness is left"
+    matcher.process(*upload(faint))
+    assert matcher.state().pairs["original"].evidence, "some evidence is left"
     last = matcher.alerts()[-1]
     assert (last.status, last.score, last.intervals) == ("final", 0, ())
-    assert [one.verdict for one in matcher.decided()] == ["copies", "unique"]
+    assert [one.verdict for one in matcher.all_verdicts()] == ["copies", "unique"]

@@ -1,4 +1,4 @@
-"""Repetitions, crashes and failed commits change nothing of what is said in the end, and each is said once."""
+"""Repetitions, crashes and failed commits do not change the final events, and each event is published once."""
 
 from random import Random
 from typing import Any
@@ -13,96 +13,98 @@ from tests.descriptors import cut, work
 from tests.matcher.matcher import (
     Failure,
     Matcher,
-    announced,
+    approximate_figures,
     copy,
-    ended,
-    measured,
+    end_event,
+    exact_fields,
     original,
-    stated,
+    segment_events,
     upload,
 )
 
 MOMENTS = {"detected_at", "first_detected_at", "latency_s", "decided_at"}
 
 
-def test_redelivered_events_say_nothing_new() -> None:
+def test_redelivered_events_have_no_effect() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    events = [*announced(segments), ended(segments)]
-    matcher.tell(*events)
+    events = [*segment_events(segments), end_event(segments)]
+    matcher.process(*events)
     before = matcher.alerts()
     for event in events:
-        matcher.tell(event)
-    matcher.tell(*events)
+        matcher.process(event)
+    matcher.process(*events)
     assert matcher.alerts() == before
     assert len(matcher.verdicts()) == 1
 
 
 @pytest.mark.parametrize("fails", ["before", "after"])
-def test_a_commit_that_failed_or_is_uncertain_loses_and_repeats_nothing(fails: Failure) -> None:
+def test_a_failed_or_uncertain_commit_loses_and_repeats_nothing(fails: Failure) -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    matcher.tell(announced(segments)[0])
+    matcher.process(segment_events(segments)[0])
     held = matcher.state()
     matcher.bus.fails = fails
     matcher.publish(*upload(segments)[1:])
     assert not matcher.worker.run_once(0)
-    assert matcher.state() == held, "nothing that is kept changed"
+    assert matcher.state() == held, "the stored state is unchanged"
     matcher.run()
     assert [(one.revision, one.status) for one in matcher.alerts()] == [(1, "open"), (2, "final")]
     assert matcher.verdicts()["default/copy"].verdict == "copies"
     assert matcher.bus.lag() == 0
 
 
-def test_a_matcher_that_was_killed_goes_on_from_the_state_topic() -> None:
+def test_a_killed_matcher_continues_from_the_state_topic() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
     first, *rest = upload(segments)
-    matcher.tell(first)
+    matcher.process(first)
     matcher.restart()
-    matcher.tell(*rest)
+    matcher.process(*rest)
     assert [(one.revision, one.status) for one in matcher.alerts()] == [(1, "open"), (2, "final")]
     matcher.restart()
-    matcher.tell(first, *rest)
+    matcher.process(first, *rest)
     assert len(matcher.alerts()) == 2, "announced again by ingest, after its own crash"
     assert matcher.verdicts().keys() == {"default/copy"}
 
 
-def test_a_repetition_is_not_searched_for_and_writes_nothing() -> None:
+def test_a_repeated_event_causes_no_search_and_no_write() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
     events = upload(segments)
-    matcher.tell(*events)
+    matcher.process(*events)
     matcher.index.search_segments = None  # type: ignore[assignment]
-    matcher.tell(*events)
+    matcher.process(*events)
     records, messages, states = matcher.bus.commits[-1]
     assert (len(records), list(messages), states) == (len(events), [], {})
 
 
-def test_a_failure_takes_nothing_back_and_is_mended_by_what_was_described() -> None:
+def test_a_failure_does_not_replace_a_described_segment_and_is_replaced_by_one() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
     events = upload(segments)
-    broken = announced(segments)[1].model_copy(update={"status": SegmentStatus.FAILED, "stamp": None, "frame_count": 0})
-    matcher.tell(*events)
+    broken = segment_events(segments)[1].model_copy(
+        update={"status": SegmentStatus.FAILED, "stamp": None, "frame_count": 0}
+    )
+    matcher.process(*events)
     before = matcher.alerts()
-    matcher.tell(broken)
-    assert matcher.alerts() == before, "fetched anew after a crash of ingest, and gone by then"
+    matcher.process(broken)
+    assert matcher.alerts() == before, "fetched again after a crash of ingest, and missing by then"
 
     mended = Matcher()
     mended.store(original(), segments)
-    mended.tell(events[0], broken, *events[2:])
+    mended.process(events[0], broken, *events[2:])
     assert mended.verdicts()["default/copy"].segments_failed == 1
-    mended.tell(*events[1:])
-    assert [verdict.segments_failed for verdict in mended.decided()] == [1, 0]
-    assert stated(mended.alerts()[-1]) == stated(before[-1])
-    mended.tell(*events, *events)
-    assert len(mended.decided()) == 2
+    mended.process(*events[1:])
+    assert [verdict.segments_failed for verdict in mended.all_verdicts()] == [1, 0]
+    assert exact_fields(mended.alerts()[-1]) == exact_fields(before[-1])
+    mended.process(*events, *events)
+    assert len(mended.all_verdicts()) == 2
 
 
 def test_a_fenced_matcher_exits() -> None:
@@ -115,20 +117,20 @@ def test_a_fenced_matcher_exits() -> None:
     assert matcher.states.get(0, "default/copy") is None
 
 
-def test_what_changed_hands_while_it_was_compared_is_not_committed() -> None:
+def test_a_batch_whose_partition_was_revoked_during_the_comparison_is_not_committed() -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
-    matcher.tell(announced(segments)[0])
+    matcher.process(segment_events(segments)[0])
     read = matcher.index.assets
 
-    def moved(*args: Any) -> Any:
+    def rebalance_during_the_call(*args: Any) -> Any:
         matcher.index.assets = read  # type: ignore[method-assign]
         matcher.worker.keep_alive()
-        matcher.consumer.move()
+        matcher.consumer.rebalance()
         return read(*args)
 
-    matcher.index.assets = moved  # type: ignore[method-assign]
+    matcher.index.assets = rebalance_during_the_call  # type: ignore[method-assign]
     commits = len(matcher.bus.commits)
     matcher.publish(*upload(segments)[1:])
     assert not matcher.worker.run_once(0)
@@ -142,12 +144,12 @@ Step = tuple[str, Any]
 
 steps: st.SearchStrategy[list[Step]] = st.lists(
     st.one_of(
-        st.tuples(st.just("tell"), st.integers(1, 4)),
+        st.tuples(st.just("publish"), st.integers(1, 4)),
         st.tuples(st.just("again"), st.tuples(st.integers(0, 10), st.integers(1, 6))),
-        st.tuples(st.just("turn"), st.none()),
+        st.tuples(st.just("run"), st.none()),
         st.tuples(st.just("restart"), st.none()),
         st.tuples(st.just("fail"), st.sampled_from(["before", "after"])),
-        st.tuples(st.just("move"), st.none()),
+        st.tuples(st.just("rebalance"), st.none()),
     ),
     max_size=25,
 )
@@ -156,42 +158,46 @@ steps: st.SearchStrategy[list[Step]] = st.lists(
 def outcome(matcher: Matcher) -> tuple[dict[str, dict[str, Any]], list[float], dict[str, Any]]:
     latest = sorted(matcher.latest().items())
     verdicts = {key: verdict.model_dump(exclude=MOMENTS) for key, verdict in matcher.verdicts().items()}
-    return {key: stated(alert) for key, alert in latest}, [n for _, alert in latest for n in measured(alert)], verdicts
+    return (
+        {key: exact_fields(alert) for key, alert in latest},
+        [n for _, alert in latest for n in approximate_figures(alert)],
+        verdicts,
+    )
 
 
 def two_uploads() -> tuple[Matcher, list[Event]]:
     old, new = cut("original", work(1, 0, 60)), copy()
     matcher = Matcher()
     matcher.store(old, new)
-    events: list[Event] = [*announced(new), *announced(old), ended(new), ended(old)]
+    events: list[Event] = [*segment_events(new), *segment_events(old), end_event(new), end_event(old)]
     Random(1).shuffle(events)
     return matcher, events
 
 
 @settings(deadline=None, max_examples=60)
 @given(history=steps)
-def test_no_history_of_replays_crashes_and_failures_changes_what_is_said_in_the_end(history: list[Step]) -> None:
+def test_no_history_of_replays_crashes_and_failures_changes_the_final_events(history: list[Step]) -> None:
     undisturbed, events = two_uploads()
     for event in events:
-        undisturbed.tell(event)
+        undisturbed.process(event)
     matcher, events = two_uploads()
-    told = 0
+    published = 0
     for step, value in history:
-        if step == "tell":
-            matcher.publish(*events[told : told + value])
-            told = min(told + value, len(events))
+        if step == "publish":
+            matcher.publish(*events[published : published + value])
+            published = min(published + value, len(events))
         elif step == "again":
             start, count = value
-            matcher.publish(*events[:told][start : start + count])
-        elif step == "turn":
+            matcher.publish(*events[:published][start : start + count])
+        elif step == "run":
             matcher.worker.run_once(0)
         elif step == "restart":
             matcher.restart()
         elif step == "fail":
             matcher.bus.fails = value
         else:
-            matcher.consumer.move()
-    matcher.tell(*events[told:])
+            matcher.consumer.rebalance()
+    matcher.process(*events[published:])
     alerts, numbers, verdicts = outcome(matcher)
     expected_alerts, expected_numbers, expected_verdicts = outcome(undisturbed)
     assert alerts == expected_alerts

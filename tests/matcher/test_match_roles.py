@@ -1,4 +1,4 @@
-"""Who finds whom: roles, tenants, and two that come at once."""
+"""Which assets find each other: by role, by tenant, and when two arrive at the same time."""
 
 from itertools import permutations
 
@@ -6,12 +6,12 @@ import pytest
 
 from services.contracts.events import Role
 from tests.descriptors import UPLOADED_AT, cut, work
-from tests.matcher.matcher import Matcher, announced, bounds, copy, ended
+from tests.matcher.matcher import Matcher, bounds, copy, end_event, segment_events
 
 
 @pytest.mark.parametrize("order", sorted(set(permutations("AaBb"))), ids="".join)
 def test_of_two_simultaneous_uploads_at_least_one_finds_the_other(order: tuple[str, ...]) -> None:
-    """A and B store an upload, a and b process its events; storing comes before announcing, nothing else is sure."""
+    """A and B store an upload, a and b process its events; only storing before announcing is guaranteed."""
     if order.index("A") > order.index("a") or order.index("B") > order.index("b"):
         return
     matcher = Matcher()
@@ -21,7 +21,7 @@ def test_of_two_simultaneous_uploads_at_least_one_finds_the_other(order: tuple[s
         if step.isupper():
             matcher.store(segments)
         else:
-            matcher.tell(*announced(segments), ended(segments))
+            matcher.process(*segment_events(segments), end_event(segments))
     alerts = matcher.latest().values()
     assert 1 <= len(alerts) <= 2
     assert len({alert.pair_id for alert in alerts}) == 1
@@ -29,12 +29,12 @@ def test_of_two_simultaneous_uploads_at_least_one_finds_the_other(order: tuple[s
     assert len(matcher.verdicts()) == 2
 
 
-def test_tenants_never_meet() -> None:
+def test_assets_of_different_tenants_are_never_compared() -> None:
     matcher = Matcher()
     tenants = [cut("a", work(1, 0, 40), tenant="red"), cut("b", work(1, 0, 40), tenant="blue")]
     matcher.store(*tenants)
     for segments in tenants:
-        matcher.tell(*announced(segments), ended(segments))
+        matcher.process(*segment_events(segments), end_event(segments))
     assert matcher.alerts() == []
     assert {key: verdict.verdict for key, verdict in matcher.verdicts().items()} == {
         "red/a": "unique",
@@ -42,11 +42,11 @@ def test_tenants_never_meet() -> None:
     }
 
 
-def test_an_asset_of_one_name_is_another_in_each_tenant() -> None:
+def test_the_same_asset_id_is_a_different_asset_in_each_tenant() -> None:
     matcher = Matcher()
     red, blue = cut("a", work(1, 0, 20), tenant="red"), cut("a", work(1, 0, 60), tenant="blue")
     matcher.store(red, blue, cut("b", work(1, 0, 60), tenant="blue"))
-    matcher.tell(*announced(red), *announced(blue), ended(red), ended(blue))
+    matcher.process(*segment_events(red), *segment_events(blue), end_event(red), end_event(blue))
     assert {key: verdict.verdict for key, verdict in matcher.verdicts().items()} == {
         "red/a": "unique",
         "blue/a": "copies",
@@ -54,26 +54,26 @@ def test_an_asset_of_one_name_is_another_in_each_tenant() -> None:
     assert {alert.tenant for alert in matcher.alerts()} == {"blue"}
 
 
-def test_only_finders_are_searched_for_and_the_others_count_as_done() -> None:
-    matcher = Matcher(finders=frozenset({Role.PROBE}))
+def test_only_searching_roles_search_and_other_segments_count_as_complete() -> None:
+    matcher = Matcher(searching_roles=frozenset({Role.PROBE}))
     reference = cut("reference", work(1, 0, 40), role=Role.REFERENCE)
     probe = cut("probe", work(1, 5, 35), role=Role.PROBE, uploaded_at=UPLOADED_AT + 1)
     matcher.store(reference, probe, cut("upload", work(1, 0, 40)))
     for segments in (reference, probe):
-        matcher.tell(*announced(segments), ended(segments))
+        matcher.process(*segment_events(segments), end_event(segments))
     assert {alert.query.asset_id for alert in matcher.alerts()} == {"probe"}
     assert {alert.reference.asset_id for alert in matcher.alerts()} == {"reference", "upload"}
     assert matcher.verdicts()["default/reference"].verdict == "unique"
     assert matcher.verdicts()["default/reference"].segments_described == 2
 
 
-def test_a_probe_finds_and_is_never_found() -> None:
+def test_a_probe_finds_others_and_is_never_found() -> None:
     matcher = Matcher()
     probe, upload = cut("probe", work(1, 0, 40), role=Role.PROBE), cut("upload", work(1, 0, 40))
     matcher.store(probe, upload)
-    matcher.tell(*announced(upload), ended(upload))
+    matcher.process(*segment_events(upload), end_event(upload))
     assert matcher.alerts() == []
-    matcher.tell(*announced(probe), ended(probe))
+    matcher.process(*segment_events(probe), end_event(probe))
     assert len(matcher.latest()) == 1
 
 
@@ -82,10 +82,10 @@ def test_a_reference_that_is_described_after_its_copy_finds_it() -> None:
     early = copy(uploaded_at=UPLOADED_AT)
     late = cut("reference", work(1, 0, 100), role=Role.REFERENCE, uploaded_at=UPLOADED_AT + 99)
     matcher.store(early)
-    matcher.tell(*announced(early), ended(early))
+    matcher.process(*segment_events(early), end_event(early))
     assert matcher.alerts() == []
     matcher.store(late)
-    matcher.tell(*announced(late), ended(late))
+    matcher.process(*segment_events(late), end_event(late))
     [alert] = matcher.latest().values()
     assert (alert.query.asset_id, alert.reference.asset_id) == ("copy", "reference")
     assert bounds(alert) == [(22, 52, 20, 50)]

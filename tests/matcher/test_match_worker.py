@@ -1,4 +1,4 @@
-"""What a step costs, and what the metrics tell of it: nothing before it is committed."""
+"""The cost of a step, and its metrics, which are written after the commit."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from services.contracts.errors import TransientError
 from services.contracts.ports import Rebalance
 from services.matcher import pipeline, state_store
 from services.matcher.state_codec import decode, encode
-from tests.matcher.matcher import Matcher, announced, copy, ended, original, upload
+from tests.matcher.matcher import Matcher, copy, end_event, original, segment_events, upload
 
 COUNTED = {
     "copydetect_records_total": {"topic": "encoded-segments"},
@@ -21,7 +21,7 @@ COUNTED = {
 }
 
 
-def counted() -> list[float]:
+def read_counters() -> list[float]:
     return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in COUNTED.items()]
 
 
@@ -30,18 +30,18 @@ def sample(name: str, **labels: str) -> float:
 
 
 def since(before: list[float]) -> list[float]:
-    return [now - then for now, then in zip(counted(), before, strict=True)]
+    return [now - then for now, then in zip(read_counters(), before, strict=True)]
 
 
-def test_metrics_tell_of_what_was_committed() -> None:
+def test_metrics_count_what_was_committed() -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
     matcher.run()
-    before, latency = counted(), sample("alert_latency_seconds_sum")
+    before, latency = read_counters(), sample("alert_latency_seconds_sum")
     stages = ("read", "search", "rerank", "commit")
     timed = [sample("stage_seconds_count", stage=stage) for stage in stages]
     matcher.bus.fails = "before"
-    matcher.publish(*announced(copy())[:1], *announced(copy(), model_version="v2")[1:2])
+    matcher.publish(*segment_events(copy())[:1], *segment_events(copy(), model_version="v2")[1:2])
     assert not matcher.worker.run_once(0)
     assert since(before) == [0] * len(before)
     matcher.run()
@@ -49,39 +49,39 @@ def test_metrics_tell_of_what_was_committed() -> None:
     [alert] = matcher.alerts()
     assert sample("alert_latency_seconds_sum") - latency == pytest.approx(alert.latency_s, abs=0.1)
     assert all(sample("stage_seconds_count", stage=stage) > then for stage, then in zip(stages, timed, strict=True))
-    matcher.tell(*announced(copy()), ended(copy()))
+    matcher.process(*segment_events(copy()), end_event(copy()))
     assert since(before) == [6, 1, 1, 1, 1, 3], "later revisions have no latency"
 
 
 def test_a_batch_decodes_and_encodes_an_asset_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
-    def noted(name: str, call: Any) -> Any:
+    def record_call(name: str, call: Any) -> Any:
         return lambda value: calls.append(name) or call(value)
 
-    monkeypatch.setattr(pipeline, "encode", noted("encode", encode))
-    monkeypatch.setattr(state_store, "decode", noted("decode", decode))
+    monkeypatch.setattr(pipeline, "encode", record_call("encode", encode))
+    monkeypatch.setattr(state_store, "decode", record_call("decode", decode))
     matcher = Matcher()
     matcher.store(original(), copy())
-    matcher.tell(*announced(copy())[:1])
+    matcher.process(*segment_events(copy())[:1])
     assert calls == ["encode"]
-    matcher.tell(*announced(copy())[1:], ended(copy()))
+    matcher.process(*segment_events(copy())[1:], end_event(copy()))
     assert calls == ["encode", "decode", "encode"]
-    matcher.tell(*upload(copy()))
-    assert calls == ["encode", "decode", "encode", "decode"], "repetitions are not written again"
+    matcher.process(*upload(copy()))
+    assert calls == ["encode", "decode", "encode", "decode"], "repeated events are not written again"
 
 
-def test_records_whose_comparison_failed_are_at_hand_in_the_next_step() -> None:
+def test_records_whose_comparison_failed_are_processed_in_the_next_step() -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
     matcher.run()
     matcher.publish(*upload(copy()))
     read = matcher.index.read
 
-    def down(_: Any) -> Any:
+    def fail(_: Any) -> Any:
         raise TransientError("the index is down")
 
-    matcher.index.read = down  # type: ignore[method-assign]
+    matcher.index.read = fail  # type: ignore[method-assign]
     with pytest.raises(TransientError):
         matcher.worker.run_once(0)
     matcher.index.read = read  # type: ignore[method-assign]
@@ -89,7 +89,7 @@ def test_records_whose_comparison_failed_are_at_hand_in_the_next_step() -> None:
     assert len(matcher.alerts()) == len(matcher.verdicts()) == 1
 
 
-def test_while_it_waits_for_a_backend_it_takes_nothing_and_is_no_less_alive() -> None:
+def test_keep_alive_consumes_nothing() -> None:
     matcher = Matcher()
     matcher.store(copy())
     matcher.run()
@@ -102,12 +102,12 @@ def test_while_it_waits_for_a_backend_it_takes_nothing_and_is_no_less_alive() ->
     matcher.worker.close()
 
 
-def test_the_states_of_a_partition_that_was_taken_are_dropped() -> None:
+def test_the_states_of_a_revoked_partition_are_dropped() -> None:
     matcher = Matcher()
-    matcher.tell(*announced(copy())[:1])
-    matcher.publish(*announced(copy())[1:])
-    matcher.consumer.move()
+    matcher.process(*segment_events(copy())[:1])
+    matcher.publish(*segment_events(copy())[1:])
+    matcher.consumer.rebalance()
     matcher.consumer._rebalance = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
     assert not matcher.worker.run_once(0)
     assert matcher.states.partitions == set()
-    assert matcher.bus.states().keys() == {"default/copy"}, "for whom it was given to"
+    assert matcher.bus.states().keys() == {"default/copy"}, "the new owner restores it"

@@ -1,4 +1,4 @@
-"""Comparing all candidates at once says what comparing them one by one says; descriptors are read through the cache."""
+"""Comparing all candidates at once equals comparing them one by one; descriptors are read through the cache."""
 
 from collections.abc import Collection
 
@@ -30,7 +30,7 @@ def noisy(frames: np.ndarray, seed: int) -> np.ndarray:
     return unit(frames + 0.03 * noise)
 
 
-def test_one_product_says_what_a_loop_over_all_frames_says() -> None:
+def test_one_matrix_product_equals_a_loop_over_all_frames() -> None:
     query = described("copy", 3, np.concatenate([work(9, 0, 8), noisy(work(1, 28, 40), 0), work(9, 8, 15)]))
     assets = {
         "full": cut("full", work(1, 0, 70)),
@@ -63,7 +63,7 @@ def test_one_product_says_what_a_loop_over_all_frames_says() -> None:
     assert join([comparisons["else"].evidence]).intervals == ()
 
 
-def test_segments_whose_uploader_told_overlapping_starts_are_compared_in_time() -> None:
+def test_segments_with_overlapping_starts_are_compared_in_order_of_time() -> None:
     query = described("copy", 0, work(1, 0, 30))
     first = described("live", 0, work(1, 0, 20), start_s=40.0)
     second = described("live", 1, work(1, 20, 40), start_s=30.0)
@@ -74,7 +74,7 @@ def test_segments_whose_uploader_told_overlapping_starts_are_compared_in_time() 
     assert len(backwards.evidence.references) == 9
 
 
-def test_intervals_do_not_depend_on_which_side_is_compared_with_the_other() -> None:
+def test_intervals_do_not_depend_on_which_side_is_the_query() -> None:
     # A scene that stands still for 6 s before the copied part looks like the copy's first second.
     old = described("old", 0, np.concatenate([np.repeat(work(1, 0, 1), 6, axis=0), work(1, 1, 14)]), uploaded_at=1.0)
     new = described("new", 0, noisy(work(1, 0, 12), 0), uploaded_at=2.0)
@@ -85,11 +85,11 @@ def test_intervals_do_not_depend_on_which_side_is_compared_with_the_other() -> N
     assert match.similarity == pytest.approx(turned.similarity)
 
 
-def test_nothing_is_compared_with_nothing() -> None:
+def test_no_candidates_lead_to_no_comparisons() -> None:
     assert compare(described("copy", 0, work(1)), []) == []
 
 
-def test_a_miss_is_read_through_once_and_written_back() -> None:
+def test_a_miss_is_read_from_the_index_once_and_cached() -> None:
     segments = cut("a", work(1, 0, 96))
     keys = [segment.row.key for segment in segments]
     index, cache = CountingIndex(*segments), MemoryCache(10**7)
@@ -97,7 +97,7 @@ def test_a_miss_is_read_through_once_and_written_back() -> None:
     read = DescriptorReader(index, cache)
 
     assert read(keys).keys() == set(keys)
-    assert index.reads == [set(keys[1:])], "what is cached is not read"
+    assert index.reads == [set(keys[1:])], "cached segments are not read"
     assert cache.get_many(keys).keys() == set(keys)
     assert read(keys).keys() == set(keys)
     assert len(index.reads) == 1
@@ -107,13 +107,13 @@ def test_a_miss_is_read_through_once_and_written_back() -> None:
         np.testing.assert_allclose(found.descriptor.frames, segment.descriptor.frames, atol=1e-3)
 
 
-def test_nothing_is_read_for_no_keys() -> None:
+def test_no_keys_lead_to_no_read() -> None:
     index = CountingIndex()
     assert DescriptorReader(index, MemoryCache(1000))([]) == {}
     assert index.reads == []
 
 
-def test_what_the_index_does_not_give_whole_is_left_out_and_not_cached() -> None:
+def test_incomplete_segments_of_the_index_are_left_out_and_not_cached() -> None:
     [whole, torn] = cut("a", work(1, 0, 64))
 
     class Torn(CountingIndex):
@@ -125,7 +125,7 @@ def test_what_the_index_does_not_give_whole_is_left_out_and_not_cached() -> None
     assert read([whole.row.key, torn.row.key]).keys() == {whole.row.key}
     assert cache.get_many([torn.row.key]) == {}
     read([torn.row.key])
-    assert index.reads[-1] == {torn.row.key}, "it is asked for again: it may be whole by now"
+    assert index.reads[-1] == {torn.row.key}, "it is read again, since it may be complete by now"
 
 
 def test_a_cache_that_forgets_everything_changes_nothing() -> None:
@@ -135,12 +135,12 @@ def test_a_cache_that_forgets_everything_changes_nothing() -> None:
     assert read(keys).keys() == read(keys).keys() == set(keys)
 
 
-def test_what_is_cached_of_other_content_is_read_anew_and_never_given() -> None:
+def test_a_cached_segment_of_other_content_is_read_from_the_index_again() -> None:
     old, new = described("a", 0, work(1), stamp="old"), described("a", 0, work(2), stamp="new")
     key = new.row.key
     index, cache = CountingIndex(new), MemoryCache(10**7)
     cache.put_many([old])
     read = DescriptorReader(index, cache)
-    assert read([key])[key].row.stamp == "old", "a candidate may be of any content"
+    assert read([key])[key].row.stamp == "old", "a candidate may have any content"
     assert read([key], {key: "new"})[key].row.stamp == "new"
     assert read([key], {key: "newer"}) == {}

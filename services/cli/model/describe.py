@@ -55,7 +55,7 @@ def describe(
                 for video, file in batch:
                     if file.asset_id in failed:  # what came before the fault is not the video
                         problems.append(Problem(file.given, failed[file.asset_id]))
-                    elif parts := [part.descriptor for part in embedded.described(TENANT, file.asset_id)]:
+                    elif parts := [part.descriptor for part in embedded.read_segments(TENANT, file.asset_id)]:
                         stored.write(video, _joined(parts), loaded.model_version)
     if problems:
         print_problems(problems)

@@ -65,7 +65,7 @@ def segments(
         failed = {event.asset_id: event.reason or event.status for event in ended if event.status == "failed"}
         problems = []
         for file in files:
-            found = [one.vector for one in embedded.described(TENANT, file.asset_id) if one.row.frame_count]
+            found = [one.vector for one in embedded.read_segments(TENANT, file.asset_id) if one.row.frame_count]
             vectors += found
             of_vector += [group_of[file.asset_id]] * len(found)
             if file.asset_id in failed or not found:

@@ -1,14 +1,13 @@
-"""A decoder process, both ends: it serves decode jobs over a socket until its parent goes.
+"""A decoder process, both ends: the child serves decode jobs over a socket until its parent exits.
 
 Run as `python -m services.ingest.decode.child FD`; the parent holds a DecoderProcess.
 
-Files come from strangers and FFmpeg is a million lines of C, so this process is expendable and, should a file take it
-over, poor: no environment, no writable files, little memory, and JSON with raw bytes as its only way to speak.
+Files come from strangers and FFmpeg is a million lines of C, so this process is expendable. A file that takes it over
+gains little: no environment, no writable files, limited memory, and only JSON with raw bytes to communicate.
 
-    parent -> child   one JSON object with the file's descriptor attached: every_s, size, remove_bars, panels,
-                      limits
-    child -> parent   {"type": "ready"}, once; then for each job
-                      {"type": "frames", "timestamps_s": [...], "shape": [n, H, W, 3]} and the pixels, any number, then
+    parent -> child   one JSON object with the file's descriptor attached: every_s, size, remove_bars, panels, limits
+    child -> parent   {"type": "ready"}, once; then per job
+                      {"type": "frames", "timestamps_s": [...], "shape": [n, H, W, 3]} and the pixels, repeatedly, then
                       {"type": "done", "duration_s": ...} or {"type": "failed", "reason": ...}
     child messages    PREFIX (bytes of JSON, bytes of payload), JSON, payload
 """
@@ -38,12 +37,12 @@ from tca_model.types import Frame
 from tca_model.video.decode import DecodeLimits, sample_frames
 
 PREFIX = struct.Struct("!II")
-CHUNK_FRAMES = 16  # 2.4 MB at 224x224: large enough to amortise a message, small enough to be early
-# A job is far below what one sendmsg() on a Unix socket keeps together, so it is read in one piece.
+CHUNK_FRAMES = 16  # 2.4 MB at 224x224: large enough to amortise a message, small enough to arrive early
+# A job is far smaller than what one sendmsg() on a Unix socket transfers atomically, so one read receives all of it.
 JOB_BYTES = 4096
 MAX_HEADER_BYTES = 16 * 1024  # a chunk's header is below 1 KB
 RECEIVE_BYTES = 1024 * 1024
-OPEN_FILES = 32  # the interpreter's, the socket and one video
+OPEN_FILES = 32  # for the interpreter, the socket and one video
 PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 
 
@@ -52,8 +51,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
     threading.Thread(target=_exit_with_parent, args=(channel.fileno(),), daemon=True).start()
     _confine()
-    _send(channel, {"type": "ready"})  # whoever dies before this was not killed by a video
-    with suppress(ConnectionError):  # the parent went away in the middle
+    _send(channel, {"type": "ready"})  # a death before this message is not the fault of a video
+    with suppress(ConnectionError):  # the parent exited during a job
         while (received := socket.recv_fds(channel, JOB_BYTES, 1))[0]:
             data, descriptors, _, _ = received
             _serve(channel, json.loads(data), descriptors[0])
@@ -77,11 +76,11 @@ def _serve(channel: socket.socket, job: dict[str, Any], descriptor: int) -> None
     except DecodeError as error:
         _send(channel, {"type": "failed", "reason": str(error)})
     except MemoryError:
-        _send(channel, {"type": "failed", "reason": "decoding it needs more memory than is allowed"})
+        _send(channel, {"type": "failed", "reason": "decoding needs more memory than is allowed"})
 
 
 def _send_frames(channel: socket.socket, frames: Generator[Frame, None, float]) -> float:
-    """Sends the frames in chunks, also those before an error; returns the duration in seconds."""
+    """Send the frames in chunks, including those before an error. Returns the duration in seconds."""
     chunk: list[Frame] = []
     try:
         while True:
@@ -110,7 +109,7 @@ def _send(channel: socket.socket, header: dict[str, Any], payload: bytes = b"") 
 
 
 def _confine() -> None:
-    """Gives up, for good, what decoding does not need."""
+    """Drop, irrevocably, the rights that decoding does not need."""
     for what, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
@@ -123,7 +122,10 @@ def _confine() -> None:
 
 
 def _cap(limits: DecodeLimits) -> None:
-    """Caps memory for good, and the CPU time of this file: the kernel counts it for the process, so from here on."""
+    """Limit memory, irrevocably, and the CPU time of this file.
+
+    The kernel counts CPU time per process, so the limit is added to the time used so far.
+    """
     _, hard_bytes = resource.getrlimit(resource.RLIMIT_AS)
     cap_bytes = (
         limits.max_memory_bytes if hard_bytes == resource.RLIM_INFINITY else min(limits.max_memory_bytes, hard_bytes)
@@ -136,18 +138,18 @@ def _cap(limits: DecodeLimits) -> None:
 
 
 def _exit_with_parent(descriptor: int) -> None:
-    """Ends the process when the other end of the socket closes, even in the middle of a frame.
+    """End the process when the other end of the socket closes, even while a frame is decoded.
 
-    PR_SET_PDEATHSIG would not do: it fires when the parent's *thread* that started this process ends.
+    PR_SET_PDEATHSIG does not work here: it fires when the parent *thread* that started this process ends.
     """
     watch = select.poll()
-    watch.register(descriptor, 0)  # hang-up and errors are always reported; data is the main thread's business
+    watch.register(descriptor, 0)  # hang-up and errors are always reported; the main thread reads the data
     watch.poll()
     os._exit(0)
 
 
 class DecoderProcess:
-    """The parent's end: one running child, and what is known of its present job."""
+    """The parent's end: one running child and the progress of its current job."""
 
     def __init__(self, max_payload_bytes: int) -> None:
         self.channel, theirs = socket.socketpair()
@@ -158,7 +160,7 @@ class DecoderProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=_environment(),
-                process_group=0,  # out of the reach of Ctrl-C until it ignores SIGINT itself
+                process_group=0,  # Ctrl-C must not reach it before it ignores SIGINT
             )
         self.channel.setblocking(False)
         self.ready = False
@@ -166,12 +168,12 @@ class DecoderProcess:
         self.files = 0
         self.frames = 0
         self.latest_s = 0.0
-        self.progress_s = 0.0  # time.monotonic() at the job's start, or when the child last sent something
+        self.progress_s = 0.0  # time.monotonic() when the job started or the child last sent something
         self._max_payload_bytes = max_payload_bytes
         self._inbox = bytearray()
 
     def take(self, job: str, message: bytes, file: BinaryIO) -> bool:
-        """Hands a job over; False when the process has ended meanwhile."""
+        """Send a job to the child. Returns False if the process has ended."""
         try:
             socket.send_fds(self.channel, [message], [file.fileno()])
         except (BrokenPipeError, ConnectionResetError):
@@ -181,9 +183,12 @@ class DecoderProcess:
         return True
 
     def receive(self) -> tuple[dict[str, Any], bytearray] | None:
-        """The next whole message, or None while it is incomplete; raises EOFError when the child is gone."""
+        """Read the next message: header and payload, or None while it is incomplete.
+
+        Raises EOFError if the child has ended, ValueError for a message that is too large.
+        """
         while True:
-            wanted = self._wanted_bytes()
+            wanted = self._missing_bytes()
             if wanted == 0:
                 header_bytes, _ = PREFIX.unpack_from(self._inbox)
                 start = PREFIX.size + header_bytes
@@ -202,7 +207,7 @@ class DecoderProcess:
             self._inbox += data
             self.progress_s = time.monotonic()
 
-    def _wanted_bytes(self) -> int:
+    def _missing_bytes(self) -> int:
         if len(self._inbox) < PREFIX.size:
             return PREFIX.size - len(self._inbox)
         header_bytes, payload_bytes = PREFIX.unpack_from(self._inbox)
@@ -211,7 +216,7 @@ class DecoderProcess:
         return int(PREFIX.size + header_bytes + payload_bytes - len(self._inbox))
 
     def reap(self, grace_s: float = 0.0) -> int:
-        """Ends the process, after `grace_s` by force; returns its exit status (negative: the signal that ended it)."""
+        """End the process, by force after `grace_s`. Returns its exit status (negative: the signal that ended it)."""
         self.channel.close()
         try:
             return self.process.wait(grace_s)
@@ -221,9 +226,9 @@ class DecoderProcess:
 
 
 def _environment() -> dict[str, str]:
-    """What a child may know: where the code is, and none of the worker's passwords."""
+    """The environment of a child: where the code is, and none of the worker's passwords."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    # numpy's thread pool would take 30 MB of address space a core, and decoding multiplies no matrices.
+    # numpy's thread pool would reserve 30 MB of address space per core, and decoding multiplies no matrices.
     return kept | {"PYTHONPATH": str(Path(services.__path__[0]).parent), "OPENBLAS_NUM_THREADS": "1"}
 
 

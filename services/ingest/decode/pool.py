@@ -1,8 +1,8 @@
 """Decodes video files in child processes, so that a file that crashes FFmpeg kills a child and not the worker.
 
-One thread drives a pool: `submit` while `free`, then `poll`, from which any other may `wake` it. A child that is ahead
-blocks on its socket until it is polled, which is all the back-pressure there is. Nothing that a child sends is trusted:
-sizes are bounded before they are read, values are checked, and a child that breaks the protocol is killed.
+One thread drives a pool: it calls `submit` while `free` is positive, then `poll`; any other thread may `wake` the poll.
+Back-pressure comes from the sockets alone: a child that is ahead blocks until it is polled. Nothing that a child sends
+is trusted: sizes are limited before they are read, values are checked, and a child that breaks the protocol is killed.
 """
 
 import json
@@ -24,15 +24,15 @@ from tca_model.video.decode import DecodeLimits
 from tca_model.video.panels import MOST_VIEWS
 
 MAX_REASON_CHARACTERS = 300
-# FFmpeg's leaks and fragments are not ours to find; a start costs 0.3 s, so 100 files share it at 3 ms each.
+# A new child per 100 files limits what FFmpeg leaks and fragments; a start costs 0.3 s, which is 3 ms per file.
 FILES_PER_CHILD = 100
-# Between the end of a child's socket and the end of the child there is only the interpreter's exit.
+# After its socket has closed, a child only has to exit the interpreter.
 EXIT_GRACE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramesDecoded:
-    """The next frames (n, H, W, 3) of a job, with their times (n,) in seconds; several of one time are its views."""
+    """The next frames (n, H, W, 3) of a job and their times (n,) in seconds; frames of equal time are views of one."""
 
     job: str
     timestamps_s: Times
@@ -45,7 +45,7 @@ class FramesDecoded:
 
 @dataclass(frozen=True, slots=True)
 class DecodeFinished:
-    """The job gave all its frames; the video lasts `duration_s`."""
+    """All frames of the job were sent; the video lasts `duration_s`."""
 
     job: str
     duration_s: float
@@ -53,7 +53,7 @@ class DecodeFinished:
 
 @dataclass(frozen=True, slots=True)
 class DecodeFailed:
-    """The job ends here, possibly after some frames; the reason is in words, for people."""
+    """The job failed, possibly after some frames; `reason` is for people."""
 
     job: str
     reason: str
@@ -63,10 +63,10 @@ DecodeEvent: TypeAlias = FramesDecoded | DecodeFinished | DecodeFailed
 
 
 class DecodePool:
-    """At most `workers` files at a time, each in a child process of its own; children start when first needed.
+    """Decodes at most `workers` files at a time, each in its own child process; children start when first needed.
 
-    A child that sends nothing for `deadline_s` while it is awaited is killed and its file fails; what it has sent and
-    the parent has not yet read is never held against it.
+    A child that sends nothing for `deadline_s` is killed and its file fails. The deadline never applies to a child
+    whose data is still waiting to be read.
     """
 
     def __init__(
@@ -103,13 +103,14 @@ class DecodePool:
 
     @property
     def free(self) -> int:
-        """How many more jobs `submit` takes now."""
+        """How many more jobs `submit` accepts now."""
         return self._workers - len(self._busy)
 
     def submit(self, job: str, file: BinaryIO, *, max_duration_s: float = math.inf) -> None:
-        """Starts a job; the file must have a descriptor, and is closed here. Raises RuntimeError when none is free.
+        """Start a job; the file must have a descriptor, and is closed here.
 
-        `max_duration_s` is this file's own limit, where it is below that of the pool.
+        `max_duration_s`: a limit for this file, if it is below the pool's. Raises RuntimeError if no worker is free
+        or children cannot start.
         """
         if self.free == 0:
             raise RuntimeError(f"all {self._workers} decoders are busy")
@@ -126,9 +127,10 @@ class DecodePool:
         self._selector.register(child.channel, selectors.EVENT_READ, child)
 
     def poll(self, timeout_s: float) -> list[DecodeEvent]:
-        """What came within `timeout_s`, at most one event a job, in no order between jobs.
+        """Wait up to `timeout_s` for events; at most one per job, in no order between jobs.
 
-        [] when nothing came until then, or until the pool was woken.
+        Returns [] if nothing arrived in that time, or the pool was woken. Raises RuntimeError if children cannot
+        start.
         """
         until_s = time.monotonic() + timeout_s
         while True:
@@ -141,16 +143,16 @@ class DecodePool:
             overdue_s = time.monotonic() - self._deadline_s
             late = [child for child in self._busy if child not in readable and child.progress_s <= overdue_s]
             events = [event for child in readable if (event := self._advance(child)) is not None]
-            events += [self._fail(child, f"the decoder gave no frame for {self._deadline_s:g} s") for child in late]
+            events += [self._fail(child, f"the decoder sent no frame for {self._deadline_s:g} s") for child in late]
             if events or woken or time.monotonic() >= until_s:
                 return events
 
     def wake(self) -> None:
-        """Makes the present or next `poll` return at once; for any thread, until the pool is closed."""
+        """Make the current or next `poll` return immediately; any thread may call it until the pool is closed."""
         os.eventfd_write(self._bell.fileno(), 1)
 
     def cancel(self, job: str) -> None:
-        """Forgets a job and ends its child; without effect on one that is not in work here."""
+        """Drop a job and end its child; does nothing for an unknown job."""
         for child in self._busy:
             if child.job == job:
                 self._forget(child)
@@ -158,7 +160,7 @@ class DecodePool:
                 return
 
     def close(self) -> None:
-        """Ends all children, whatever they do, and forgets their jobs."""
+        """End all children, even in the middle of a job, and drop their jobs."""
         for child in self._busy + self._idle:
             child.reap()
         self._busy, self._idle = [], []
@@ -173,12 +175,12 @@ class DecodePool:
             message = child.receive()
             return None if message is None else self._accept(child, *message)
         except EOFError:
-            return self._bury(child)
+            return self._on_child_died(child)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             return self._fail(child, f"the decoder broke the protocol ({type(error).__name__})")
 
     def _accept(self, child: DecoderProcess, header: dict[str, Any], payload: bytearray) -> DecodeEvent | None:
-        """The event of a message; ValueError, KeyError or TypeError where no honest child would have sent it."""
+        """Turn a message into an event. Raises ValueError, KeyError or TypeError if it breaks the protocol."""
         job = str(child.job)
         match header["type"]:
             case "ready":
@@ -189,8 +191,8 @@ class DecodePool:
                 images = np.frombuffer(payload, dtype=np.uint8).reshape(-1, *self._picture)
                 child.frames += len(images)
                 most = self._limits.max_sampled_frames * MOST_VIEWS
-                if child.frames > most or not _ascends_from(child.latest_s, times_s):
-                    raise ValueError("too many frames, or times that go back")
+                if child.frames > most or not _is_ascending(child.latest_s, times_s):
+                    raise ValueError("too many frames, or times that decrease")
                 child.latest_s = float(times_s[-1])
                 if child.latest_s > self._limits.max_duration_s:
                     raise ValueError("a time beyond the limit")
@@ -198,7 +200,7 @@ class DecodePool:
             case "done":
                 duration_s = float(header["duration_s"])
                 if not (math.isfinite(duration_s) and duration_s >= child.latest_s and child.frames):
-                    raise ValueError("no frames, or a duration that does not hold them")
+                    raise ValueError("no frames, or a duration shorter than they are")
                 self._release(child)
                 return DecodeFinished(job, duration_s)
             case "failed":
@@ -224,14 +226,17 @@ class DecodePool:
         child.reap()
         return DecodeFailed(str(child.job), reason)
 
-    def _bury(self, child: DecoderProcess) -> DecodeFailed:
-        """The event of a job whose child has died; a child that never lived is no fault of the file."""
+    def _on_child_died(self, child: DecoderProcess) -> DecodeFailed:
+        """The event for a job whose child has died.
+
+        A child that died before it was ready is a start-up failure, not the file's fault: raises RuntimeError.
+        """
         self._forget(child)
         status = child.reap(EXIT_GRACE_S)
         if not child.ready:
             raise RuntimeError(f"the decoder process cannot start (exit status {status})")
         if status == -signal.SIGXCPU:
-            reason = f"decoding it takes more than the limit of {self._limits.max_cpu_s} s of processor time"
+            reason = f"decoding takes more than the limit of {self._limits.max_cpu_s} s of processor time"
         elif status == -signal.SIGKILL:
             reason = "the decoder was killed (signal SIGKILL), as happens when memory runs out"
         elif status < 0:
@@ -241,7 +246,7 @@ class DecodePool:
         return DecodeFailed(str(child.job), reason)
 
 
-def _ascends_from(latest_s: float, times_s: Times) -> bool:
+def _is_ascending(latest_s: float, times_s: Times) -> bool:
     return bool(
         len(times_s) and np.isfinite(times_s).all() and times_s[0] >= latest_s and (np.diff(times_s) >= 0).all()
     )

@@ -1,10 +1,10 @@
-"""Downloads what an upload names, for a worker that can reach more than its uploaders may.
+"""Downloads files by HTTP for a worker that can reach more hosts than its uploaders may.
 
-Every address, first or redirected to, is judged (fetch_target) and then connected to as it was judged, with the name
-of its host in TLS and in the request. The environment's proxies are ignored.
+Every URL, the first and each redirect, is authorized (fetch.target). The connection goes to the address that was
+authorized, with the host's name in TLS and in the request. The environment's proxies are ignored.
 
-What may pass (a server that is down or busy, a connection that breaks) is tried again until the deadline. Then the
-file is given up, with the reason: one host of many is no dependency of ours, and others' uploads go on.
+Temporary failures (a server that is down or busy, a connection that breaks) are retried until the deadline. Then the
+file fails with the last reason: a single host is not a dependency of ours, and other uploads continue.
 """
 
 import logging
@@ -26,37 +26,37 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.fetch.interrupt import Interrupt
-from services.ingest.fetch.media import STAGE, FetchPolicy, Media, content_stamp, redacted
-from services.ingest.fetch.target import Passing, Target, judged
+from services.ingest.fetch.media import STAGE, FetchPolicy, Media, content_stamp, redact
+from services.ingest.fetch.target import RetryableFetchError, Target, authorize
 from services.runtime import metrics
 
 MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-PASSING = frozenset({408, 425, 429})  # of the 4xx, those that ask to come again
-CONNECT_S = 5.0  # nothing can interrupt it
-SILENCE_S = 30.0  # how long a server may say nothing
-LONGEST_WAIT_S = 10.0
+RETRYABLE_STATUSES = frozenset({408, 425, 429})  # the 4xx that invite another attempt
+CONNECT_TIMEOUT_S = 5.0  # an interrupt cannot shorten it
+READ_TIMEOUT_S = 30.0  # longest wait for the next bytes
+MAX_BACKOFF_S = 10.0
 PIECE_BYTES = 256 * 1024
 
-# At DEBUG it writes whole addresses, and a presigned one is a key.
+# At DEBUG it logs whole URLs, and a presigned URL contains a key.
 logging.getLogger("urllib3").setLevel(logging.INFO)
 
 ConnectionT = TypeVar("ConnectionT", bound=HTTPConnection)
 
 
 def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
-    """The content of an http(s) URI in a file without a name, with its stamp.
+    """Download an http(s) URI into a nameless file and stamp its content.
 
-    Raises InvalidMessage when the policy forbids it, the server will not give it, or the deadline is over. Errors of
-    the disk are our own and raised as they are.
+    Raises InvalidMessage if the policy forbids the URI, the server refuses it, or the deadline passes. Errors of the
+    local disk are raised unchanged.
     """
     deadline = threading.Timer(policy.deadline_s, interrupt.fire)
     deadline.daemon = True
     deadline.start()
     retrying = Retrying(
-        retry=retry_if_exception_type(Passing),
-        wait=full_jitter(multiplier=0.25, max=LONGEST_WAIT_S),
-        stop=lambda state: interrupt.fired or stop_before_delay(policy.deadline_s)(state),
+        retry=retry_if_exception_type(RetryableFetchError),
+        wait=full_jitter(multiplier=0.25, max=MAX_BACKOFF_S),
+        stop=lambda state: interrupt.is_fired or stop_before_delay(policy.deadline_s)(state),
         sleep=interrupt.pause,
         before_sleep=lambda _: metrics.retries.labels(STAGE).inc(),
     )
@@ -67,9 +67,9 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
     except RetryError as error:
         last = error.last_attempt.exception()
         tried_s = time.monotonic() - started_s
-        raise InvalidMessage(f"{redacted(uri)}: given up after {tried_s:.1f} s: {last}", stage=STAGE) from last
+        raise InvalidMessage(f"{redact(uri)}: gave up after {tried_s:.1f} s: {last}", stage=STAGE) from last
     except InvalidMessage as error:
-        raise InvalidMessage(f"{redacted(uri)}: {error.reason}", stage=STAGE) from error
+        raise InvalidMessage(f"{redact(uri)}: {error.reason}", stage=STAGE) from error
     finally:
         deadline.cancel()
         interrupt.release()
@@ -78,49 +78,49 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
 def _attempt(uri: str, policy: FetchPolicy, interrupt: Interrupt, number: int) -> Media:
     url = uri
     for _ in range(1 + MAX_REDIRECTS):
-        target = judged(url, policy)
-        with _pool(target, number, interrupt) as pool, closing(_asked(pool, target, interrupt)) as response:
+        target = authorize(url, policy)
+        with _pool(target, number, interrupt) as pool, closing(_request(pool, target, interrupt)) as response:
             if response.status not in REDIRECTS or "location" not in response.headers:
-                return _received(response, uri, policy, interrupt)
-            url = _joined(url, response.headers["location"])
+                return _read_response(response, uri, policy, interrupt)
+            url = _resolve_redirect(url, response.headers["location"])
     raise InvalidMessage(f"more than {MAX_REDIRECTS} redirects", stage=STAGE)
 
 
-def _joined(url: str, location: str) -> str:
+def _resolve_redirect(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError as error:
-        raise InvalidMessage(f"a redirect to what is not a URI ({error})", stage=STAGE) from error
+        raise InvalidMessage(f"redirected to something that is not a URI ({error})", stage=STAGE) from error
 
 
 def _pool(target: Target, number: int, interrupt: Interrupt) -> HTTPConnectionPool:
-    """A pool of one connection, to an address of the target; the next attempt takes the next address."""
+    """A pool of one connection to an address of the target; the next attempt uses the next address."""
     address = target.addresses[number % len(target.addresses)]
-    timeout = Timeout(connect=CONNECT_S, read=SILENCE_S)
+    timeout = Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
     pool: HTTPConnectionPool
     if target.scheme == "https":
         pool = HTTPSConnectionPool(address, target.port, timeout=timeout, server_hostname=target.host)
-        pool.ConnectionCls = _watched(HTTPSConnection, interrupt)
+        pool.ConnectionCls = _interruptible(HTTPSConnection, interrupt)
     else:
         pool = HTTPConnectionPool(address, target.port, timeout=timeout)
-        pool.ConnectionCls = _watched(HTTPConnection, interrupt)
+        pool.ConnectionCls = _interruptible(HTTPConnection, interrupt)
     return pool
 
 
-def _watched(kind: type[ConnectionT], interrupt: Interrupt) -> type[ConnectionT]:
-    """Connections of this kind that the interrupt ends, from before the TLS handshake on."""
+def _interruptible(kind: type[ConnectionT], interrupt: Interrupt) -> type[ConnectionT]:
+    """A subclass of this connection class that the interrupt can shut down, even during the TLS handshake."""
 
-    class Watched(kind):  # type: ignore[misc, valid-type]
+    class Interruptible(kind):  # type: ignore[misc, valid-type]
         def _new_conn(self) -> socket.socket:
             line: socket.socket = super()._new_conn()
             interrupt.watch(line)
             return line
 
-    return Watched
+    return Interruptible
 
 
-def _asked(pool: HTTPConnectionPool, target: Target, interrupt: Interrupt) -> BaseHTTPResponse:
-    # What is stored is what was sent: a compressed answer would be a bomb's fuse.
+def _request(pool: HTTPConnectionPool, target: Target, interrupt: Interrupt) -> BaseHTTPResponse:
+    # No content encoding: a small compressed body could expand without bound.
     headers = {"Host": target.authority, "User-Agent": "copydetect", "Accept-Encoding": "identity"}
     try:
         return pool.urlopen(
@@ -128,61 +128,61 @@ def _asked(pool: HTTPConnectionPool, target: Target, interrupt: Interrupt) -> Ba
         )
     except SSLError as error:
         if isinstance(error.args[0], ssl.SSLCertVerificationError):
-            raise InvalidMessage(f"its certificate: {error.args[0].verify_message}", stage=STAGE) from error
-        raise Passing(_in_words(error, interrupt)) from error
+            raise InvalidMessage(f"its certificate was refused: {error.args[0].verify_message}", stage=STAGE) from error
+        raise RetryableFetchError(_explain(error, interrupt)) from error
     except HTTPError as error:
-        raise Passing(_in_words(error, interrupt)) from error
+        raise RetryableFetchError(_explain(error, interrupt)) from error
 
 
-def _received(response: BaseHTTPResponse, uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
-    if response.status in PASSING or response.status >= 500:
-        raise Passing(f"the server answered {response.status}")
+def _read_response(response: BaseHTTPResponse, uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+    if response.status in RETRYABLE_STATUSES or response.status >= 500:
+        raise RetryableFetchError(f"the server answered {response.status}")
     if response.status != 200:
         raise InvalidMessage(f"the server answered {response.status}", stage=STAGE)
-    with suppress(ValueError):  # not a number: what comes is counted anyway
-        policy.admits_size(int(response.headers.get("content-length", "0")))
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - handed on, to the decoder
+    with suppress(ValueError):  # not a number: the body is counted anyway
+        policy.check_size(int(response.headers.get("content-length", "0")))
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the decoder closes it
     try:
-        size_bytes = _copied(response, file, policy, interrupt)
+        size_bytes = _copy_body(response, file, policy, interrupt)
         file.seek(0)
-        said = response.headers.get("etag") or response.headers.get("last-modified") or ""
-        stamp = content_stamp(file, size_bytes, f"{redacted(uri)}|{size_bytes}|{said}|")
+        version = response.headers.get("etag") or response.headers.get("last-modified") or ""
+        stamp = content_stamp(file, size_bytes, f"{redact(uri)}|{size_bytes}|{version}|")
     except BaseException:
         file.close()
         raise
     return Media(file, stamp, size_bytes)
 
 
-def _copied(response: BaseHTTPResponse, file: BinaryIO, policy: FetchPolicy, interrupt: Interrupt) -> int:
+def _copy_body(response: BaseHTTPResponse, file: BinaryIO, policy: FetchPolicy, interrupt: Interrupt) -> int:
     size_bytes = 0
-    while piece := _piece(response, interrupt):
+    while piece := _read_piece(response, interrupt):
         size_bytes += len(piece)
-        policy.admits_size(size_bytes)
+        policy.check_size(size_bytes)
         file.write(piece)
     file.flush()
-    if interrupt.fired:  # a body without a length ends like that, too
-        raise Passing("time was over")
+    if interrupt.is_fired:  # a body without a length looks complete when the socket is shut down
+        raise RetryableFetchError("it did not finish in time")
     if size_bytes == 0:
         raise InvalidMessage("the file is empty", stage=STAGE)
     return size_bytes
 
 
-def _piece(response: BaseHTTPResponse, interrupt: Interrupt) -> bytes:
+def _read_piece(response: BaseHTTPResponse, interrupt: Interrupt) -> bytes:
     try:
         return response.read1(PIECE_BYTES, decode_content=False)
     except HTTPError as error:
-        raise Passing(_in_words(error, interrupt)) from error
+        raise RetryableFetchError(_explain(error, interrupt)) from error
 
 
-def _in_words(error: HTTPError, interrupt: Interrupt) -> str:
+def _explain(error: HTTPError, interrupt: Interrupt) -> str:
     match error:
-        case NewConnectionError():  # a kind of ConnectTimeoutError; no interrupt makes it
-            return "the server takes no connection"
-        case _ if interrupt.fired:
-            return "it did not come to its end in time"
+        case NewConnectionError():  # a subclass of ConnectTimeoutError; never caused by an interrupt
+            return "the server refuses connections"
+        case _ if interrupt.is_fired:
+            return "it did not finish in time"
         case ConnectTimeoutError():
-            return f"the server took no connection within {CONNECT_S:g} s"
+            return f"the server accepted no connection within {CONNECT_TIMEOUT_S:g} s"
         case ReadTimeoutError():
-            return f"the server said nothing for {SILENCE_S:g} s"
+            return f"the server sent nothing for {READ_TIMEOUT_S:g} s"
         case _:
             return f"the connection broke ({type(error).__name__})"

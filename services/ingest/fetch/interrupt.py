@@ -1,4 +1,4 @@
-"""Ends a download from another thread: at its deadline, or when nobody wants it any more."""
+"""Ends a download from another thread, at its deadline or when it is cancelled."""
 
 import socket
 import threading
@@ -6,10 +6,10 @@ from contextlib import suppress
 
 
 class Interrupt:
-    """Fired once and for good; whoever waits, on a pause or on a socket, goes on at once.
+    """Fires once; a thread that waits in `pause` or on the watched socket continues immediately.
 
-    A timeout bounds one wait for a byte, not how many bytes a server takes its time over, be it in the TLS handshake,
-    the headers or the body. A socket that is shut down ends them all.
+    A socket timeout limits the wait for one byte, so a server that drips bytes can hold a TLS handshake, headers or a
+    body open for ever. Shutting the socket down ends all three.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Interrupt:
         self._line: socket.socket | None = None
 
     @property
-    def fired(self) -> bool:
+    def is_fired(self) -> bool:
         return self._fired.is_set()
 
     def fire(self) -> None:
@@ -27,26 +27,26 @@ class Interrupt:
             self._cut()
 
     def pause(self, seconds: float) -> None:
-        """Sleep, unless it was fired or is meanwhile."""
+        """Sleep, but not past the moment it fires."""
         self._fired.wait(seconds)
 
     def watch(self, line: socket.socket) -> None:
-        """Shut this connection down when fired, instead of the one before; at once if that has been."""
+        """Shut this connection down when fired, instead of the previous one; immediately if already fired."""
         with self._lock:
             self._drop()
-            # A descriptor of its own: TLS takes over the socket object, and another file may get its number.
+            # Our own descriptor: TLS takes over the socket object, and its number may be reused for another file.
             self._line = line.dup()
-            if self.fired:
+            if self.is_fired:
                 self._cut()
 
     def release(self) -> None:
-        """Watch no connection any more."""
+        """Stop watching."""
         with self._lock:
             self._drop()
 
     def _cut(self) -> None:
         if self._line is not None:
-            with suppress(OSError):  # the other side was faster
+            with suppress(OSError):  # the server closed it first
                 self._line.shutdown(socket.SHUT_RDWR)
 
     def _drop(self) -> None:

@@ -1,6 +1,6 @@
-"""What fetching gives, what it may fetch, and how contents are told apart.
+"""The result of a fetch, the policy that restricts fetching, and content stamps.
 
-What an event may name is the operator's to say: a URI comes from a stranger.
+URIs come from strangers, so the operator decides which of them are fetched.
 """
 
 import hashlib
@@ -12,11 +12,13 @@ from typing import BinaryIO
 from services.contracts.errors import InvalidMessage
 
 STAGE = "fetch"
-STAMPED_BYTES = 65536  # of either end: what a replaced file of equal size and time still differs in
+STAMPED_BYTES = 65536  # read at each end: detects a replaced file of equal size and time
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
+    """An open file; whoever receives it closes it."""
+
     file: BinaryIO
     stamp: str
     size_bytes: int
@@ -24,10 +26,10 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class FetchPolicy:
-    """What may be fetched: nothing, unless told.
+    """What may be fetched; nothing by default.
 
-    `roots`: folders that files may lie in, None for anywhere. `hosts`: names, or `*.example.org` for all below it.
-    `private_hosts`: their addresses need not be public, and plain http and other ports are allowed too.
+    `roots`: folders that may contain files, None for any folder. `hosts`: names, or `*.example.org` for all
+    subdomains. `private_hosts`: hosts may have private addresses, plain http and other ports.
     """
 
     roots: tuple[Path, ...] | None
@@ -36,27 +38,27 @@ class FetchPolicy:
     private_hosts: bool = False
     deadline_s: float = 600.0
 
-    def admits_host(self, host: str) -> bool:
-        """Whether an upload may name this host, given in small letters."""
+    def allows_host(self, host: str) -> bool:
+        """Whether uploads may use this host; `host` is in lower case."""
         labels = host.split(".")
         above = {"*." + ".".join(labels[start:]) for start in range(1, len(labels))}
         return not ({host} | above).isdisjoint(name.lower() for name in self.hosts)
 
-    def admits_size(self, size_bytes: int) -> None:
-        """Raises InvalidMessage for a file that is too large."""
+    def check_size(self, size_bytes: int) -> None:
+        """Raise InvalidMessage for a file that is too large."""
         if size_bytes > self.max_bytes:
             raise InvalidMessage(f"{size_bytes} bytes exceed the limit of {self.max_bytes}", stage=STAGE)
 
 
-def redacted(uri: str) -> str:
-    """The URI without what logs somebody in: a presigned address carries its key in the query."""
+def redact(uri: str) -> str:
+    """The URI without credentials: no user, and no query, since a presigned URL has its key there."""
     if "://" not in uri or uri.startswith("file:"):
         return uri
     return re.sub(r"://[^/]*@", "://", re.split(r"[?#]", uri, maxsplit=1)[0])
 
 
 def content_stamp(file: BinaryIO, size_bytes: int, identity: str) -> str:
-    """Tells contents apart by what is known of them from outside, `identity`, and by both ends; rewinds the file."""
+    """Hash of `identity` (URI, size, time or ETag) and of both ends of the file; rewinds the file."""
     digest = hashlib.blake2b(identity.encode(), digest_size=16)
     digest.update(file.read(STAMPED_BYTES))
     file.seek(max(0, size_bytes - STAMPED_BYTES))

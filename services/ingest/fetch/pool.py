@@ -1,4 +1,4 @@
-"""Fetches media in threads, so that a slow disk or server keeps nobody from anything else."""
+"""Fetches files in threads, so that a slow disk or server delays no other upload."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,8 +14,8 @@ from services.runtime import metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """The end of a job: its media, or why there are none."""
+class FetchFinished:
+    """The end of a job: its file, or the reason why there is none."""
 
     job: str
     result: Media | InvalidMessage
@@ -27,7 +27,7 @@ class _Task(NamedTuple):
 
 
 class FetchPool:
-    """`submit`, then `poll` for what is finished; one thread drives it. `wake` is called when a fetch has ended."""
+    """`submit` jobs, then `poll` for results, from one thread. `wake` is called whenever a fetch ends."""
 
     def __init__(self, policy: FetchPolicy, *, threads: int, wake: Callable[[], None] = lambda: None) -> None:
         self._policy = policy
@@ -44,37 +44,37 @@ class FetchPool:
         self.close()
 
     def submit(self, job: str, uri: str) -> None:
-        """Begin a fetch when a thread is free; the job's name is taken until it is polled or cancelled."""
+        """Fetch when a thread is free. Raises ValueError while a job of that name is neither polled nor cancelled."""
         if job in self._tasks:
             raise ValueError(f"{job} is being fetched already")
         interrupt = Interrupt()
-        future = self._executor.submit(_fetched, uri, self._policy, interrupt)
+        future = self._executor.submit(_fetch, uri, self._policy, interrupt)
         self._tasks[job] = _Task(future, interrupt)
         future.add_done_callback(lambda _: self._wake())
 
-    def poll(self) -> list[Fetched]:
-        """The fetches that ended since the last call, in the order of their submission; never waits.
+    def poll(self) -> list[FetchFinished]:
+        """Remove and return the fetches that have ended, in order of submission; never waits.
 
-        A defect, or a fault of the own disk, that ended one is raised here.
+        Any exception of a fetch other than InvalidMessage (a defect, a fault of the local disk) is raised here.
         """
         ended = [job for job, task in self._tasks.items() if task.future.done()]
-        return [Fetched(job, self._tasks.pop(job).future.result()) for job in ended]
+        return [FetchFinished(job, self._tasks.pop(job).future.result()) for job in ended]
 
     def cancel(self, job: str) -> None:
-        """Forget a job, wherever it is; without effect on one that is not in work here."""
+        """Abort a job and drop its result; does nothing for an unknown job."""
         if (task := self._tasks.pop(job, None)) is not None:
             task.future.cancel()
             task.interrupt.fire()
             task.future.add_done_callback(_discard)
 
     def close(self) -> None:
-        """Cancel everything and wait for the threads, which a connection no longer holds up."""
+        """Cancel everything and wait for the threads; open connections are shut down, so they do not delay it."""
         for job in list(self._tasks):
             self.cancel(job)
         self._executor.shutdown()
 
 
-def _fetched(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media | InvalidMessage:
+def _fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media | InvalidMessage:
     with metrics.stage(STAGE):
         try:
             return fetch(uri, policy, interrupt)

@@ -1,4 +1,4 @@
-"""A pool of decoders under test: how to wait for it, and to look inside."""
+"""Helpers for tests of the decode pool: waiting, and access to its children."""
 
 import os
 import time
@@ -8,13 +8,13 @@ from services.ingest.decode.child import DecoderProcess
 from services.ingest.decode.pool import DecodeEvent, DecodePool, FramesDecoded
 
 SIZE = (32, 24)
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 
 
 def drain(pool: DecodePool, jobs: int = 1) -> list[DecodeEvent]:
-    """All events until `jobs` jobs have ended."""
+    """Poll until `jobs` jobs have ended. Returns all events."""
     events: list[DecodeEvent] = []
-    give_up_s = time.monotonic() + PATIENCE_S
+    give_up_s = time.monotonic() + TIMEOUT_S
     while sum(not isinstance(event, FramesDecoded) for event in events) < jobs:
         assert time.monotonic() < give_up_s, f"only {events}"
         events += pool.poll(1.0)
@@ -35,7 +35,7 @@ def is_running(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + PATIENCE_S
+    give_up_s = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < give_up_s
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The pool outlives whatever becomes of its children: they die, hang, use too much, or cannot start."""
+"""The pool survives children that die, hang, use too much, or cannot start."""
 
 import os
 import signal
@@ -13,16 +13,16 @@ from services.ingest.decode import child as decode_child
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
 from tca_model.video.decode import DecodeLimits
 from tests.clips import steady, write_clip
-from tests.ingest.decode.decoding import PATIENCE_S, child_of, drain, is_running, wait_until
+from tests.ingest.decode.decoding import TIMEOUT_S, child_of, drain, is_running, wait_until
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(signal.SIGKILL, "killed"), (signal.SIGSEGV, "crashed"), (signal.SIGXCPU, "processor time")]
+    ("number", "reason"), [(signal.SIGKILL, "killed"), (signal.SIGSEGV, "crashed"), (signal.SIGXCPU, "processor time")]
 )
-def test_a_child_that_dies_fails_its_file_only(
-    make_pool: Callable[..., DecodePool], clip: Path, number: signal.Signals, words: str
+def test_a_child_that_dies_fails_only_its_own_file(
+    make_pool: Callable[..., DecodePool], clip: Path, number: signal.Signals, reason: str
 ) -> None:
-    pool = make_pool(workers=2, size=(300, 300))  # frames enough to block the child in the middle of the file
+    pool = make_pool(workers=2, size=(300, 300))  # enough data to block the child in the middle of the file
     pool.submit("doomed", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
     doomed = child_of(pool).process.pid
@@ -31,13 +31,13 @@ def test_a_child_that_dies_fails_its_file_only(
     ends = [event for event in drain(pool, jobs=2) if not isinstance(event, FramesDecoded)]
     [failed] = [event for event in ends if event.job == "doomed"]
     assert isinstance(failed, DecodeFailed)
-    assert words in failed.reason
+    assert reason in failed.reason
     assert [event.job for event in ends if isinstance(event, DecodeFinished)] == ["other"]
     pool.submit("next", clip.open("rb"))
     assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
-def test_a_child_that_died_idle_is_replaced(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_child_that_dies_while_idle_is_replaced(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     pool = make_pool()
     pool.submit("first", clip.open("rb"))
     drain(pool)
@@ -49,20 +49,22 @@ def test_a_child_that_died_idle_is_replaced(make_pool: Callable[..., DecodePool]
 
 
 @pytest.mark.integration
-def test_a_child_that_hangs_meets_the_deadline(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_child_that_hangs_is_killed_at_the_deadline(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     pool = make_pool(deadline_s=2.0, size=(300, 300))
     pool.submit("hung", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
     pid = child_of(pool).process.pid
     os.kill(pid, signal.SIGSTOP)
-    assert drain(pool)[-1] == DecodeFailed("hung", "the decoder gave no frame for 2 s")
+    assert drain(pool)[-1] == DecodeFailed("hung", "the decoder sent no frame for 2 s")
     assert not is_running(pid)
     pool.submit("next", clip.open("rb"))
     assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
 @pytest.mark.integration
-def test_a_parent_that_is_busy_is_not_held_against_the_child(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_the_deadline_does_not_count_the_time_in_which_the_parent_is_busy(
+    make_pool: Callable[..., DecodePool], clip: Path
+) -> None:
     pool = make_pool(deadline_s=1.5, size=(300, 300))
     pool.submit("job", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
@@ -70,7 +72,9 @@ def test_a_parent_that_is_busy_is_not_held_against_the_child(make_pool: Callable
     assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
-def test_memory_beyond_the_limit_is_a_failure_in_words(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
+def test_using_more_memory_than_allowed_fails_the_file_with_that_reason(
+    make_pool: Callable[..., DecodePool], tmp_path: Path
+) -> None:
     large = write_clip(tmp_path / "large.mp4", steady(0.2, 5), size=(4096, 4096), codec="mpeg4")
     pool = make_pool(limits=DecodeLimits(max_memory_bytes=400 * 1024**2), size=(6000, 6000))
     pool.submit("large", large.open("rb"))
@@ -80,7 +84,7 @@ def test_memory_beyond_the_limit_is_a_failure_in_words(make_pool: Callable[..., 
 
 
 @pytest.mark.integration
-def test_processor_time_is_counted_for_each_file(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
+def test_the_limit_of_processor_time_applies_per_file(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (12, 720, 1280, 3), np.uint8)
     images = [noise[n % 12] for n in range(300)]
     heavy = write_clip(
@@ -88,10 +92,10 @@ def test_processor_time_is_counted_for_each_file(make_pool: Callable[..., Decode
     )
     pool = make_pool(limits=DecodeLimits(max_cpu_s=1), every_s=0.04, size=(640, 360))
     pool.submit("heavy", heavy.open("rb"))
-    assert drain(pool)[-1] == DecodeFailed("heavy", "decoding it takes more than the limit of 1 s of processor time")
+    assert drain(pool)[-1] == DecodeFailed("heavy", "decoding takes more than the limit of 1 s of processor time")
 
 
-def test_children_end_with_their_parent(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_children_end_when_their_parent_ends(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     pool = make_pool(size=(300, 300))
     pool.submit("job", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
@@ -99,14 +103,14 @@ def test_children_end_with_their_parent(make_pool: Callable[..., DecodePool], cl
     pool._selector.unregister(child.channel)
     pool._busy.clear()
     child.channel.close()  # what the kernel does when the parent is killed
-    assert child.process.wait(PATIENCE_S) == 0
+    assert child.process.wait(TIMEOUT_S) == 0
 
 
-def test_a_child_that_cannot_start_is_no_fault_of_the_file(
+def test_a_child_that_cannot_start_is_an_error_of_the_pool_and_not_of_the_file(
     make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decode_child.sys, "executable", "/bin/false")
     pool = make_pool()
-    with pytest.raises(RuntimeError, match="cannot start"):  # noqa: PT012  which of the two calls notices is a race
+    with pytest.raises(RuntimeError, match="cannot start"):  # noqa: PT012  either call may notice it first
         pool.submit("job", clip.open("rb"))
         drain(pool)

@@ -1,4 +1,4 @@
-"""The pool gives what the reader gives, in children that know little and are shared by the files."""
+"""The pool returns the frames that the reader returns, from isolated children that are reused."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from services.ingest.decode import pool as decode_pool
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
 from tca_model.video.decode import DecodeLimits, sample_frames
 from tests.clips import write_parted_clip
-from tests.ingest.decode.decoding import PATIENCE_S, SIZE, child_of, drain, is_running, wait_until
+from tests.ingest.decode.decoding import SIZE, TIMEOUT_S, child_of, drain, is_running, wait_until
 
 
 def test_frames_equal_those_of_the_reader(make_pool: Callable[..., DecodePool], clip: Path) -> None:
@@ -35,7 +35,7 @@ def test_frames_equal_those_of_the_reader(make_pool: Callable[..., DecodePool], 
     assert pool.free == 1
 
 
-def test_panels_follow_their_frame(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
+def test_panels_come_after_their_frame_with_the_same_time(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
     clip = write_parted_clip(tmp_path / "parted.mp4")
     pool = make_pool(panels=True)
     pool.submit("job", clip.open("rb"))
@@ -47,7 +47,7 @@ def test_panels_follow_their_frame(make_pool: Callable[..., DecodePool], tmp_pat
     assert np.unique(times_s, return_counts=True)[1].tolist() == [3] * 8
 
 
-def test_files_share_the_children(make_pool: Callable[..., DecodePool], clip: Path, tmp_path: Path) -> None:
+def test_children_are_reused_for_later_files(make_pool: Callable[..., DecodePool], clip: Path, tmp_path: Path) -> None:
     pool = make_pool(workers=2)
     assert pool.poll(0) == []
     (tmp_path / "junk").write_bytes(b"junk")
@@ -67,7 +67,9 @@ def test_files_share_the_children(make_pool: Callable[..., DecodePool], clip: Pa
     assert {child.process.pid for child in pool._idle} == pids
 
 
-def test_a_limit_fails_the_job_after_its_frames(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_job_that_exceeds_a_limit_fails_after_the_frames_before_it(
+    make_pool: Callable[..., DecodePool], clip: Path
+) -> None:
     pool = make_pool(limits=DecodeLimits(max_sampled_frames=20))
     pool.submit("job", clip.open("rb"))
     *chunks, end = drain(pool)
@@ -75,7 +77,7 @@ def test_a_limit_fails_the_job_after_its_frames(make_pool: Callable[..., DecodeP
     assert end == DecodeFailed("job", "more than 20 sampled frames")
 
 
-def test_a_file_may_have_a_shorter_limit_of_its_own(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_file_can_have_a_shorter_limit_than_the_pool(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     pool = make_pool(limits=DecodeLimits(max_duration_s=50))
     for limit_s, ends in ((10, DecodeFailed), (90, DecodeFinished)):
         pool.submit("job", clip.open("rb"), max_duration_s=limit_s)
@@ -85,7 +87,7 @@ def test_a_file_may_have_a_shorter_limit_of_its_own(make_pool: Callable[..., Dec
     assert drain(pool)[-1] == DecodeFailed("job", "longer than the limit of 10 s")
 
 
-def test_a_child_waits_until_it_is_polled(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_child_blocks_until_it_is_polled(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     pool = make_pool(every_s=0.1, size=(300, 300))
     pool.submit("job", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
@@ -103,7 +105,7 @@ def test_a_child_waits_until_it_is_polled(make_pool: Callable[..., DecodePool], 
     assert sum(len(event.images) for event in events if isinstance(event, FramesDecoded)) > 300
 
 
-def test_children_ignore_ctrl_c_and_hold_no_secrets(
+def test_children_ignore_ctrl_c_and_have_no_secrets(
     make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAFKA_PASSWORD", "secret")
@@ -125,7 +127,7 @@ def test_children_ignore_ctrl_c_and_hold_no_secrets(
     assert child_of(pool) is child
 
 
-def test_children_are_replaced_after_so_many_files(
+def test_children_are_replaced_after_a_number_of_files(
     make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decode_pool, "FILES_PER_CHILD", 2)
@@ -139,7 +141,7 @@ def test_children_are_replaced_after_so_many_files(
     assert not is_running(pids[0])
 
 
-def test_close_leaves_no_process(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_close_ends_all_processes(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     with make_pool(workers=2, size=(300, 300)) as pool:
         pool.submit("done", clip.open("rb"))
         drain(pool)
@@ -150,22 +152,22 @@ def test_close_leaves_no_process(make_pool: Callable[..., DecodePool], clip: Pat
     assert not any(is_running(pid) for pid in pids)
 
 
-def test_a_poll_is_ended_by_whoever_wakes_the_pool(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_waking_the_pool_ends_a_poll(make_pool: Callable[..., DecodePool], clip: Path) -> None:
     pool = make_pool()
     pool.wake()
     pool.wake()
-    assert pool.poll(PATIENCE_S) == []
+    assert pool.poll(TIMEOUT_S) == []
     started_s = time.monotonic()
     assert pool.poll(0.1) == []
-    assert time.monotonic() - started_s >= 0.1, "once is enough"
+    assert time.monotonic() - started_s >= 0.1, "two wake-ups end one poll"
     threading.Timer(0.1, pool.wake).start()
-    assert pool.poll(PATIENCE_S) == []
+    assert pool.poll(TIMEOUT_S) == []
     pool.submit("job", clip.open("rb"))
     pool.wake()
     assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
-def test_a_cancelled_job_gives_no_more_events_and_may_come_again(
+def test_a_cancelled_job_has_no_more_events_and_can_be_submitted_again(
     make_pool: Callable[..., DecodePool], clip: Path
 ) -> None:
     pool = make_pool(workers=2, size=(300, 300))

@@ -1,4 +1,4 @@
-"""Nothing that a child says is believed: one that a file has taken over is killed."""
+"""Nothing that a child sends is trusted: a compromised child is killed."""
 
 import socket
 from collections.abc import Callable
@@ -40,7 +40,7 @@ PIXELS = picture(0, SIZE).tobytes()
         message(b'{"type": "frames", "timestamps_s": [1e300]}', PIXELS),
     ],
 )
-def test_a_child_that_was_taken_over_is_killed(
+def test_a_child_that_breaks_the_protocol_is_killed(
     make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     pool = make_pool()

@@ -1,4 +1,4 @@
-"""Downloads come whole or not at all, in time, and what may pass is tried again."""
+"""Downloads are complete or fail, end in time, and temporary failures are retried."""
 
 import os
 import socket
@@ -16,23 +16,23 @@ from services.ingest.fetch import http as fetch_http
 from services.ingest.fetch.interrupt import Interrupt
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
-from tests.ingest.fetch.web import Web, body, moved, raw, running
+from tests.ingest.fetch.web import Web, body, raw, redirect, serve_web
 
 FILM = bytes(range(256)) * 2000
 POLICY = FetchPolicy(roots=(), hosts=("127.0.0.1",), private_hosts=True, max_bytes=len(FILM), deadline_s=20.0)
-HURRIED = replace(POLICY, deadline_s=0.5)
+SHORT_DEADLINE = replace(POLICY, deadline_s=0.5)
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    with running() as server:
+    with serve_web() as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_http, "LONGEST_WAIT_S", 0.05)
+def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_http, "MAX_BACKOFF_S", 0.05)
 
 
 def content(media: Media) -> bytes:
@@ -73,33 +73,33 @@ def test_a_body_in_chunks_or_up_to_the_end_of_the_connection_is_fetched(web: Web
     assert content(fetch(web.serve("/closed", raw(OK + b"\r\n" + FILM)), POLICY)) == FILM
 
 
-def test_the_proxies_of_the_environment_are_not_asked(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxies_of_the_environment_are_ignored(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     assert content(fetch(web.serve("/a", body(FILM)), POLICY)) == FILM
 
 
-def test_redirects_are_followed_a_few_times(web: Web) -> None:
+def test_up_to_three_redirects_are_followed(web: Web) -> None:
     web.serve("/d", body(FILM))
-    web.serve("/c", moved("d", 307))
-    web.serve("/b", moved(f"http://127.0.0.1:{web.port}/c", 301))
-    assert content(fetch(web.serve("/a", moved("/b")), POLICY)) == FILM
-    assert "more than 3 redirects" in refusal(web.serve("/round", moved("/round")))
-    assert "not a URI" in refusal(web.serve("/broken", moved("http://[::1/a")))
+    web.serve("/c", redirect("d", 307))
+    web.serve("/b", redirect(f"http://127.0.0.1:{web.port}/c", 301))
+    assert content(fetch(web.serve("/a", redirect("/b")), POLICY)) == FILM
+    assert "more than 3 redirects" in refusal(web.serve("/round", redirect("/round")))
+    assert "not a URI" in refusal(web.serve("/broken", redirect("http://[::1/a")))
     assert "answered 302" in refusal(web.serve("/nowhere", body(b"", 302)))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 204, 304])
-def test_an_answer_that_will_not_change_ends_the_fetch(web: Web, status: int) -> None:
+def test_a_permanent_error_status_ends_the_fetch(web: Web, status: int) -> None:
     uri = web.serve("/a", body(b"", status))
     assert refusal(f"{uri}?key=secret") == f"{uri}: the server answered {status}"
-    assert web.asked == ["/a?key=secret"]
+    assert web.requested == ["/a?key=secret"]
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
-def test_an_answer_that_may_change_is_asked_for_again(web: Web, status: int) -> None:
+def test_a_temporary_error_status_is_retried(web: Web, status: int) -> None:
     assert content(fetch(web.serve("/a", body(b"", status), body(b"", status), body(FILM)), POLICY)) == FILM
-    assert len(web.asked) == 3
+    assert len(web.requested) == 3
 
 
 @pytest.mark.parametrize(
@@ -113,19 +113,19 @@ def test_an_answer_that_may_change_is_asked_for_again(web: Web, status: int) -> 
     ],
     ids=["short", "short-chunk", "no-last-chunk", "nonsense", "nothing"],
 )
-def test_a_broken_answer_is_asked_for_again(web: Web, broken: object) -> None:
+def test_a_broken_response_is_retried(web: Web, broken: object) -> None:
     assert content(fetch(web.serve("/a", broken, body(FILM)), POLICY)) == FILM
 
 
-def test_a_server_that_stays_down_is_given_up_with_the_last_reason(web: Web) -> None:
+def test_a_server_that_stays_down_fails_the_fetch_with_the_last_reason(web: Web) -> None:
     uri = web.serve("/a", body(b"", 503))
-    reason = refusal(f"{uri}?key=secret", HURRIED)
-    assert reason.startswith(f"{uri}: given up after ")
+    reason = refusal(f"{uri}?key=secret", SHORT_DEADLINE)
+    assert reason.startswith(f"{uri}: gave up after ")
     assert reason.endswith("the server answered 503")
-    assert len(web.asked) > 1
+    assert len(web.requested) > 1
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    assert "takes no connection" in refusal(f"http://127.0.0.1:{port}/a", HURRIED)
+    assert "refuses connections" in refusal(f"http://127.0.0.1:{port}/a", SHORT_DEADLINE)
 
 
 HEADERS = [OK, *[b"X-%d: a\r\n" % number for number in range(99)]]
@@ -141,17 +141,17 @@ HEADERS = [OK, *[b"X-%d: a\r\n" % number for number in range(99)]]
     ],
     ids=["body", "endless-body", "headers", "silence"],
 )
-def test_a_slow_drip_ends_at_the_deadline(web: Web, slow: object) -> None:
+def test_a_server_that_drips_bytes_is_cut_off_at_the_deadline(web: Web, slow: object) -> None:
     before = open_descriptors()
     started_s = time.monotonic()
-    reason = refusal(web.serve("/a", slow), HURRIED)
+    reason = refusal(web.serve("/a", slow), SHORT_DEADLINE)
     assert time.monotonic() - started_s < 1.5
-    assert "given up after 0.5 s" in reason
+    assert "gave up after 0.5 s" in reason
     assert "time" in reason
     assert open_descriptors() <= before + 1, "the server's own end may still be open"
 
 
-def test_a_fetch_that_is_interrupted_ends_at_once(web: Web) -> None:
+def test_a_fetch_that_is_interrupted_ends_immediately(web: Web) -> None:
     interrupt = Interrupt()
     threading.Timer(0.3, interrupt.fire).start()
     started_s = time.monotonic()
@@ -160,8 +160,8 @@ def test_a_fetch_that_is_interrupted_ends_at_once(web: Web) -> None:
     assert time.monotonic() - started_s < 1.5
 
 
-def test_a_file_above_the_limit_is_refused_by_what_the_server_says_or_sends(web: Web) -> None:
-    assert f"{len(FILM) + 1} bytes exceed the limit of {len(FILM)}" in refusal(web.serve("/said", body(FILM + b"a")))
+def test_a_file_above_the_limit_is_refused_by_its_stated_or_its_actual_length(web: Web) -> None:
+    assert f"{len(FILM) + 1} bytes exceed the limit of {len(FILM)}" in refusal(web.serve("/stated", body(FILM + b"a")))
     endless = raw(OK + b"\r\n", *[FILM] * 3, b"a" * 1000)
     before = open_descriptors()
     assert "exceed the limit" in refusal(web.serve("/sent", endless))
@@ -172,7 +172,7 @@ def test_an_empty_file_is_refused(web: Web) -> None:
     assert "empty" in refusal(web.serve("/a", body(b"")))
 
 
-def test_the_stamp_is_that_of_the_content_and_not_of_the_signature(web: Web) -> None:
+def test_the_stamp_depends_on_the_content_and_not_on_the_signature_in_the_url(web: Web) -> None:
     uri = web.serve("/a", body(FILM, ETag='"1"'))
     before = stamp(f"{uri}?signature=1")
     assert stamp(f"{uri}?signature=2") == before
@@ -188,9 +188,7 @@ def test_the_stamp_is_that_of_the_content_and_not_of_the_signature(web: Web) -> 
 
 
 @pytest.mark.integration
-def test_tls_is_spoken_with_the_name_that_was_given_and_not_with_the_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tls_verifies_the_name_in_the_url_and_not_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate = tmp_path / "certificate.pem"
     subprocess.run(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=media "
@@ -203,7 +201,7 @@ def test_tls_is_spoken_with_the_name_that_was_given_and_not_with_the_address(
     resolve = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda _, port, *rest, **more: resolve("127.0.0.1", port, *rest, **more))
     policy = replace(POLICY, hosts=("*.example.org",))
-    with running(certificate) as web:
+    with serve_web(certificate) as web:
         uri = web.serve("/a", body(FILM), host="media.example.org", scheme="https")
         assert content(fetch(uri, policy)) == FILM
         assert web.hosts == [f"media.example.org:{web.port}"]
@@ -211,4 +209,4 @@ def test_tls_is_spoken_with_the_name_that_was_given_and_not_with_the_address(
         assert "certificate" in refusal(uri.replace("media.", "other."), policy)
         monkeypatch.delenv("SSL_CERT_FILE")
         assert "certificate" in refusal(uri, policy)
-        assert time.monotonic() - started_s < 5, "neither is tried again"
+        assert time.monotonic() - started_s < 5, "neither is retried"

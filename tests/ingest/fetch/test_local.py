@@ -1,4 +1,4 @@
-"""Media are opened without a trap, refused in words, and stamped by their content."""
+"""Local files are opened safely, refused with a reason, and stamped by their content."""
 
 import os
 from dataclasses import replace
@@ -39,7 +39,7 @@ def open_descriptors() -> int:
 
 
 def patch(path: Path, position: int) -> None:
-    """Changes one byte there, and neither the size nor the time."""
+    """Change one byte there, but neither size nor time."""
     before = path.stat()
     with path.open("r+b") as file:
         file.seek(position)
@@ -49,7 +49,7 @@ def patch(path: Path, position: int) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_a_path_and_its_uris_give_the_whole_file_from_its_start(video: Path) -> None:
+def test_a_path_and_its_uris_open_the_whole_file_at_its_start(video: Path) -> None:
     for uri in (str(video), video.as_uri(), video.as_uri().replace("file://", "file://localhost")):
         with fetch(uri, ANYWHERE).file as file:
             assert file.tell() == 0
@@ -57,7 +57,7 @@ def test_a_path_and_its_uris_give_the_whole_file_from_its_start(video: Path) -> 
 
 
 @pytest.mark.parametrize("uri", ["http://host/a.mp4", "https://[::1/a.mp4", "s3://bucket/a", "file://host/a", "a://b"])
-def test_what_is_not_a_local_file_is_refused_in_words(uri: str) -> None:
+def test_a_uri_that_is_not_a_local_file_is_refused_and_named_in_the_reason(uri: str) -> None:
     assert uri in refusal(uri)
 
 
@@ -66,7 +66,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uri", ["/videos/a\0.mp4", "file:///videos/a%00.mp4"])
-def test_a_name_that_no_file_can_have_is_refused(uri: str) -> None:
+def test_a_name_with_a_null_byte_is_refused(uri: str) -> None:
     assert "null byte" in refusal(uri)
 
 
@@ -106,20 +106,20 @@ def test_a_file_above_the_limit_is_refused_with_both_sizes(video: Path) -> None:
 
 
 def test_an_unreadable_file_is_refused(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> int:
+    def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "open", refused)  # root may read everything
+    monkeypatch.setattr(os, "open", refuse)  # root may read everything
     assert "Permission denied" in refusal(video)
 
 
 def test_an_error_of_the_disk_is_refused_and_the_file_closed(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: int) -> os.stat_result:
+    def fail(_: int) -> os.stat_result:
         raise OSError(5, "Input/output error")
 
     before = open_descriptors()
     with monkeypatch.context() as patched:
-        patched.setattr("services.ingest.fetch.local.os.fstat", broken)
+        patched.setattr("services.ingest.fetch.local.os.fstat", fail)
         assert "Input/output error" in refusal(video)
     assert open_descriptors() == before
 
@@ -129,13 +129,13 @@ def test_the_stamp_of_unchanged_content_is_the_same(video: Path) -> None:
 
 
 @pytest.mark.parametrize("position", [0, STAMPED_BYTES - 1, 256_000 - STAMPED_BYTES, 255_999])
-def test_the_stamp_tells_content_of_equal_size_and_time_apart(video: Path, position: int) -> None:
+def test_the_stamp_differs_for_other_content_of_equal_size_and_time(video: Path, position: int) -> None:
     before = stamp(video)
     patch(video, position)
     assert stamp(video) != before
 
 
-def test_the_stamp_tells_size_time_and_uri_apart(video: Path) -> None:
+def test_the_stamp_differs_for_another_size_time_or_uri(video: Path) -> None:
     stamps = [stamp(video), stamp(video.as_uri())]
     os.utime(video, ns=(1, 1))
     stamps.append(stamp(video))
@@ -154,7 +154,7 @@ def test_the_stamp_of_a_short_file_covers_all_of_it(tmp_path: Path) -> None:
     assert stamp(video) != before
 
 
-def test_the_stamp_is_the_one_that_indexes_on_disk_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stamp_equals_the_one_in_existing_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     video = Path("a.mp4")
     video.write_bytes(b"abc" * 100_000)
@@ -164,7 +164,7 @@ def test_the_stamp_is_the_one_that_indexes_on_disk_hold(tmp_path: Path, monkeypa
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder that uploads may name files in, beside one that they may not."""
+    """A folder whose files may be fetched, next to a folder whose files may not."""
     (tmp_path / "media" / "inner").mkdir(parents=True)
     (tmp_path / "media" / "inner" / "a.mp4").write_bytes(b"film")
     (tmp_path / "media2").mkdir()
@@ -212,18 +212,18 @@ def test_files_outside_the_roots_are_refused(root: Path, name: str) -> None:
     assert open_descriptors() == before
 
 
-def test_what_exists_outside_the_roots_is_not_told(root: Path) -> None:
+def test_a_refusal_does_not_reveal_whether_a_file_outside_the_roots_exists(root: Path) -> None:
     there, nowhere = (root.parent / name for name in ("media2/secret", "none"))
     assert refusal(there, within(root)).replace(str(there), "") == refusal(nowhere, within(root)).replace(
         str(nowhere), ""
     )
 
 
-def test_without_roots_there_are_no_local_files(root: Path) -> None:
+def test_without_roots_no_local_file_is_fetched(root: Path) -> None:
     assert "COPYDETECT_FETCH_ROOTS" in refusal(root / "inner" / "a.mp4", within())
 
 
-def test_a_folder_that_becomes_a_link_while_it_is_opened_leads_nowhere(
+def test_a_folder_that_becomes_a_link_while_a_file_is_opened_does_not_lead_outside_the_roots(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "inner" / "secret").write_bytes(b"harmless")

@@ -1,4 +1,4 @@
-"""Fetches run beside their owner, come back in order, and can be called off."""
+"""Fetches run in the background, return in order, and can be cancelled."""
 
 import threading
 import time
@@ -13,12 +13,12 @@ from services.ingest.decode.pool import DecodePool
 from services.ingest.fetch import pool as fetch_pool
 from services.ingest.fetch.interrupt import Interrupt
 from services.ingest.fetch.media import FetchPolicy, Media
-from services.ingest.fetch.pool import Fetched, FetchPool
+from services.ingest.fetch.pool import FetchFinished, FetchPool
 from tca_model.video.decode import DecodeLimits
-from tests.ingest.fetch.web import body, raw, running
+from tests.ingest.fetch.web import body, raw, serve_web
 
 POLICY = FetchPolicy(roots=None, max_bytes=10**6, hosts=("127.0.0.1",), private_hosts=True)
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 MakePool = Callable[..., FetchPool]
 
 
@@ -37,22 +37,22 @@ def make_pool() -> Iterator[MakePool]:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Every fetch waits until it is set."""
+    """Every fetch waits until this event is set."""
     opened = threading.Event()
     fetch = fetch_pool.fetch
 
-    def gated(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
-        assert opened.wait(PATIENCE_S)
+    def fetch_after_gate(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+        assert opened.wait(TIMEOUT_S)
         return fetch(uri, policy, interrupt)
 
-    monkeypatch.setattr(fetch_pool, "fetch", gated)
+    monkeypatch.setattr(fetch_pool, "fetch", fetch_after_gate)
     yield opened
     opened.set()
 
 
-def drain(pool: FetchPool, jobs: int) -> list[Fetched]:
-    fetched: list[Fetched] = []
-    give_up_s = time.monotonic() + PATIENCE_S
+def drain(pool: FetchPool, jobs: int) -> list[FetchFinished]:
+    fetched: list[FetchFinished] = []
+    give_up_s = time.monotonic() + TIMEOUT_S
     while len(fetched) < jobs:
         assert time.monotonic() < give_up_s, f"only {fetched}"
         fetched += pool.poll()
@@ -69,7 +69,7 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_a_fetch_keeps_nobody_waiting(make_pool: MakePool, gate: threading.Event, tmp_path: Path) -> None:
+def test_submit_and_poll_do_not_wait_for_a_fetch(make_pool: MakePool, gate: threading.Event, tmp_path: Path) -> None:
     pool = make_pool()
     started_s = time.monotonic()
     pool.submit("a", film(tmp_path))
@@ -84,7 +84,7 @@ def test_a_fetch_keeps_nobody_waiting(make_pool: MakePool, gate: threading.Event
     assert pool.poll() == []
 
 
-def test_what_is_ready_at_once_comes_in_the_order_of_submission(
+def test_results_that_are_ready_together_are_in_order_of_submission(
     make_pool: MakePool, gate: threading.Event, tmp_path: Path
 ) -> None:
     pool = make_pool(threads=4)
@@ -92,13 +92,13 @@ def test_what_is_ready_at_once_comes_in_the_order_of_submission(
     for name in names:
         pool.submit(name, str(tmp_path / "none"))
     gate.set()
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while not all(task.future.done() for task in pool._tasks.values()):
         assert time.monotonic() < deadline_s
     assert [fetched.job for fetched in pool.poll()] == names
 
 
-def test_a_refusal_is_a_result_and_a_defect_is_raised_to_the_owner(
+def test_a_refusal_is_a_result_and_any_other_exception_is_raised_by_poll(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pool = make_pool()
@@ -116,21 +116,21 @@ def test_a_refusal_is_a_result_and_a_defect_is_raised_to_the_owner(
         drain(pool, 1)
 
 
-def test_whoever_waits_for_something_else_is_woken(make_pool: MakePool, tmp_path: Path) -> None:
+def test_the_end_of_a_fetch_wakes_the_thread_that_waits_for_decoders(make_pool: MakePool, tmp_path: Path) -> None:
     with DecodePool(workers=1, size=(32, 24), every_s=1.0, limits=DecodeLimits(), deadline_s=9.0) as decoders:
         pool = make_pool(wake=decoders.wake)
         for _ in range(3):
             started_s = time.monotonic()
             pool.submit("a", str(tmp_path / "none"))
-            assert decoders.poll(PATIENCE_S) == []
+            assert decoders.poll(TIMEOUT_S) == []
             assert time.monotonic() - started_s < 2
             assert [fetched.job for fetched in pool.poll()] == ["a"]
-        assert decoders.poll(0.05) == [], "the bell is silent again"
+        assert decoders.poll(0.05) == [], "the wake-up was consumed"
         pool.close()
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_a_cancelled_fetch_gives_nothing_and_leaves_nothing_open(
+def test_a_cancelled_fetch_has_no_result_and_leaves_no_file_open(
     make_pool: MakePool, gate: threading.Event, tmp_path: Path, finished: bool
 ) -> None:
     pool = make_pool(threads=1)
@@ -139,12 +139,12 @@ def test_a_cancelled_fetch_gives_nothing_and_leaves_nothing_open(
         pool.submit(job, film(tmp_path))
     if finished:
         gate.set()
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + TIMEOUT_S
         while not all(task.future.done() for task in pool._tasks.values()):
             assert time.monotonic() < deadline_s
     for job in ("running", "queued", "unknown"):
         pool.cancel(job)
-    pool.submit("running", film(tmp_path, "b"))  # the same record, come again
+    pool.submit("running", film(tmp_path, "b"))  # the same record, delivered again
     gate.set()
     [fetched] = drain(pool, 1)
     assert fetched.job == "running"
@@ -155,7 +155,7 @@ def test_a_cancelled_fetch_gives_nothing_and_leaves_nothing_open(
     assert open_descriptors() == before
 
 
-def test_a_job_has_one_fetch_at_a_time(make_pool: MakePool, tmp_path: Path) -> None:
+def test_a_job_cannot_be_submitted_twice(make_pool: MakePool, tmp_path: Path) -> None:
     pool = make_pool()
     pool.submit("a", film(tmp_path))
     with pytest.raises(ValueError, match="already"):
@@ -163,12 +163,12 @@ def test_a_job_has_one_fetch_at_a_time(make_pool: MakePool, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("end", [FetchPool.close, lambda pool: pool.cancel("a")])
-def test_a_slow_server_holds_up_no_end(make_pool: MakePool, end: Callable[[FetchPool], None]) -> None:
-    with running() as web:
+def test_a_slow_server_does_not_delay_cancel_or_close(make_pool: MakePool, end: Callable[[FetchPool], None]) -> None:
+    with serve_web() as web:
         pool = make_pool(threads=1)
         pool.submit("a", web.serve("/slow", raw(b"HTTP/1.1 200 OK\r\n\r\n", *[b"a"] * 100, pause_s=0.1)))
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not web.asked:
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while not web.requested:
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
         started_s = time.monotonic()
@@ -177,8 +177,8 @@ def test_a_slow_server_holds_up_no_end(make_pool: MakePool, end: Callable[[Fetch
         assert time.monotonic() - started_s < 2
 
 
-def test_a_server_that_fails_is_asked_until_the_deadline_and_delays_no_other(make_pool: MakePool) -> None:
-    with running() as web:
+def test_a_server_that_fails_is_retried_until_the_deadline_and_delays_no_other_fetch(make_pool: MakePool) -> None:
+    with serve_web() as web:
         pool = make_pool(policy=replace(POLICY, deadline_s=0.6))
         pool.submit("down", web.serve("/down", body(b"", 503)))
         pool.submit("up", web.serve("/up", body(b"film")))
@@ -187,4 +187,4 @@ def test_a_server_that_fails_is_asked_until_the_deadline_and_delays_no_other(mak
     assert isinstance(first.result, Media)
     first.result.file.close()
     assert isinstance(second.result, InvalidMessage)
-    assert "given up" in second.result.reason
+    assert "gave up" in second.result.reason

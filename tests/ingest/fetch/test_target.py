@@ -1,4 +1,4 @@
-"""Where a download may connect to: by name, by address, and wherever a redirect leads."""
+"""Which hosts, addresses and redirects a download may connect to."""
 
 import socket
 from collections.abc import Callable
@@ -8,9 +8,9 @@ import pytest
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.fetch.local import fetch
-from services.ingest.fetch.media import FetchPolicy, redacted
-from services.ingest.fetch.target import Target, judged
-from tests.ingest.fetch.web import body, moved, running
+from services.ingest.fetch.media import FetchPolicy, redact
+from services.ingest.fetch.target import Target, authorize
+from tests.ingest.fetch.web import body, redirect, serve_web
 
 STRICT = FetchPolicy(roots=(), hosts=("media.example.org", "*.cdn.example.org"), max_bytes=1000, deadline_s=0.5)
 RELAXED = replace(STRICT, private_hosts=True, hosts=("media.example.org", "10.0.0.1"))
@@ -20,7 +20,7 @@ Resolve = Callable[..., None]
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
-    """Makes every host resolve to the given addresses; each tuple is the answer to one look-up, the last one stays."""
+    """Make every host resolve to these addresses; each tuple answers one look-up, the last one all later ones."""
 
     def to(*answers: tuple[str, ...]) -> None:
         left = list(answers)
@@ -37,7 +37,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
 def refusal(url: str, policy: FetchPolicy = STRICT) -> str:
     with pytest.raises(InvalidMessage) as refused:
-        judged(url, policy)
+        authorize(url, policy)
     assert refused.value.stage == "fetch"
     return refused.value.reason
 
@@ -53,7 +53,7 @@ def refusal(url: str, policy: FetchPolicy = STRICT) -> str:
     ],
 )
 def test_hosts_on_the_list_are_allowed(url: str) -> None:
-    assert judged(url, STRICT).addresses == (PUBLIC,)
+    assert authorize(url, STRICT).addresses == (PUBLIC,)
 
 
 @pytest.mark.usefixtures("resolve")
@@ -77,7 +77,7 @@ def test_other_hosts_are_refused_with_the_setting_that_allows_them(url: str) -> 
 
 @pytest.mark.usefixtures("resolve")
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         ("http://media.example.org/a", "COPYDETECT_FETCH_PRIVATE_HOSTS"),
         ("ftp://media.example.org/a", "ftp is not allowed"),
@@ -90,9 +90,9 @@ def test_other_hosts_are_refused_with_the_setting_that_allows_them(url: str) -> 
         ("https://[::1/a", "not a URI"),
     ],
 )
-def test_what_else_is_wrong_is_told(url: str, said: str) -> None:
+def test_other_urls_are_refused_with_a_reason_that_contains_no_credentials(url: str, expected: str) -> None:
     reason = refusal(url)
-    assert said in reason
+    assert expected in reason
     assert "tok3n" not in reason
 
 
@@ -119,43 +119,43 @@ def test_what_else_is_wrong_is_told(url: str, said: str) -> None:
         "64:ff9b::a9fe:a9fe",
     ],
 )
-def test_an_address_that_is_not_public_is_refused_beside_whatever_others(resolve: Resolve, address: str) -> None:
+def test_a_host_with_any_address_that_is_not_public_is_refused(resolve: Resolve, address: str) -> None:
     resolve((PUBLIC, address))
     reason = refusal("https://media.example.org/a")
     assert "COPYDETECT_FETCH_PRIVATE_HOSTS" in reason
-    assert address not in reason, "nobody learns the network from it"
+    assert address not in reason, "the reason must not reveal internal addresses"
 
 
 def test_public_addresses_of_both_kinds_are_allowed(resolve: Resolve) -> None:
     resolve((PUBLIC, "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"))
-    assert len(judged("https://media.example.org/a", STRICT).addresses) == 3
+    assert len(authorize("https://media.example.org/a", STRICT).addresses) == 3
 
 
 def test_private_hosts_may_be_anywhere_but_must_be_on_the_list(resolve: Resolve) -> None:
     resolve(("10.0.0.1",))
     for url in ("http://media.example.org:9000/a", "http://10.0.0.1/a", "https://media.example.org/a"):
-        assert judged(url, RELAXED).addresses == ("10.0.0.1",)
+        assert authorize(url, RELAXED).addresses == ("10.0.0.1",)
     assert "COPYDETECT_FETCH_HOSTS" in refusal("http://other.example.org/a", RELAXED)
 
 
-def test_a_host_that_does_not_exist_is_refused_and_one_that_cannot_be_asked_about_is_tried_again(
+def test_a_host_that_does_not_exist_is_refused_and_a_failed_look_up_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = []
+    looked_up = []
 
-    def unknown(host: str, *_: object, **__: object) -> None:
-        asked.append(host)
+    def fail_to_resolve(host: str, *_: object, **__: object) -> None:
+        looked_up.append(host)
         raise socket.gaierror(socket.EAI_NONAME if host.startswith("none") else socket.EAI_AGAIN, "no answer")
 
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    for name, said in (("none", "there is no host"), ("some", "given up after")):
-        with pytest.raises(InvalidMessage, match=said):
+    monkeypatch.setattr(socket, "getaddrinfo", fail_to_resolve)
+    for name, reason in (("none", "there is no host"), ("some", "gave up after")):
+        with pytest.raises(InvalidMessage, match=reason):
             fetch(f"https://{name}.cdn.example.org/a", STRICT)
-    assert asked.count("none.cdn.example.org") == 1
-    assert asked.count("some.cdn.example.org") > 1
+    assert looked_up.count("none.cdn.example.org") == 1
+    assert looked_up.count("some.cdn.example.org") > 1
 
 
-def test_a_target_knows_what_to_ask_for() -> None:
+def test_a_target_has_the_host_header_and_the_resource_to_request() -> None:
     def target(url: str, host: str, port: int) -> Target:
         return Target(url, url.partition(":")[0], host, port, (PUBLIC,))
 
@@ -177,26 +177,26 @@ def test_a_target_knows_what_to_ask_for() -> None:
         ("file:///a%20film.mp4", "file:///a%20film.mp4"),
     ],
 )
-def test_what_is_shown_of_an_address_lets_nobody_in(uri: str, shown: str) -> None:
-    assert redacted(uri) == shown
+def test_a_redacted_uri_has_no_credentials(uri: str, shown: str) -> None:
+    assert redact(uri) == shown
 
 
-def test_a_redirect_is_judged_like_the_first_address(resolve: Resolve) -> None:
-    with running() as web:
+def test_a_redirect_is_authorized_like_the_first_url(resolve: Resolve) -> None:
+    with serve_web() as web:
         resolve(("127.0.0.1",))
         web.serve("/film", body(b"film"))
-        for location, said in (
-            (f"http://evil.example.org:{web.port}/film", "'evil.example.org' is not among"),
+        for location, reason in (
+            (f"http://evil.example.org:{web.port}/film", "'evil.example.org' is not in"),
             (f"http://me@media.example.org:{web.port}/film", "user name"),
             ("file:///etc/passwd", "file is not allowed"),
         ):
-            uri = web.serve("/a", moved(location), host="media.example.org")
-            with pytest.raises(InvalidMessage, match=said):
+            uri = web.serve("/a", redirect(location), host="media.example.org")
+            with pytest.raises(InvalidMessage, match=reason):
                 fetch(uri, RELAXED)
-        assert set(web.asked) == {"/a"}
+        assert set(web.requested) == {"/a"}
 
 
-def test_a_name_that_resolves_elsewhere_the_next_time_is_connected_to_where_it_was_judged(
+def test_a_connection_goes_to_the_address_that_was_authorized_even_if_the_name_resolves_elsewhere_later(
     resolve: Resolve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected = []
@@ -209,4 +209,4 @@ def test_a_name_that_resolves_elsewhere_the_next_time_is_connected_to_where_it_w
     resolve((PUBLIC,), ("127.0.0.1",))
     with pytest.raises(InvalidMessage, match="not public"):
         fetch("https://media.example.org/a", STRICT)
-    assert connected == [(PUBLIC, 443)], "the second attempt looked it up anew, and was judged anew"
+    assert connected == [(PUBLIC, 443)], "the second attempt was resolved and authorized again"

@@ -1,4 +1,4 @@
-"""A web server in a thread, which answers as a test tells it to, and writes down what it was asked."""
+"""A web server in a thread, with scripted responses; it records the requests."""
 
 import ssl
 import threading
@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TypeAlias
 
-Answer: TypeAlias = Callable[[BaseHTTPRequestHandler], None]
+Response: TypeAlias = Callable[[BaseHTTPRequestHandler], None]
 
 
-def body(content: bytes, status: int = 200, **headers: str) -> Answer:
-    """A whole answer, of a known length."""
+def body(content: bytes, status: int = 200, **headers: str) -> Response:
+    """A complete response with a Content-Length."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(status)
@@ -26,12 +26,12 @@ def body(content: bytes, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
-def moved(location: str, status: int = 302) -> Answer:
+def redirect(location: str, status: int = 302) -> Response:
     return body(b"", status, Location=location)
 
 
-def raw(*pieces: bytes, pause_s: float = 0.0) -> Answer:
-    """These bytes, whatever they mean, with a pause after each."""
+def raw(*pieces: bytes, pause_s: float = 0.0) -> Response:
+    """These raw bytes, with a pause after each piece."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         for piece in pieces:
@@ -43,43 +43,43 @@ def raw(*pieces: bytes, pause_s: float = 0.0) -> Answer:
 
 
 class Web:
-    """A running server. Each path gives its answers in turn, the last one for ever."""
+    """A running server. Each path returns its responses in turn, and repeats the last one."""
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.asked: list[str] = []  # paths with queries
+        self.requested: list[str] = []  # paths with queries
         self.hosts: list[str | None] = []
-        self._answers: dict[str, list[Answer]] = {}
+        self._responses: dict[str, list[Response]] = {}
 
-    def serve(self, path: str, *answers: Answer, host: str = "127.0.0.1", scheme: str = "http") -> str:
-        """The URL of a path that is answered like that."""
-        self._answers[path] = list(answers)
+    def serve(self, path: str, *responses: Response, host: str = "127.0.0.1", scheme: str = "http") -> str:
+        """Set the responses of a path. Returns its URL."""
+        self._responses[path] = list(responses)
         return f"{scheme}://{host}:{self.port}{path}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        self.asked.append(request.path)
+        self.requested.append(request.path)
         self.hosts.append(request.headers["Host"])
-        answers = self._answers[request.path.partition("?")[0]]
-        with suppress(ConnectionError):  # who asked has gone
-            (answers.pop(0) if len(answers) > 1 else answers[0])(request)
+        responses = self._responses[request.path.partition("?")[0]]
+        with suppress(ConnectionError):  # the client has disconnected
+            (responses.pop(0) if len(responses) > 1 else responses[0])(request)
 
 
 @contextmanager
-def running(certificate: Path | None = None) -> Iterator[Web]:
-    """A server on a free port of 127.0.0.1, which speaks TLS with a certificate and its key in one file."""
+def serve_web(certificate: Path | None = None) -> Iterator[Web]:
+    """A server on a free port of 127.0.0.1; with TLS if `certificate`, a file of certificate and key, is passed."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             web.answer(self)
 
         def log_message(self, *_: object) -> None:
-            """Not into the output of the tests."""
+            """Keep it out of the test output."""
 
     class Server(ThreadingHTTPServer):
         block_on_close = False
 
         def handle_error(self, *_: object) -> None:
-            """A client that goes away is what some tests are about."""
+            """Ignore it: some tests close their connections early."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         if certificate is not None:
