@@ -1,4 +1,4 @@
-"""Where the commands write: results to standard output, everything else to standard error."""
+"""The terminal: results go to standard output, progress and errors to standard error."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
-# No markup: file names may hold brackets.
+# No markup: file names may contain brackets.
 console = Console(markup=False, highlight=False)
 error_console = Console(markup=False, highlight=False, stderr=True)
 
 
 def progress_bar() -> Progress:
-    """A progress bar with count, rate (the task's `rate` field) and time left."""
+    """A progress bar with count, rate (the task's field `rate`) and time left."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from services.cli import alerts
-from services.cli.alerts import _newest, _said, in_colour, in_words, kind, show
+from services.cli.alerts import kind, newest_revisions, print_event, read_events, to_line, to_text
 from services.contracts import topics
 from services.contracts.envelope import to_message
 from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert, PairSimilarity, Side
@@ -57,7 +57,7 @@ def verdict(**changes: Any) -> AssetVerdict:
 
 def test_the_highest_revision_counts_whatever_the_order() -> None:
     events = [alert(2), verdict(), alert(1), alert(1, "b"), alert(3)]
-    shown = _newest(events)
+    shown = newest_revisions(events)
     assert [(one.alert_id, one.revision) for one in shown if isinstance(one, DuplicateAlert)] == [("a", 3), ("b", 1)]
     assert shown[-1] == verdict()
 
@@ -67,14 +67,14 @@ def test_a_tenant_sees_its_own_alone() -> None:
     records = [
         Record(to_message(topics.DUPLICATE_ALERTS, event, source="test"), 0, n) for n, event in enumerate(events)
     ]
-    assert list(_said(records, "theirs")) == [events[1]]
-    assert list(_said(records, None)) == events
+    assert list(read_events(records, "theirs")) == [events[1]]
+    assert list(read_events(records, None)) == events
 
 
 def test_a_message_that_cannot_be_read_is_skipped_and_told(capsys: pytest.CaptureFixture[str]) -> None:
     foreign = Record(Message(topics.DUPLICATE_ALERTS, "k", b"{", {"ce_type": "another.v2"}), 0, 0)
     good = Record(to_message(topics.DUPLICATE_ALERTS, alert(), source="test"), 0, 1)
-    assert list(_said([foreign, good], None)) == [alert()]
+    assert list(read_events([foreign, good], None)) == [alert()]
     assert "another.v2" in capsys.readouterr().err
 
 
@@ -82,13 +82,13 @@ LONG = "an-id-that-is-longer-than-a-terminal-is-wide-" + "x" * 80
 
 
 def test_an_alert_is_a_line() -> None:
-    assert in_words(alert()) == (
+    assert to_line(alert()) == (
         "2026-11-24 12:30:05Z  new         copy copies original  score 0.900  0:00-0:10 = 1:05-1:15  "
         "100% of the query, 10% of the reference  (revision 1, first seen 2026-11-24 12:30:05Z)"
     )
     several = alert(tenant="theirs", intervals=alert().intervals * 2)
-    assert "theirs/copy copies theirs/original" in in_words(several)
-    assert "0:00-0:10 = 1:05-1:15, 0:00-0:10 = 1:05-1:15" in in_words(several)
+    assert "theirs/copy copies theirs/original" in to_line(several)
+    assert "0:00-0:10 = 1:05-1:15, 0:00-0:10 = 1:05-1:15" in to_line(several)
 
 
 @pytest.mark.parametrize(
@@ -98,26 +98,26 @@ def test_an_alert_is_a_line() -> None:
         ({"revision": 2}, "grown"),
         ({"revision": 2, "status": "final"}, "final"),
         ({"status": "final"}, "final"),
-        ({"revision": 3, "status": "final", "score": 0, "intervals": ()}, "taken back"),
+        ({"revision": 3, "status": "final", "score": 0, "intervals": ()}, "withdrawn"),
         ({"revision": 1, "intervals": ()}, "new"),  # found by chamfer alone: its score stands
     ],
 )
 def test_what_a_revision_means(changes: dict[str, Any], said: str) -> None:
     event = alert(**changes)
     assert kind(event) == said
-    assert f"Z  {said} " in in_words(event)
-    assert f"Z  {said} " in in_colour(event).plain
+    assert f"Z  {said} " in to_line(event)
+    assert f"Z  {said} " in to_text(event).plain
 
 
 def test_times_are_told_in_utc() -> None:
     elsewhere = AT.astimezone(timezone(timedelta(hours=9)))
-    assert in_words(alert(detected_at=elsewhere)).startswith("2026-11-24 12:30:05Z")
+    assert to_line(alert(detected_at=elsewhere)).startswith("2026-11-24 12:30:05Z")
 
 
 def test_a_verdict_is_a_line_whatever_its_reason_holds() -> None:
-    assert in_words(verdict()) == "2026-11-24 12:30:05Z  verdict     copy: copies"
-    assert in_words(verdict(verdict="failed", reason="not a video")).endswith("copy: failed (not a video)")
-    for text in (in_words(verdict(reason="a\nb\x1b[2J")), in_colour(verdict(reason="a\nb\x1b[2J")).plain):
+    assert to_line(verdict()) == "2026-11-24 12:30:05Z  verdict     copy: copies"
+    assert to_line(verdict(verdict="failed", reason="not a video")).endswith("copy: failed (not a video)")
+    for text in (to_line(verdict(reason="a\nb\x1b[2J")), to_text(verdict(reason="a\nb\x1b[2J")).plain):
         assert text.endswith("copies (a?b?[2J)")
 
 
@@ -128,14 +128,14 @@ def shown(monkeypatch: pytest.MonkeyPatch, *events: Any, terminal: bool, as_json
     )
     monkeypatch.setattr(alerts, "console", console)
     for event in events:
-        show(event, as_json=as_json)
+        print_event(event, as_json=as_json)
     return page.getvalue()
 
 
 def test_in_a_pipe_an_event_is_one_line_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     event = alert(query=Side(asset_id=LONG, uploaded_at=AT))
     text = shown(monkeypatch, event, verdict(), terminal=False)
-    assert text.splitlines() == [in_words(event), in_words(verdict())]
+    assert text.splitlines() == [to_line(event), to_line(verdict())]
 
 
 def test_a_terminal_has_colour_and_cuts_no_id(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_folders_are_searched_for_videos_and_named_files_are_taken_as_they_are(t
     touch(tmp_path, "in/b.MKV", "in/a.mp4", "in/deep/c.webm", "in/notes.txt", "in/photo.jpg", "odd.bin")
     found, barren = find_videos([tmp_path / "in", tmp_path / "odd.bin"])
 
-    names = [Path(file.given).relative_to(tmp_path).as_posix() for file in found]
+    names = [Path(file.path).relative_to(tmp_path).as_posix() for file in found]
     assert names == ["in/a.mp4", "in/b.MKV", "in/deep/c.webm", "odd.bin"]
     assert barren == []
 
@@ -54,8 +54,8 @@ def test_paths_stay_as_given_and_ids_do_not_depend_on_how(tmp_path: Path, monkey
     (relative,), _ = find_videos([Path("clips")])
     (absolute,), _ = find_videos([tmp_path / "clips"])
 
-    assert relative.given == os.path.join("clips", "a.mp4")  # noqa: PTH118 - a string is meant
-    assert absolute.given == str(tmp_path / "clips" / "a.mp4")
+    assert relative.path == os.path.join("clips", "a.mp4")  # noqa: PTH118 - a string is meant
+    assert absolute.path == str(tmp_path / "clips" / "a.mp4")
     assert relative.asset_id == absolute.asset_id == asset_id_of(str(tmp_path / "clips" / "a.mp4"))
 
 

@@ -49,21 +49,21 @@ def test_the_last_revision_counts_and_pairs_come_best_first() -> None:
     results = Results([A, B, C], None)
     for one in (alert(B, A, 0.6), alert(C, A, 0.8), alert(B, A, 0.9, revision=2)):
         results.add(one)
-    assert pairs(results) == [(B.given, A.given, 0.9), (C.given, A.given, 0.8)]
+    assert pairs(results) == [(B.path, A.path, 0.9), (C.path, A.path, 0.8)]
 
 
 def test_two_alerts_of_one_pair_are_one_row_of_the_higher_score() -> None:
     results = Results([A, B], None)
     results.add(alert(B, A, 0.7, finder="b"))
     results.add(alert(B, A, 0.8, finder="a"))
-    assert pairs(results) == [(B.given, A.given, 0.8)]
+    assert pairs(results) == [(B.path, A.path, 0.8)]
 
 
 def test_with_references_only_their_pairs_are_rows() -> None:
     results = Results([B, C], [A])
     for one in (alert(B, A, 0.9), alert(C, B, 0.9)):
         results.add(one)
-    assert pairs(results) == [(B.given, A.given, 0.9)]
+    assert pairs(results) == [(B.path, A.path, 0.9)]
 
 
 def test_files_that_failed_or_show_nothing_are_told_apart() -> None:
@@ -71,7 +71,7 @@ def test_files_that_failed_or_show_nothing_are_told_apart() -> None:
     results.add(verdict(A, "failed", "the file is empty"))
     results.add(verdict(B, "undecidable"))
     results.add(verdict(C, "unique"))
-    assert [(one.path, one.failed) for one in results.problems] == [(A.given, True), (B.given, False)]
+    assert [(one.path, one.failed) for one in results.problems] == [(A.path, True), (B.path, False)]
     assert results.problems[0].reason == "the file is empty"
 
 
@@ -130,7 +130,7 @@ def test_pairs_of_which_neither_was_asked_about_are_no_rows() -> None:
 
 def test_a_file_of_an_earlier_run_is_named_while_it_is_there(tmp_path: Path) -> None:
     there, gone = VideoFile(str(tmp_path / "there.mp4")), VideoFile(str(tmp_path / "gone.mp4"))
-    Path(there.given).touch()
+    Path(there.path).touch()
     index = MemoryIndex(model_version="v")
     for file in (there, gone):
         segment = described(file.asset_id, 0, work(1))
@@ -138,7 +138,7 @@ def test_a_file_of_an_earlier_run_is_named_while_it_is_there(tmp_path: Path) -> 
     results = Results([A], None)
     results.add(alert(A, there, 0.9))
     results.add(alert(A, gone, 0.8))
-    assert [(pair.query, pair.reference) for pair in results.pairs(index, "default")] == [(A.given, there.given)]
+    assert [(pair.query, pair.reference) for pair in results.pairs(index, "default")] == [(A.path, there.path)]
 
 
 def test_an_output_goes_where_a_link_points_and_keeps_its_mode(tmp_path: Path) -> None:

@@ -39,12 +39,8 @@ class Side:
     @classmethod
     def of(cls, segments: Sequence[DescribedSegment]) -> "Side":
         """The asset of these segments, in order."""
-        parts = [segment.descriptor for segment in segments if len(segment.descriptor)]
-        times_s = np.concatenate([part.timestamps_s for part in parts])
-        return cls(
-            VideoDescriptor(times_s, np.concatenate([part.frames for part in parts])),
-            max(segment.row.end_s for segment in segments),
-        )
+        descriptor = VideoDescriptor.concatenate([segment.descriptor for segment in segments])
+        return cls(descriptor, max(segment.row.end_s for segment in segments))
 
 
 def cells(query: Side, reference: Side, step_s: float) -> FloatArray:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from services.cli.files import find_videos
 from services.cli.model.app import app
-from services.cli.model.plot import groups
+from services.cli.model.plot import group_files
 from services.contracts.errors import UsageError
 from tca_model.bundle import Bundle, load_bundle, save_bundle
 from tca_model.config import EncoderConfig
@@ -114,10 +114,10 @@ def test_groups_are_those_of_the_manifest_else_the_sub_folders(tmp_path: Path) -
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     files, _ = find_videos([tmp_path])
-    names = {file.asset_id: Path(file.given).name for file in files}
+    names = {file.asset_id: Path(file.path).name for file in files}
 
     def found() -> dict[str, str]:
-        return {names[asset_id]: group for asset_id, group in groups(tmp_path, files).items()}
+        return {names[asset_id]: group for asset_id, group in group_files(tmp_path, files).items()}
 
     assert found() == {"a.mp4": "(no group)", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "deep"}
     (tmp_path / "manifest.csv").write_text("group,clip\nfirst,a.mp4\n,b.mp4\nsecond,deep/d.mp4\n")
