@@ -1,4 +1,4 @@
-"""Alerts as a scan raises them, between files."""
+"""Alerts between files, as a scan raises them."""
 
 from datetime import UTC, datetime
 

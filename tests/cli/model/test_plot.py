@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from services.cli.errors import CommandFailed
 from services.cli.files import find_videos
 from services.cli.model.app import app
 from services.cli.model.plot import group_files
@@ -61,7 +62,7 @@ def test_segments_of_a_folder_are_drawn(videos: Path, tmp_path: Path) -> None:
     assert is_png(tmp_path / "s.png")
 
 
-def test_a_video_that_cannot_be_described_is_told_and_the_rest_is_drawn(videos: Path, tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_described_is_reported_and_the_rest_is_drawn(videos: Path, tmp_path: Path) -> None:
     copied = tmp_path / "videos"
     copied.mkdir()
     for path in videos.rglob("*.mp4"):
@@ -86,7 +87,7 @@ def test_a_matrix_is_drawn(videos: Path, tmp_path: Path) -> None:
     assert is_png(tmp_path / "m.png")
 
 
-def test_what_cannot_be_drawn_is_told_in_words(videos: Path, tca: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_drawn_has_an_error_in_words(videos: Path, tca: Path, tmp_path: Path) -> None:
     video, output = videos / "cats" / "1.mp4", ["--output", tmp_path / "x.png"]
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
@@ -95,21 +96,21 @@ def test_what_cannot_be_drawn_is_told_in_words(videos: Path, tca: Path, tmp_path
         (["attention", video, *output], "has the aggregator 'mean', which has no attention"),
         (["attention", tmp_path / "none.mp4", *with_tca], "none.mp4: No such file"),
         (["attention", tmp_path / "text.mp4", *with_tca], "not a video"),
-        (["attention", video, "--start", 100, *with_tca], "no frame between 100 and 132 s shows anything"),
+        (["attention", video, "--start", 100, *with_tca], "no frame between 100 and 132 s is informative"),
         (["attention", video, "--output", tmp_path / "no" / "x.png"], "no folder"),
         (["matrix", video, video, "--output", tmp_path], "it is a folder"),
         (["segments", tmp_path / "empty", *output], "there are no videos in"),
         (["segments", videos / "cats", *output], "t-SNE needs 5 segments or more, and there are 2"),
         (["segments", tmp_path / "nowhere", *output], "there is no file or folder"),
-        (["segments", video, *output], "is no folder"),
+        (["segments", video, *output], "is not a folder"),
     ):
         ended = plot(*arguments)
-        assert isinstance(ended.exception, UsageError), ended.output
+        assert isinstance(ended.exception, UsageError | CommandFailed), ended.output
         assert wrong in str(ended.exception)
     assert not (tmp_path / "x.png").exists()
 
 
-def test_groups_are_those_of_the_manifest_else_the_sub_folders(tmp_path: Path) -> None:
+def test_groups_come_from_the_manifest_or_else_the_sub_folders(tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4", "deep/er/c.mp4", "deep/d.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
