@@ -89,12 +89,12 @@ def to_line(event: DuplicateAlert | AssetVerdict) -> str:
     """The event in one line, for logs and grep."""
     if isinstance(event, AssetVerdict):
         return (
-            f"{_time(event.decided_at)}  verdict     {_named(event, event.asset_id)}: {event.verdict}{_reason(event)}"
+            f"{_time(event.decided_at)}  verdict     {_qualify(event, event.asset_id)}: {event.verdict}{_reason(event)}"
         )
     copied = intervals_text(event.intervals).replace("\n", ", ") or "no interval"
     return (
-        f"{_time(event.detected_at)}  {kind(event):10}  {_named(event, event.query.asset_id)} copies "
-        f"{_named(event, event.reference.asset_id)}  {_scores(event)}  {copied}  "
+        f"{_time(event.detected_at)}  {kind(event):10}  {_qualify(event, event.query.asset_id)} copies "
+        f"{_qualify(event, event.reference.asset_id)}  {_scores(event)}  {copied}  "
         f"{event.query_coverage:.0%} of the query, {event.reference_coverage:.0%} of the reference  {_history(event)}"
     )
 
@@ -104,7 +104,7 @@ def to_text(event: DuplicateAlert | AssetVerdict) -> Text:
     if isinstance(event, AssetVerdict):
         return Text.assemble(
             (_time(event.decided_at), "dim"),
-            f"  verdict on {_named(event, event.asset_id)}: ",
+            f"  verdict on {_qualify(event, event.asset_id)}: ",
             (event.verdict, COLOURS[event.verdict]),
             _reason(event),
         )
@@ -116,10 +116,10 @@ def to_text(event: DuplicateAlert | AssetVerdict) -> Text:
         (f"  {_scores(event)}", "bold"),
         (f"  {_history(event)}", "dim"),
         ("\n  query      ", "dim"),
-        (_named(event, event.query.asset_id), "bold"),
+        (_qualify(event, event.query.asset_id), "bold"),
         (f"  {event.query_coverage:.0%} copied", "dim"),
         ("\n  reference  ", "dim"),
-        (_named(event, event.reference.asset_id), "bold"),
+        (_qualify(event, event.reference.asset_id), "bold"),
         (f"  {event.reference_coverage:.0%} copied", "dim"),
         ("\n  copied     ", "dim"),
         intervals_text(event.intervals).replace("\n", "\n             ") or "no interval",
@@ -155,5 +155,5 @@ def _reason(verdict: AssetVerdict) -> str:
     return f" ({''.join(c if c.isprintable() else '?' for c in verdict.reason)})" if verdict.reason else ""
 
 
-def _named(event: DuplicateAlert | AssetVerdict, asset_id: str) -> str:
+def _qualify(event: DuplicateAlert | AssetVerdict, asset_id: str) -> str:
     return asset_id if event.tenant == "default" else f"{event.tenant}/{asset_id}"

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 DISTRIBUTION = "tca-copydetect"
 
 
-def installed_version() -> str:
+def find_version() -> str:
     """The version of the installed distribution, or a word for a checkout that is not installed."""
     try:
         return version(DISTRIBUTION)

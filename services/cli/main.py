@@ -9,7 +9,7 @@ import typer
 
 from services.cli import alerts, compare, demo, doctor, publish, scan, schemas, serve, topics
 from services.cli.console import INTERRUPTED, console, error_console
-from services.cli.distribution import installed_version
+from services.cli.distribution import find_version
 from services.cli.errors import exit_code
 from services.cli.model import app as model
 from services.cli.references import ReferencesCommand
@@ -40,7 +40,7 @@ app.add_typer(model.app, name="model")
 def print_version(is_wanted: bool) -> None:
     """Print the version and end, if the user asked for it."""
     if is_wanted:
-        console.print(f"copydetect {installed_version()}")
+        console.print(f"copydetect {find_version()}")
         raise typer.Exit
 
 

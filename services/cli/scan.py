@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
 
 from services.cli.console import INTERRUPTED, console, error_console, progress_bar
@@ -118,6 +119,13 @@ class Scan:
         return frozenset({Role.PROBE, Role.REFERENCE}) if both else frozenset({Role.PROBE})
 
 
+def _terminal_beside(output: Path | None, report: Path | None) -> Console:
+    """Where to print tables: standard output unless it gets results. Raises UsageError if it would get both."""
+    if is_standard_output(output) and is_standard_output(report):
+        raise UsageError("only one of --output and --report can be standard output")
+    return error_console if is_standard_output(output) or is_standard_output(report) else console
+
+
 def alert_threshold(bundle: Bundle, settings: Settings) -> float:
     """The score at which a pair alerts: the setting, or else the bundle's."""
     return bundle.manifest.calibration.alert_threshold if settings.alert_threshold is None else settings.alert_threshold
@@ -198,8 +206,7 @@ def scan(  # a parameter per option
     settings = load_settings()
     chosen = {"bundle": bundle, "alert_threshold": threshold}
     settings = settings.model_copy(update={name: value for name, value in chosen.items() if value is not None})
-    if is_standard_output(output) and is_standard_output(report):
-        raise UsageError("only one of --output and --report can be standard output")
+    terminal = _terminal_beside(output, report)
     scores = score_name(load_bundle(settings.bundle).manifest.calibration)
     query_files, problems = _find_usable(queries)
     reference_files, reference_problems = _find_usable(references or [])
@@ -222,7 +229,6 @@ def scan(  # a parameter per option
             raise typer.Exit(INTERRUPTED) from None
         write(row.to_json() + "\n" for row in rows)
     files = {file.asset_id: file for file in query_files + reference_files}
-    terminal = error_console if is_standard_output(output) or is_standard_output(report) else console
     print_results(rows, problems, score_name=scores, folder=common_folder(files.values()), to=terminal)
     terminal.print(
         f"{len(files)} files, {len(rows)} pairs, {len(problems)} not compared, {time.monotonic() - started:.1f} s",

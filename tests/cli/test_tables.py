@@ -19,7 +19,7 @@ def test_brackets_in_names_are_shown_as_they_are(capsys: pytest.CaptureFixture[s
     assert "[c].mp4" in shown
 
 
-def printed(*rows: PairRow, problems: tuple[Problem, ...] = (), width: int = 80, **options: str) -> str:
+def print_to_text(*rows: PairRow, problems: tuple[Problem, ...] = (), width: int = 80, **options: str) -> str:
     page = io.StringIO()
     terminal = Console(file=page, width=width, markup=False, highlight=False)
     print_results(rows, problems, to=terminal, **options)
@@ -29,7 +29,7 @@ def printed(*rows: PairRow, problems: tuple[Problem, ...] = (), width: int = 80,
 def test_a_pair_takes_two_lines_at_80_columns_and_names_stay_whole() -> None:
     query, reference = "holiday-in-the-mountains-v2.mp4", "below/holiday-in-the-mountains.mp4"
     row = PairRow(f"/library/{query}", f"/library/{reference}", 0.987, (INTERVAL,), 0.512)
-    text = printed(row, problems=(Problem("/library/empty.mp4", "the file is empty"),), folder="/library")
+    text = print_to_text(row, problems=(Problem("/library/empty.mp4", "the file is empty"),), folder="/library")
     (first,) = (line for line in text.splitlines() if query in line)
     (second,) = (line for line in text.splitlines() if reference in line)
     assert text.splitlines().index(second) == text.splitlines().index(first) + 1
@@ -42,9 +42,9 @@ def test_a_pair_takes_two_lines_at_80_columns_and_names_stay_whole() -> None:
 
 def test_the_columns_are_named_after_the_scores() -> None:
     row = PairRow("a", "b", 0.9, (), 0.4)
-    assert "probability" in printed(row)
-    assert "0.400" in printed(row)
-    uncalibrated = printed(row, score_name=JOINED_SCORE)
+    assert "probability" in print_to_text(row)
+    assert "0.400" in print_to_text(row)
+    uncalibrated = print_to_text(row, score_name=JOINED_SCORE)
     assert "probability" not in uncalibrated
     assert "0.900" in uncalibrated
     assert "0.400" not in uncalibrated

@@ -86,12 +86,17 @@ def ablate(  # a parameter per option
                 {name: stored[each.model_version] for name, each in by_pooling.items()},
                 lambda name: add_loss(progress, name),
             )
-            done: list[Table] = []
-            for table in ablation.tables():
-                done.append(table)
-                with replacing(output) as beside:
-                    beside.write_text(markdown(done, _origin(source, ablation)))
+            _write_tables(ablation, _origin(source, ablation), output)
     error_console.print(f"wrote {output}", soft_wrap=True)
+
+
+def _write_tables(ablation: "Ablation", origin: Sequence[str], output: Path) -> None:
+    """Write each table as soon as it is done, with those before it."""
+    done: list[Table] = []
+    for table in ablation.tables():
+        done.append(table)
+        with replacing(output) as beside:
+            beside.write_text(markdown(done, origin))
 
 
 def markdown(tables: Sequence["Table"], about: Sequence[str]) -> str:

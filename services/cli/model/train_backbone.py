@@ -45,24 +45,14 @@ def train_backbone(  # a parameter per option
 
     Under torchrun every GPU takes a share of each batch. An interrupted run resumes from its last checkpoint.
     """
-    from tca_model.networks.backbone import normalisation
     from tca_model.training.backbone import train_backbone
     from tca_model.training.bundling import hardware, make_bundle
     from tca_model.training.distributed import join_processes
     from tca_model.training.pictures import gather
-    from tca_model.training.weights import weight_source
 
     check_place(output)
     with resumable(work):
-        mean_colour, std = normalisation(backbone)
-        start = FrameConfig(
-            backbone=backbone,
-            weights=weight_source(weights, backbone),
-            input_px=input_px,
-            mean=mean_colour,
-            std=std,
-            dimension=dimension,
-        )
+        start = _start(backbone, weights, input_px, dimension)
         with join_processes() as processes, progress_bar() as progress:
             progress.disable = not processes.first
             pictures = gather(folders, work, processes, add_counter(progress, "reading"))
@@ -83,6 +73,22 @@ def train_backbone(  # a parameter per option
             )
         save_bundle(bundle, output)
     error_console.print(f"wrote {output}, model version {bundle.model_version}", soft_wrap=True)
+
+
+def _start(backbone: str, weights: str, input_px: int, dimension: int) -> FrameConfig:
+    """The frame descriptor before the training."""
+    from tca_model.networks.backbone import normalisation
+    from tca_model.training.weights import weight_source
+
+    mean_colour, std = normalisation(backbone)
+    return FrameConfig(
+        backbone=backbone,
+        weights=weight_source(weights, backbone),
+        input_px=input_px,
+        mean=mean_colour,
+        std=std,
+        dimension=dimension,
+    )
 
 
 def _provenance(

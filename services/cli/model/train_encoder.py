@@ -39,7 +39,7 @@ class Data:
             raise UsageError("give folders of videos, or --vcdb ANNOTATIONS with --descriptors FOLDER")
 
     @property
-    def stated(self) -> JsonValue:
+    def origin(self) -> JsonValue:
         """What a bundle's provenance says of it."""
         return "VCDB" if self.vcdb is not None else [folder.name for folder in self.folders]
 
@@ -111,7 +111,7 @@ def train_encoder(  # a parameter per option
             if not processes.first:
                 return
             calibration = Calibration(alert_threshold=threshold, basis=basis)
-            provenance = {"data": data.stated, **_provenance(recipe, pairs, run, processes)}
+            provenance = {"data": data.origin, **_provenance(recipe, pairs, run, processes)}
             result = with_encoder(source, output.name, trained, descriptor, calibration, provenance)
         save_bundle(result, output)
     error_console.print(f"wrote {output}, model version {result.model_version}", soft_wrap=True)

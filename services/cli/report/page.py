@@ -148,7 +148,7 @@ def _columns(score_names: Sequence[str]) -> list[tuple[str, bool]]:
 
 def _row(number: int, pair: FoundPair, score_names: Sequence[str], *, is_shown: bool) -> str:
     alert = pair.alert
-    copied = copied_s(alert.intervals)
+    copied = sum_copied_s(alert.intervals)
     rank = f'<a href="#match-{number}" aria-label="Match {number}">{number}</a>' if is_shown else str(number)
     lines = intervals_text(alert.intervals[:LISTED_INTERVALS]).splitlines()
     if len(alert.intervals) > LISTED_INTERVALS:
@@ -227,7 +227,7 @@ def _moment(moment: Moment, pair: FoundPair, pictures: Mapping[str, Pictures]) -
     return f'<li>{"".join(parts)}<span class="when">similarity <b>{moment.similarity:.2f}</b></span></li>'
 
 
-def copied_s(intervals: Iterable[CopiedInterval]) -> float:
+def sum_copied_s(intervals: Iterable[CopiedInterval]) -> float:
     """Seconds of the query that are copied; overlaps count once."""
     total = end = 0.0
     for interval in sorted(intervals, key=lambda interval: interval.query_start_s):

@@ -117,12 +117,12 @@ def test_groups_come_from_the_manifest_or_else_the_sub_folders(tmp_path: Path) -
     files, _ = find_videos([tmp_path])
     names = {file.asset_id: Path(file.path).name for file in files}
 
-    def found() -> dict[str, str]:
+    def group_by_name() -> dict[str, str]:
         return {names[asset_id]: group for asset_id, group in group_files(tmp_path, files).items()}
 
-    assert found() == {"a.mp4": "(no group)", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "deep"}
+    assert group_by_name() == {"a.mp4": "(no group)", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "deep"}
     (tmp_path / "manifest.csv").write_text("group,clip\nfirst,a.mp4\n,b.mp4\nsecond,deep/d.mp4\n")
-    assert found() == {"a.mp4": "first", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "second"}
+    assert group_by_name() == {"a.mp4": "first", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "second"}
     (tmp_path / "manifest.csv").write_text("file,label\na.mp4,first\n")
     with pytest.raises(UsageError, match="needs the columns `clip` and `group`"):
-        found()
+        group_by_name()

@@ -3,10 +3,6 @@
 import base64
 import io
 import re
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,24 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.cli.files import VideoFile
 from services.cli.report import evidence as report_evidence
-from services.cli.report.evidence import MOMENTS, Moment, Side, cells, moments
+from services.cli.report.evidence import MOMENTS, Side, cells, moments
 from services.cli.report.matrix import Matrix, ticks, to_svg
-from services.cli.report.page import Evidence, Scanned, copied_s, page
+from services.cli.report.page import sum_copied_s
 from services.cli.report.pictures import Picture, Pictures, heat, nearest_frames, read_pictures
-from services.cli.results import FoundPair, Problem
 from services.contracts.events import CopiedInterval
-from tca_model.bundle import Manifest, find_bundle
 from tca_model.types import Frame, VideoDescriptor
 from tca_model.video.decode import DecodeLimits
-from tests.cli.found import alert
 from tests.clips import steady, time_in, write_clip
 from tests.descriptors import cut, unit, work
 
-AT = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 PIXEL = Picture("data:image/png;base64,AAAA", 160, 90)
-NASTY = "/clips/<script>alert(1)<!-- \"a\" & 'b'.mp4"
 
 
 def interval(query_start_s: float, query_end_s: float, reference_start_s: float, speed: float = 1.0) -> CopiedInterval:
@@ -155,104 +145,8 @@ def test_axes_have_round_times(duration_s: float, count: int) -> None:
 
 
 def test_copied_seconds_count_once() -> None:
-    assert copied_s([interval(0, 10, 0), interval(5, 12, 30), interval(20, 21, 0), interval(2, 3, 0)]) == 13
-    assert copied_s([]) == 0
-
-
-class Elements(HTMLParser):
-    """The start tags of a page, and the text that it shows."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.shown = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.shown += data
-
-
-def scanned(*pairs: FoundPair, problems: tuple[Problem, ...] = (), threshold: float | None = 0.2) -> Scanned:
-    manifest = Manifest.model_validate_json((find_bundle("default") / "bundle.json").read_bytes())
-    return Scanned(pairs, problems, 3, None, threshold, manifest, "0123456789ab")
-
-
-def pair(query: str = "/clips/q.mp4", reference: str = "/clips/r.mp4", score: float = 0.9) -> FoundPair:
-    return FoundPair(query, reference, alert(VideoFile("q"), VideoFile("r"), score))
-
-
-def html_of(found: Scanned, evidence: int = 1, pictures: Mapping[str, Pictures] | None = None) -> str:
-    both = {one: Pictures({0.0: PIXEL}) for pair in found.pairs for one in (pair.query, pair.reference)}
-    shown = Evidence(Matrix(PIXEL, 10, 20), [Moment(0.0, 0.0, 0.93)])
-    return "".join(page(found, [shown] * evidence, both if pictures is None else pictures, AT))
-
-
-def test_the_page_says_what_was_compared_and_how() -> None:
-    shown = Elements(html_of(scanned(pair(), problems=(Problem("/b.mp4", "empty file"),)))).shown
-    for fact in ("1 pair in 3 files", "0.20", "default", "0123456789ab", "2026-11-24 12:30 UTC", "empty file", "0.900"):
-        assert fact in shown
-    off = Elements(html_of(scanned(pair(), threshold=None))).shown
-    assert "All pairs that were compared are listed" in off
-
-
-def test_names_are_escaped_whatever_they_contain() -> None:
-    plain = Elements(html_of(scanned(pair(), problems=(Problem("/b.mp4", "no"),))))
-    nasty = Elements(
-        html_of(
-            scanned(pair(NASTY, "/clips/\udcff.mp4"), problems=(Problem(NASTY, "<b>no</b>"),)),
-            pictures={NASTY: Pictures({}, "<i>gone</i>"), "/clips/\udcff.mp4": Pictures({0.0: PIXEL})},
-        )
-    )
-    assert nasty.tags.count("script") == plain.tags.count("script") == 1
-    assert nasty.tags.count("i") == nasty.tags.count("b") - plain.tags.count("b") == 0
-    assert nasty.shown.count(NASTY.rpartition("/")[2]) >= 3
-    assert "\\xff.mp4" in nasty.shown
-    assert "<i>gone</i>" in nasty.shown
-
-
-def test_the_page_loads_nothing() -> None:
-    html = html_of(scanned(pair()))
-    places = [value or "" for name, value in Elements(html).attributes if name in ("src", "href", "srcset", "action")]
-    assert places
-    assert all(place.startswith(("data:image/", "#")) for place in places)
-    assert "url(" not in html.replace("url(#scale)", "")
-    assert "default-src 'none'; img-src data:; style-src 'sha256-" in html
-
-
-def test_missing_frames_are_reported_in_their_place() -> None:
-    found = pair()
-    pictures = {found.query: Pictures({}, "No such file or directory"), found.reference: Pictures({0.0: PIXEL})}
-    shown = Elements(html_of(scanned(found), pictures=pictures))
-    assert "No picture of the query /clips/q.mp4: No such file or directory" in shown.shown
-    assert shown.shown.count("no picture") == 1
-    assert shown.tags.count("img") == 1
-
-
-def test_pairs_without_a_match_have_a_row_and_the_page_says_so() -> None:
-    shown = Elements(html_of(scanned(pair(), pair(score=0.5), pair(score=0.4))))
-    assert shown.tags.count("article") == 1
-    assert [value for _, value in shown.attributes if value and value.startswith("#match-")] == ["#match-1"]
-    assert "The best 1 pairs have a match below; 2 more only have a row." in shown.shown
-    assert "0.400" in shown.shown
-
-
-def test_without_pairs_the_page_says_so() -> None:
-    shown = Elements(html_of(scanned(), evidence=0))
-    assert "No pair of files shares content." in shown.shown
-    assert "article" not in shown.tags
-
-
-def test_a_pair_without_interval_has_its_matrix() -> None:
-    found = pair()
-    found = replace(found, alert=found.alert.model_copy(update={"intervals": ()}))
-    shown = Elements("".join(page(scanned(found), [Evidence(Matrix(PIXEL, 10, 20), [])], {}, AT)))
-    assert "no interval" in shown.shown
-    assert shown.tags.count("image") == 1
+    assert sum_copied_s([interval(0, 10, 0), interval(5, 12, 30), interval(20, 21, 0), interval(2, 3, 0)]) == 13
+    assert sum_copied_s([]) == 0
 
 
 @pytest.fixture
