@@ -49,14 +49,14 @@ class Copy:
 
 
 def demo(
-    videos: Annotated[Path | None, typer.Option(help="Folder of real videos; without it clips are made")] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder of real videos; without it clips are generated")] = None,
     folder: Annotated[Path, typer.Option(help="Where clips and copies are written")] = Path("demo"),
 ) -> None:
     """Make edited copies of videos and find them.
 
     Originals are the references; their edited copies and unrelated clips are the queries.
 
-    Exit code 0; 1 if the alerts on made clips are not those expected (real videos are only reported); 2 for wrong
+    Exit code 0; 1 if the alerts on generated clips are not those expected (real videos are only reported); 2 for wrong
     usage.
     """
     found = None if videos is None else _choose_clips(videos, folder)

@@ -171,8 +171,8 @@ def _row(number: int, pair: FoundPair, score_names: Sequence[str], *, is_shown: 
 
 
 def _scores(pair: FoundPair, names: Sequence[str]) -> list[tuple[str, float]]:
-    joined = pair.alert.score if pair.alert.joined_score is None else pair.alert.joined_score
-    return list(zip(names, (pair.alert.score, joined), strict=False))
+    assert pair.alert.joined_score is not None  # only alerts of older releases lack it
+    return list(zip(names, (pair.alert.score, pair.alert.joined_score), strict=False))
 
 
 def _number(label: str, shown: str, value: float, kind: str = "number") -> str:
