@@ -124,5 +124,5 @@ def test_groups_come_from_the_manifest_or_else_the_sub_folders(tmp_path: Path) -
     (tmp_path / "manifest.csv").write_text("group,clip\nfirst,a.mp4\n,b.mp4\nsecond,deep/d.mp4\n")
     assert group_by_name() == {"a.mp4": "first", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "second"}
     (tmp_path / "manifest.csv").write_text("file,label\na.mp4,first\n")
-    with pytest.raises(UsageError, match="needs the columns `clip` .* and `group`"):
+    with pytest.raises(UsageError, match=r"needs the columns `clip` .* and `group`"):
         group_by_name()
