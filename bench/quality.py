@@ -18,8 +18,9 @@ from rich.table import Column, Table
 from bench import vpdq
 from services.cli.console import console, error_console, progress_bar
 from services.cli.files import VideoFile
-from services.cli.results import PairRow, print_problems
+from services.cli.results import PairRow
 from services.cli.scan import Scan
+from services.cli.tables import print_problems
 from services.contracts.errors import UsageError
 from services.matcher.rule import alert_threshold
 from services.runtime import log

@@ -77,12 +77,14 @@ class FrameConfig(Config):
 class EncoderConfig(Config):
     """From the frame descriptors of a segment to refined ones and a segment descriptor."""
 
-    aggregator: Literal["tca", "mean", "netvlad", "lstm", "gru"] = "tca"
-    layers: Annotated[int, Field(ge=1)] = 1  # of tca, lstm and gru
-    heads: Annotated[int, Field(ge=1)] = 8  # of tca
-    feed_forward: Annotated[int, Field(ge=1)] = 2048  # of tca
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    clusters: Annotated[int, Field(ge=1)] = 64  # of netvlad
+    aggregator: Annotated[
+        Literal["tca", "mean", "netvlad", "lstm", "gru"], Field(description="Aggregator; mean has nothing to train")
+    ] = "tca"
+    layers: Annotated[int, Field(ge=1, description="Layers of tca, lstm and gru")] = 1
+    heads: Annotated[int, Field(ge=1, description="Attention heads of tca")] = 8
+    feed_forward: Annotated[int, Field(ge=1, description="Width inside tca's feed-forward layer")] = 2048
+    dropout: Annotated[float, Field(ge=0, lt=1, description="Dropout while training")] = 0.5
+    clusters: Annotated[int, Field(ge=1, description="Clusters of netvlad")] = 64
 
 
 class DescriptorConfig(Config):

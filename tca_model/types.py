@@ -1,7 +1,8 @@
 """Values that pass between the stages of the model; arrays never travel without their times."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,14 @@ class VideoDescriptor:
         norms = np.linalg.norm(self.frames, axis=1)
         if not np.all(np.abs(norms - 1) < UNIT_TOLERANCE):
             raise ValueError("frame descriptors must be finite and of unit length")
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """The descriptor of consecutive stretches of one video. Raises ValueError without parts, or out of order."""
+        filled = [part for part in parts if len(part)] or parts  # a stretch without frames may have any width
+        return cls(
+            np.concatenate([part.timestamps_s for part in filled]), np.concatenate([part.frames for part in filled])
+        )
 
     def __len__(self) -> int:
         return len(self.frames)

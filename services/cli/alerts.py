@@ -1,4 +1,4 @@
-"""`copydetect alerts`: reads what the services found."""
+"""`copydetect alerts`: prints what the services found."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -19,53 +19,59 @@ from services.contracts.ports import Record
 from services.runtime.settings import load_settings
 
 COLOURS = {
-    **{"new": "bold red", "grown": "yellow", "final": "bold", "taken back": "green"},
+    **{"new": "bold red", "grown": "yellow", "final": "bold", "withdrawn": "green"},
     **{"copies": "bold red", "failed": "bold magenta", "undecidable": "yellow", "unique": "green"},
 }
 
 
 def alerts(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on, and show each revision as it comes")] = False,
-    new: Annotated[bool, typer.Option("--new", help="With --follow: only what comes from now on")] = False,
-    verdicts: Annotated[bool, typer.Option("--verdicts", help="Also the verdict on each upload")] = False,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as it lies in the topic")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep running, and print each revision as it arrives")
+    ] = False,
+    new: Annotated[bool, typer.Option("--new", help="With --follow: only what is published after the start")] = False,
+    verdicts: Annotated[bool, typer.Option("--verdicts", help="Also print the verdict on each upload")] = False,
+    tenant: Annotated[str | None, typer.Option(help="Only events of this tenant")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line, as it is in the topic")
+    ] = False,
 ) -> None:
-    """Show duplicate alerts: without --follow the newest revision of each, with it every revision as it comes.
+    """Print duplicate alerts.
 
-    Each is new, grown, final (its upload is through) or taken back (what was uploaded was replaced). In a pipe an event
-    is one line.
+    Without --follow it prints the newest revision of each alert that was published so far; with it, every revision as
+    it arrives, until Ctrl-C. A revision is new, grown, final (its upload has ended) or withdrawn (what was uploaded was
+    replaced). In a pipe every event is one line.
 
-    Ends when what was published so far is shown, or with --follow by Ctrl-C.
+    Exit code 0; 1 if Kafka does not answer; 2 for wrong usage.
     """
     wanted = [topics.DUPLICATE_ALERTS, *([topics.ASSET_VERDICTS] if verdicts else [])]
     bus = KafkaBus(KafkaConnection.from_settings(load_settings()))
-    said = _said(bus.read(wanted, from_start=not new, follow=follow), tenant)
-    for event in said if follow else _newest(said):
-        show(event, as_json=as_json)
+    events = read_events(bus.read(wanted, from_start=not new, follow=follow), tenant)
+    for event in events if follow else newest_revisions(events):
+        print_event(event, as_json=as_json)
 
 
-def show(event: DuplicateAlert | AssetVerdict, *, as_json: bool) -> None:
-    """Print the event: in a pipe one line, on a terminal in colour."""
+def print_event(event: DuplicateAlert | AssetVerdict, *, as_json: bool) -> None:
+    """Print the event: in one line in a pipe, in colour on a terminal."""
     if as_json:
         console.print(event.model_dump_json(), soft_wrap=True)
     else:
-        console.print(in_colour(event) if console.is_terminal else in_words(event), soft_wrap=True)
+        console.print(to_text(event) if console.is_terminal else to_line(event), soft_wrap=True)
 
 
-def _said(records: Iterable[Record], tenant: str | None) -> Iterator[DuplicateAlert | AssetVerdict]:
+def read_events(records: Iterable[Record], tenant: str | None) -> Iterator[DuplicateAlert | AssetVerdict]:
+    """The alerts and verdicts of a tenant, or of all; reports messages that cannot be read."""
     for record in records:
         try:
             event = to_event(record.message)
-        except InvalidMessage as error:  # somebody else's, or a newer version's
+        except InvalidMessage as error:  # of another program or a newer version
             error_console.print(f"skipped a message of {record.message.topic}: {error}", soft_wrap=True)
             continue
         if isinstance(event, DuplicateAlert | AssetVerdict) and tenant in (None, event.tenant):
             yield event
 
 
-def _newest(events: Iterable[DuplicateAlert | AssetVerdict]) -> list[DuplicateAlert | AssetVerdict]:
-    """The highest revision of each alert, then the last verdict on each upload."""
+def newest_revisions(events: Iterable[DuplicateAlert | AssetVerdict]) -> list[DuplicateAlert | AssetVerdict]:
+    """The highest revision of each alert, then the latest verdict on each upload."""
     newest: dict[str, DuplicateAlert] = {}
     verdicts: dict[str, AssetVerdict] = {}
     for event in events:
@@ -79,42 +85,41 @@ def _newest(events: Iterable[DuplicateAlert | AssetVerdict]) -> list[DuplicateAl
     ]
 
 
-def in_words(event: DuplicateAlert | AssetVerdict) -> str:
-    """The event in a line, for people who read it in a log or look for it with grep."""
+def to_line(event: DuplicateAlert | AssetVerdict) -> str:
+    """The event in one line, for logs and grep."""
     if isinstance(event, AssetVerdict):
         return (
-            f"{_time(event.decided_at)}  verdict     {_named(event, event.asset_id)}: {event.verdict}{_reason(event)}"
+            f"{_time(event.decided_at)}  verdict     {_qualify(event, event.asset_id)}: {event.verdict}{_reason(event)}"
         )
     copied = intervals_text(event.intervals).replace("\n", ", ") or "no interval"
     return (
-        f"{_time(event.detected_at)}  {kind(event):10}  {_named(event, event.query.asset_id)} copies "
-        f"{_named(event, event.reference.asset_id)}  score {event.score:.3f}  {copied}  "
+        f"{_time(event.detected_at)}  {kind(event):10}  {_qualify(event, event.query.asset_id)} copies "
+        f"{_qualify(event, event.reference.asset_id)}  {_scores(event)}  {copied}  "
         f"{event.query_coverage:.0%} of the query, {event.reference_coverage:.0%} of the reference  {_history(event)}"
     )
 
 
-def in_colour(event: DuplicateAlert | AssetVerdict) -> Text:
-    """The event in a few lines, for a terminal; nothing is cut, however narrow it is."""
+def to_text(event: DuplicateAlert | AssetVerdict) -> Text:
+    """The event in a few coloured lines, for a terminal. Nothing is truncated, however narrow it is."""
     if isinstance(event, AssetVerdict):
         return Text.assemble(
             (_time(event.decided_at), "dim"),
-            f"  verdict on {_named(event, event.asset_id)}: ",
+            f"  verdict on {_qualify(event, event.asset_id)}: ",
             (event.verdict, COLOURS[event.verdict]),
             _reason(event),
         )
-    told = kind(event)
+    revision = kind(event)
     return Text.assemble(
         (_time(event.detected_at), "dim"),
         "  ",
-        (told, COLOURS[told]),
-        ("  score ", "dim"),
-        (f"{event.score:.3f}", "bold"),
+        (revision, COLOURS[revision]),
+        (f"  {_scores(event)}", "bold"),
         (f"  {_history(event)}", "dim"),
         ("\n  query      ", "dim"),
-        (_named(event, event.query.asset_id), "bold"),
+        (_qualify(event, event.query.asset_id), "bold"),
         (f"  {event.query_coverage:.0%} copied", "dim"),
         ("\n  reference  ", "dim"),
-        (_named(event, event.reference.asset_id), "bold"),
+        (_qualify(event, event.reference.asset_id), "bold"),
         (f"  {event.reference_coverage:.0%} copied", "dim"),
         ("\n  copied     ", "dim"),
         intervals_text(event.intervals).replace("\n", "\n             ") or "no interval",
@@ -122,12 +127,19 @@ def in_colour(event: DuplicateAlert | AssetVerdict) -> Text:
 
 
 def kind(alert: DuplicateAlert) -> str:
-    """What this revision means to somebody who follows: new, grown, final or taken back."""
+    """What this revision means to a reader: new, grown, final or withdrawn."""
     if not alert.intervals and not alert.score:
-        return "taken back"
+        return "withdrawn"
     if alert.status == "final":
         return "final"
     return "new" if alert.revision == 1 else "grown"
+
+
+def _scores(alert: DuplicateAlert) -> str:
+    """The probability with the joined score; only one score if the bundle is not calibrated."""
+    if alert.joined_score is None or alert.joined_score == alert.score:
+        return f"score {alert.score:.3f}"
+    return f"probability {alert.score:.3f} (joined score {alert.joined_score:.3f})"
 
 
 def _history(alert: DuplicateAlert) -> str:
@@ -139,9 +151,9 @@ def _time(at: datetime) -> str:
 
 
 def _reason(verdict: AssetVerdict) -> str:
-    """The reason in one line: it may quote what somebody uploaded, and a terminal obeys control characters."""
+    """The reason in one line, without control characters: it may quote an uploaded file, and terminals obey them."""
     return f" ({''.join(c if c.isprintable() else '?' for c in verdict.reason)})" if verdict.reason else ""
 
 
-def _named(event: DuplicateAlert | AssetVerdict, asset_id: str) -> str:
+def _qualify(event: DuplicateAlert | AssetVerdict, asset_id: str) -> str:
     return asset_id if event.tenant == "default" else f"{event.tenant}/{asset_id}"

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from services.cli.console import console, progress_bar
 from services.cli.drawing import check_drawing, drawing
-from services.cli.results import NOTHING_SHOWN, Problem, intervals_text, print_problems
+from services.cli.results import JOINED_SCORE, NOTHING_SHOWN, PROBABILITY, Problem, intervals_text, score_name
 from services.cli.scan import TENANT, describe_all
+from services.cli.tables import print_problems
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
 from services.matcher.rule import alert_threshold
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import Bundle, load_bundle
+from tca_model.matching.calibration import Calibration
 from tca_model.types import VideoDescriptor
 
 if TYPE_CHECKING:
@@ -24,15 +25,15 @@ QUERY, REFERENCE = "query", "reference"  # asset ids: a file may be compared wit
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """One pair of videos, compared, and what was described of each."""
+class ComparedPair:
+    """The alert on a pair of videos, and the descriptors of both."""
 
     alert: DuplicateAlert
     query: VideoDescriptor
     reference: VideoDescriptor
 
     def draw(self, path: Path, *, title: str) -> None:
-        """The similarity matrix with the copied intervals, as PNG. Raises UsageError when it cannot be written."""
+        """Draw the similarity matrix and copied intervals, as PNG. Raises CommandFailed if that cannot be written."""
         from tca_model.evaluation.plots import plot_similarity
 
         with drawing(path):
@@ -41,37 +42,39 @@ class Explained:
 
 
 def compare(
-    query: Annotated[Path, typer.Argument(help="The video that may copy")],
+    query: Annotated[Path, typer.Argument(help="The video that may be a copy")],
     reference: Annotated[Path, typer.Argument(help="The video that may be copied")],
     plot: Annotated[Path | None, typer.Option(help="Draw the similarity matrix into this PNG file")] = None,
     bundle: Annotated[str | None, typer.Option(help="Model bundle: a shipped name or a folder")] = None,
 ) -> None:
-    """Explain one pair: similarities both ways, copied intervals, and the similarity matrix as a picture.
+    """Explain one pair of videos.
 
-    Exit code 0; 1 when a file cannot be compared; 2 for wrong usage.
+    Prints the probability of a copy, similarities in both directions and the copied intervals.
+
+    Exit code 0, copy or not; 1 if a file cannot be compared; 2 for wrong usage.
     """
     if plot is not None:
         check_drawing(plot)
     settings = load_settings()
     loaded = load_bundle(bundle or settings.bundle)
     paths = {QUERY: query, REFERENCE: reference}
-    explained = explain(paths, loaded, settings)
-    print_alert(explained.alert, paths, alert_threshold(settings, loaded.manifest.calibration))
+    pair = compare_files(paths, loaded, settings)
+    print_alert(pair.alert, paths, loaded.manifest.calibration, alert_threshold(settings, loaded.manifest.calibration))
     if plot is not None:
-        explained.draw(plot, title=f"{query.name} x {reference.name}")
+        pair.draw(plot, title=f"{query.name} x {reference.name}")
 
 
-def explain(paths: dict[str, Path], bundle: Bundle, settings: Settings) -> Explained:
-    """Compare QUERY with REFERENCE. Raises typer.Exit(1), after saying why, when one of them cannot be compared."""
-    from services.embedded import EVERY_PAIR, Embedded  # brings Milvus along, seconds that --help must not wait
+def compare_files(paths: dict[str, Path], bundle: Bundle, settings: Settings) -> ComparedPair:
+    """Compare QUERY with REFERENCE. If that is impossible, prints why and raises typer.Exit(1)."""
+    from services.embedded import EVERY_PAIR, Embedded  # imports Milvus: --help must not wait for it
 
-    finders = frozenset({Role.PROBE})
+    roles = frozenset({Role.PROBE})
     with Embedded(bundle, settings) as embedded:
         uploads = [_upload(REFERENCE, paths[REFERENCE], Role.REFERENCE), _upload(QUERY, paths[QUERY], Role.PROBE)]
         embedded.publish(uploads)
         with progress_bar() as progress:
             events = describe_all(embedded, len(uploads), progress)
-        events += embedded.match(threshold=EVERY_PAIR, exhaustive=True, searching_roles=finders)
+        events += embedded.match(threshold=EVERY_PAIR, exhaustive=True, searching_roles=roles)
         problems = [
             Problem(str(paths[event.asset_id]), event.reason or NOTHING_SHOWN)
             for event in events
@@ -82,22 +85,25 @@ def explain(paths: dict[str, Path], bundle: Bundle, settings: Settings) -> Expla
             raise typer.Exit(1)
         sides = {asset_id: _descriptor(embedded, asset_id) for asset_id in paths}
     alert = [event for event in events if isinstance(event, DuplicateAlert)][-1]
-    return Explained(alert, sides[QUERY], sides[REFERENCE])
+    return ComparedPair(alert, sides[QUERY], sides[REFERENCE])
 
 
-def print_alert(alert: DuplicateAlert, paths: dict[str, Path], threshold: float) -> None:
-    """Show what was found of a pair, and whether it would alert."""
+def print_alert(alert: DuplicateAlert, paths: dict[str, Path], calibration: Calibration, threshold: float) -> None:
+    """Print what was found about a pair, and whether a scan would report it."""
+    name = score_name(calibration)
+    verdict = "a copy" if alert.score >= threshold else "not a copy"
+    joined = f"{JOINED_SCORE:13}{alert.joined_score:.3f}, before calibration"
     similarity = alert.similarity
-    says = "a copy" if alert.score >= threshold else "no copy"
     for line in (
-        f"query      {paths[QUERY]}",
-        f"reference  {paths[REFERENCE]}",
-        f"score      {alert.score:.3f}, threshold {threshold:.3f}: {says}",
-        f"chamfer    query to reference {similarity.chamfer_query_to_reference:.3f}, "
+        f"query        {paths[QUERY]}",
+        f"reference    {paths[REFERENCE]}",
+        f"{name:13}{alert.score:.3f}, threshold {threshold:.3f}: {verdict}",
+        *([joined] if name == PROBABILITY else []),
+        f"chamfer      query to reference {similarity.chamfer_query_to_reference:.3f}, "
         f"reference to query {similarity.chamfer_reference_to_query:.3f}",
-        f"cosine     {similarity.segment_cosine:.3f} between the nearest segment descriptors",
-        f"covered    {alert.query_coverage:.0%} of the query, {alert.reference_coverage:.0%} of the reference",
-        "copied     " + (intervals_text(alert.intervals).replace("\n", "\n           ") or "no interval aligns"),
+        f"cosine       {similarity.segment_cosine:.3f} between the nearest segment descriptors",
+        f"covered      {alert.query_coverage:.0%} of the query, {alert.reference_coverage:.0%} of the reference",
+        "copied       " + (intervals_text(alert.intervals).replace("\n", "\n             ") or "no interval aligns"),
     ):
         console.print(line, soft_wrap=True)
 
@@ -107,7 +113,4 @@ def _upload(asset_id: str, path: Path, role: Role) -> SegmentUploaded:
 
 
 def _descriptor(embedded: "Embedded", asset_id: str) -> VideoDescriptor:
-    parts = [segment.descriptor for segment in embedded.read_segments(TENANT, asset_id)]
-    return VideoDescriptor(
-        np.concatenate([part.timestamps_s for part in parts]), np.concatenate([part.frames for part in parts])
-    )
+    return VideoDescriptor.concatenate([segment.descriptor for segment in embedded.read_segments(TENANT, asset_id)])

@@ -1,4 +1,4 @@
-"""`copydetect demo`: makes clips and edited copies of them, scans, and holds what was found against the truth."""
+"""`copydetect demo`: makes clips and edited copies of them, scans them, and compares the result with the truth."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from rich.text import Text
 
 from services.cli.console import console, track
 from services.cli.files import VideoFile, find_videos
-from services.cli.results import PairRow, folding_table, intervals_text, print_problems
+from services.cli.results import PairRow, intervals_text, score_name
 from services.cli.scan import Scan
+from services.cli.tables import folding_table, print_problems
 from services.contracts.errors import UsageError
 from services.runtime.settings import load_settings
+from tca_model.bundle import load_bundle
 
 if TYPE_CHECKING:
     from tca_model.synthetic.edits import Truth
@@ -33,12 +35,12 @@ SHOWN_EDITS = (
 CLIP_S = 24.0
 ORIGINALS = 5
 UNRELATED = 3
-EDITED_S = 60.0  # of a long real video only its beginning is copied
+EDITED_S = 60.0  # only the beginning of a long real video is copied
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An edited copy, with what is copied from where."""
+    """An edited copy, with the truth about what is copied from where."""
 
     path: Path
     edit: str
@@ -47,35 +49,37 @@ class Copy:
 
 
 def demo(
-    videos: Annotated[
-        Path | None, typer.Option(help="Folder of real videos; clips are made when it is not given")
-    ] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder of real videos; without it clips are generated")] = None,
     folder: Annotated[Path, typer.Option(help="Where clips and copies are written")] = Path("demo"),
 ) -> None:
-    """Find edited copies: originals as references, their edited copies and unrelated clips as queries.
+    """Make edited copies of videos and find them.
 
-    Exit code 1 when made clips are not found as expected; real videos are reported as they come out.
+    Originals are the references; their edited copies and unrelated clips are the queries.
+
+    Exit code 0; 1 if the alerts on generated clips are not those expected (real videos are only reported); 2 for wrong
+    usage.
     """
-    found = None if videos is None else _real(videos, folder)
+    found = None if videos is None else _choose_clips(videos, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    originals, unrelated = found or _made(folder)
-    copies = list(_copies(originals, unrelated[0], folder))
+    originals, unrelated = found or _make_clips(folder)
+    copies = list(_make_copies(originals, unrelated[0], folder))
+    settings = load_settings()
     scan = Scan(
         queries=[VideoFile(str(path)) for path in [*(copy.path for copy in copies), *unrelated]],
         references=[VideoFile(str(path)) for path in originals],
-        settings=load_settings(),
+        settings=settings,
     )
     rows, problems = scan.run()
-    missed, false = _print(copies, unrelated, rows)
+    missed, false = _print(copies, unrelated, rows, score_name(load_bundle(settings.bundle).manifest.calibration))
     if problems:
         print_problems(problems)
     if videos is None and (missed or false or problems):
         raise typer.Exit(1)
 
 
-def _made(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Originals and unrelated clips, made from seeds."""
-    from tca_model.synthetic.clips import write_clip  # with av, which an image of the matcher lacks
+def _make_clips(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Write originals and unrelated clips, generated from seeds."""
+    from tca_model.synthetic.clips import write_clip  # imports av, which the matcher's image lacks
 
     paths = [folder / f"original-{n + 1}.mp4" for n in range(ORIGINALS)]
     paths += [folder / f"unrelated-{n + 1}.mp4" for n in range(UNRELATED)]
@@ -84,19 +88,19 @@ def _made(folder: Path) -> tuple[list[Path], list[Path]]:
     return paths[:ORIGINALS], paths[ORIGINALS:]
 
 
-def _real(videos: Path, folder: Path) -> tuple[list[Path], list[Path]]:
-    """Originals and unrelated clips out of a folder: its first videos by name."""
+def _choose_clips(videos: Path, folder: Path) -> tuple[list[Path], list[Path]]:
+    """Originals and unrelated clips from a folder: its first videos by name."""
     if folder.resolve() == videos.resolve():
-        raise UsageError(f"the copies would be written among the videos: give another --folder than {folder}")
+        raise UsageError(f"the copies would be written among the videos: use another --folder than {folder}")
     found, _ = find_videos([videos])
     if len(found) < 2:
-        raise UsageError(f"{videos} does not hold the 2 videos that a demo needs: one to copy, one unrelated")
-    paths = [Path(file.given) for file in found[: ORIGINALS + UNRELATED]]
+        raise UsageError(f"{videos} does not hold the 2 videos that a demo needs: one to copy and one unrelated")
+    paths = [Path(file.path) for file in found[: ORIGINALS + UNRELATED]]
     split = max(1, len(paths) - UNRELATED)
     return paths[:split], paths[split:]
 
 
-def _copies(originals: Sequence[Path], host: Path, folder: Path) -> Iterator[Copy]:
+def _make_copies(originals: Sequence[Path], host: Path, folder: Path) -> Iterator[Copy]:
     from tca_model.synthetic.edits import EDITS, apply_edit
 
     for number, edit in enumerate(track(SHOWN_EDITS, "editing copies")):
@@ -107,11 +111,11 @@ def _copies(originals: Sequence[Path], host: Path, folder: Path) -> Iterator[Cop
         yield Copy(path, edit, original, truth)
 
 
-def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[PairRow]) -> tuple[int, int]:
-    """Show each copy with what was found of it; returns how many were missed, and how many alerts are false."""
+def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[PairRow], score: str) -> tuple[int, int]:
+    """Print each copy with the alert on it. Returns how many copies were missed, and how many alerts are false."""
     expected = {(str(copy.path), str(copy.original)) for copy in copies}
     found = {(row.query, row.reference): row for row in rows}
-    table = folding_table("Alerts against the truth", "copy", "alert", "score", "found (copy = original)", "true")
+    table = folding_table("Alerts and the truth", "copy", "alert", score, "found (copy = original)", "true")
     for copy in copies:
         row = found.get((str(copy.path), str(copy.original)))
         table.add_row(

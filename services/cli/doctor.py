@@ -1,5 +1,6 @@
-"""`copydetect doctor`: says in words what is reachable and what is wrong."""
+"""`copydetect doctor`: reports in words what is reachable and what is wrong."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import typer
@@ -8,30 +9,35 @@ from services.backends.kafka import topics as kafka_topics
 from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console
 from services.contracts.errors import CopydetectError
-from services.runtime.settings import Settings, load_settings
+from services.runtime.settings import Settings, load_settings, unknown_variables
 from tca_model.bundle import load_bundle
 from tca_model.errors import BundleError
 
-CHECK_S = 5.0  # patience with a backend that does not answer
+CHECK_S = 5.0  # how long to wait for a backend that does not answer
 
 
 def doctor() -> None:
-    """Check settings, model, Kafka with its topics, Redis and Milvus. Exit code 1 when something is wrong."""
+    """Check settings, model, Kafka, Redis and Milvus.
+
+    Exit code 0; 1 if something is wrong; 2 for wrong settings.
+    """
     settings = load_settings().model_copy(update={"milvus_timeout_s": CHECK_S})
     console.print("ok     settings")
+    for name in unknown_variables(os.environ):  # no failure: Kubernetes sets such variables for every Service
+        console.print(f"note   settings: nothing reads {name}", soft_wrap=True)
     checks: dict[str, Callable[[Settings], Iterator[str]]] = {
-        "model": _model,
-        "kafka": _kafka,
-        "redis": _redis,
-        "milvus": _milvus,
-        "uploads": _uploads,
+        "model": _check_model,
+        "kafka": _check_kafka,
+        "redis": _check_redis,
+        "milvus": _check_milvus,
+        "uploads": _check_uploads,
     }
-    failed = [name for name, check in checks.items() if not _passes(name, check, settings)]
+    failed = [name for name, check in checks.items() if not _report(name, check, settings)]
     raise typer.Exit(1 if failed else 0)
 
 
-def _passes(name: str, check: Callable[[Settings], Iterator[str]], settings: Settings) -> bool:
-    """Whether nothing is wrong; prints what is."""
+def _report(name: str, check: Callable[[Settings], Iterator[str]], settings: Settings) -> bool:
+    """Print what a check found. Returns whether nothing is wrong."""
     try:
         problems = list(check(settings))
     except (CopydetectError, BundleError) as error:
@@ -43,33 +49,33 @@ def _passes(name: str, check: Callable[[Settings], Iterator[str]], settings: Set
     return not problems
 
 
-def _model(settings: Settings) -> Iterator[str]:
+def _check_model(settings: Settings) -> Iterator[str]:
     load_bundle(settings.bundle)
     yield from ()
 
 
-def _kafka(settings: Settings) -> Iterator[str]:
+def _check_kafka(settings: Settings) -> Iterator[str]:
     connection = KafkaConnection.from_settings(settings)
     brokers = kafka_topics.broker_count(connection)
     replication = min(kafka_topics.REPLICATION, brokers)
     yield from kafka_topics.check(connection, kafka_topics.plan(replication=replication))
 
 
-def _redis(settings: Settings) -> Iterator[str]:
+def _check_redis(settings: Settings) -> Iterator[str]:
     from services.backends.open import redis_cache
 
     yield from redis_cache(settings, load_bundle(settings.bundle)).problems()
 
 
-def _milvus(settings: Settings) -> Iterator[str]:
-    from services.backends.milvus.index import MilvusIndex  # pymilvus takes a second
+def _check_milvus(settings: Settings) -> Iterator[str]:
+    from services.backends.milvus.index import MilvusIndex  # importing pymilvus takes a second
 
     version = load_bundle(settings.bundle).model_version
     others = MilvusIndex.model_versions(settings.milvus_uri, token=_token(settings), timeout_s=CHECK_S) - {version}
     if others:
         yield (
-            f"holds descriptors of other models too ({', '.join(sorted(others))}): {settings.bundle} is model "
-            f"{version} and never finds what those described"
+            f"also holds descriptors of other models ({', '.join(sorted(others))}): {settings.bundle} is model "
+            f"{version}, which never finds them"
         )
 
 
@@ -77,9 +83,9 @@ def _token(settings: Settings) -> str | None:
     return settings.milvus_token.get_secret_value() if settings.milvus_token else None
 
 
-def _uploads(settings: Settings) -> Iterator[str]:
+def _check_uploads(settings: Settings) -> Iterator[str]:
     if not settings.fetch_roots and not settings.fetch_hosts:
         yield "nothing can be fetched: set COPYDETECT_FETCH_ROOTS (folders) or COPYDETECT_FETCH_HOSTS (hosts)"
     for root in settings.fetch_roots:
         if not root.is_dir():
-            yield f"COPYDETECT_FETCH_ROOTS names {root}, which is no folder here"
+            yield f"COPYDETECT_FETCH_ROOTS names {root}, which is not a folder here"

@@ -1,4 +1,4 @@
-"""Video files named on the command line; each is known by its absolute path."""
+"""Video files named on the command line, identified by their absolute paths."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.contracts.errors import UsageError
 
-# What a folder is searched for; a file that is named itself is tried whatever it is called.
+# What a folder is searched for; a file that is named itself is tried whatever its suffix.
 SUFFIXES = frozenset(
     {".3g2", ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
     | {".ogg", ".ogm", ".ogv", ".ts", ".webm", ".wmv"}
@@ -17,13 +17,13 @@ SUFFIXES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class VideoFile:
-    """A file as the user wrote it; two paths to one content are two files, which copy each other."""
+    """A file; two paths to the same content are two files, which copy each other."""
 
-    given: str
+    path: str  # as the user wrote it
 
     @property
     def uri(self) -> str:
-        return os.path.abspath(self.given)  # noqa: PTH100 - resolve() would make one file of two links
+        return os.path.abspath(self.path)  # noqa: PTH100 - resolve() would make one file of two links
 
     @property
     def asset_id(self) -> str:
@@ -36,27 +36,27 @@ def asset_id_of(uri: str) -> str:
 
 
 def find_videos(paths: Sequence[Path]) -> tuple[list[VideoFile], list[str]]:
-    """All video files named or in the folders named, each once and in order, and the folders that hold none.
+    """All video files that are named or lie below the named folders, each once and in order, and the empty folders.
 
-    Raises UsageError for a path that is neither.
+    Raises UsageError for a path that does not exist.
     """
     found: dict[str, VideoFile] = {}
-    barren: list[str] = []
+    empty_folders: list[str] = []
     for path in paths:
         if path.is_dir():
-            inside = [VideoFile(str(file)) for file in _below(path)]
+            inside = [VideoFile(str(file)) for file in _walk(path)]
             if not inside:
-                barren.append(str(path))
+                empty_folders.append(str(path))
         elif os.path.lexists(path):
             inside = [VideoFile(str(path))]
         else:
             raise UsageError(f"there is no file or folder {path}")
         for file in inside:
             found.setdefault(file.uri, file)
-    return list(found.values()), barren
+    return list(found.values()), empty_folders
 
 
-def _below(folder: Path) -> Iterable[Path]:
+def _walk(folder: Path) -> Iterable[Path]:
     for parent, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):

@@ -1,13 +1,18 @@
-"""The `copydetect` command: one module a subcommand, errors of use in one line and exit code 2."""
+"""The `copydetect` command: one module per subcommand; errors in one line."""
 
+import logging
+import os
 import sys
-from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from services.cli import alerts, compare, demo, doctor, publish, scan, schemas, serve, topics
-from services.cli.console import INTERRUPTED, error_console
+from services.cli.console import INTERRUPTED, console, error_console
+from services.cli.distribution import find_version
+from services.cli.errors import exit_code
 from services.cli.model import app as model
+from services.cli.references import ReferencesCommand
 from services.contracts.errors import CopydetectError
 from services.runtime import log
 from services.runtime.retry import Stopped
@@ -15,11 +20,11 @@ from tca_model.errors import BundleError
 
 app = typer.Typer(
     name="copydetect",
-    help="Finds re-uploads, edited copies and clips cut out of longer videos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # boxes leave too little room at 80 columns, and show the type of every flag
 )
-app.command("scan")(scan.scan)
+app.command("scan", cls=ReferencesCommand)(scan.scan)
 app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("ingest")(serve.ingest)
@@ -31,40 +36,47 @@ app.command("doctor")(doctor.doctor)
 app.command("schemas")(schemas.schemas)
 app.add_typer(model.app, name="model")
 
-_REPEATABLE = "--references"
-_TAKE_A_VALUE = frozenset({_REPEATABLE, "--db", "--output", "--report", "--bundle", "--threshold"})
+
+def print_version(is_wanted: bool) -> None:
+    """Print the version and end, if the user asked for it."""
+    if is_wanted:
+        console.print(f"copydetect {find_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def copydetect(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Find re-uploads, edited copies and clips cut out of longer videos.
+
+    Exit codes: 0 for success, 1 for a failure (an unreachable server, a broken file) or, as the commands say, for what
+    they found wrong; 2 for wrong usage (arguments or COPYDETECT_* settings); 130 after Ctrl-C.
+    """
 
 
 def main() -> None:
-    """Run the command; what the user can mend is told in one line."""
-    log.configure_for_commands()
+    """Run the command. Print errors that the user can act on in one line."""
+    configure_logging()
     try:
-        app(args=repeat_references(sys.argv[1:]))
+        app()
     except Stopped:
-        sys.exit(0)  # a service that was told to before it had begun
+        sys.exit(0)  # a service that was stopped before it was ready
     except (CopydetectError, BundleError) as error:
         error_console.print(f"error: {error}", style="red", soft_wrap=True)
-        sys.exit(2)
+        sys.exit(exit_code(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def repeat_references(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `--references A B` written as click wants it, `--references A --references B`.
-
-    Only where a query came before: in `scan --references A B`, B is the query.
-    """
-    expanded: list[str] = []
-    has_query = collecting = False
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        if argument.startswith("-"):
-            collecting = argument == _REPEATABLE and has_query
-        elif before not in _TAKE_A_VALUE:
-            if collecting:
-                expanded.append(_REPEATABLE)
-            has_query = has_query or before != ""  # the first word is the subcommand
-        expanded.append(argument)
-    return expanded
+def configure_logging() -> None:
+    """Keep standard error for progress and problems, before a client library is imported."""
+    log.configure_for_commands()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC logs every GOAWAY of Milvus Lite
+    for name, level in log.CHATTY.items():
+        logging.getLogger(name).setLevel(level)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`copydetect publish`: announces uploads to the services."""
+"""`copydetect publish`: publishes uploads to the services."""
 
 import re
 from pathlib import Path
@@ -17,28 +17,32 @@ from services.contracts.events import Role, SegmentUploaded, now
 from services.runtime.settings import load_settings
 
 SOURCE = "copydetect/publish"
-STEM_CHARACTERS = 60  # of a file name, in the id that is made of it
+STEM_CHARACTERS = 60  # of a file name, in the id made from it
 BATCH = 1000
 
 
 def publish(
     uploads: Annotated[
-        list[str], typer.Argument(help="Video files, folders that are searched for them, https:// URLs")
+        list[str], typer.Argument(help="Video files, folders that are searched for them, and https:// URLs")
     ],
-    tenant: Annotated[str, typer.Option(help="Whose uploads these are; tenants never see each other")] = "default",
-    role: Annotated[Role, typer.Option(help="reference: always the reference side; probe: searched, not kept")] = (
+    tenant: Annotated[str, typer.Option(help="Tenant of the uploads; tenants never see each other")] = "default",
+    role: Annotated[Role, typer.Option(help="reference: always the reference side; probe: searched but not kept")] = (
         Role.UPLOAD
     ),
-    asset_id: Annotated[str | None, typer.Option(help="Id of the only upload; made of its name by default")] = None,
+    asset_id: Annotated[str | None, typer.Option(help="Id of a single upload; made from its name by default")] = None,
 ) -> None:
-    """Publish uploads; the services answer with alerts and one verdict an upload. Prints id and address of each.
+    """Publish uploads to the services.
+
+    Prints the id and the address of each. The services answer with alerts and one verdict per upload.
 
     The ingest service opens the files itself: it must see the same paths, below one of its COPYDETECT_FETCH_ROOTS.
+
+    Exit code 0; 1 if Kafka does not answer; 2 for wrong usage.
     """
-    uris = _uris(uploads)
+    uris = _find_uris(uploads)
     if asset_id is not None and len(uris) != 1:
         raise UsageError(f"--asset-id names one upload, not {len(uris)}")
-    events = [_event(uri, asset_id or made_id(uri), tenant, role) for uri in uris]
+    events = [_event(uri, asset_id or make_id(uri), tenant, role) for uri in uris]
     bus = KafkaBus(KafkaConnection.from_settings(load_settings()))
     for start in range(0, len(events), BATCH):
         part = events[start : start + BATCH]
@@ -52,18 +56,18 @@ def _event(uri: str, asset_id: str, tenant: str, role: Role) -> SegmentUploaded:
     try:
         return SegmentUploaded(asset_id=asset_id, tenant=tenant, uri=uri, role=role, uploaded_at=now())
     except ValueError as error:
-        raise UsageError(f"cannot publish {uri}: ids are made of letters, digits, '_', '.', '-' ({error})") from error
+        raise UsageError(f"cannot publish {uri}: ids consist of letters, digits, '_', '.', '-' ({error})") from error
 
 
-def _uris(uploads: list[str]) -> list[str]:
+def _find_uris(uploads: list[str]) -> list[str]:
     remote = [upload for upload in uploads if "://" in upload]
-    local, barren = find_videos([Path(upload) for upload in uploads if "://" not in upload])
-    if barren:
-        raise UsageError(f"no videos in {', '.join(barren)}")
+    local, empty_folders = find_videos([Path(upload) for upload in uploads if "://" not in upload])
+    if empty_folders:
+        raise UsageError(f"no videos in {', '.join(empty_folders)}")
     return [file.uri for file in local] + remote
 
 
-def made_id(uri: str) -> str:
-    """An id that people recognise, and that stays the same for the same address."""
+def make_id(uri: str) -> str:
+    """An id that people recognise, the same for the same address."""
     stem = Path(uri.split("?", 1)[0]).stem
     return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)[:STEM_CHARACTERS]}-{asset_id_of(uri)[:8]}"

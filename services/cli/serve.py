@@ -5,8 +5,15 @@ from services.runtime.settings import load_settings
 
 
 def ingest() -> None:
-    """Run the ingest service: describes uploads into Milvus. Settings are COPYDETECT_* variables."""
-    from services.ingest.service import serve  # PyTorch takes seconds, and the matcher does without
+    """Run the service that describes uploads.
+
+    It writes the descriptors to Milvus. Settings are COPYDETECT_* variables.
+
+    Exit code 0 after SIGTERM; 1 for a failure; 2 for wrong settings.
+    """
+    from services.ingest.service import (
+        serve,  # imports PyTorch, which takes seconds and which the matcher does not need
+    )
 
     settings = load_settings()
     log.configure("ingest", settings.log_level)
@@ -14,7 +21,12 @@ def ingest() -> None:
 
 
 def matcher() -> None:
-    """Run the matcher service: finds copies of what ingest described. Settings are COPYDETECT_* variables."""
+    """Run the service that finds copies.
+
+    It compares what the ingest service described. Settings are COPYDETECT_* variables.
+
+    Exit code 0 after SIGTERM; 1 for a failure; 2 for wrong settings.
+    """
     from services.matcher.service import serve
 
     settings = load_settings()

@@ -12,21 +12,24 @@ from services.runtime.settings import load_settings
 
 def topics(
     partitions: Annotated[
-        int, typer.Option(min=1, help="Of each topic: the most workers there can be; changing it later moves keys")
+        int, typer.Option(min=1, help="Partitions per topic, the limit of workers; changing it later moves keys")
     ] = kafka_topics.PARTITIONS,
     replication: Annotated[
         int | None,
-        typer.Option(min=1, help="Copies of each record; by default as many as there are brokers, at most 3"),
+        typer.Option(min=1, help="Copies of each record; by default one per broker, at most 3"),
     ] = None,
 ) -> None:
-    """Create the topics that are missing, with the settings they need; those that are there are left alone."""
+    """Create the missing topics of the services.
+
+    Existing topics are not changed.
+
+    Exit code 0; 1 if Kafka does not answer; 2 for wrong usage.
+    """
     connection = KafkaConnection.from_settings(load_settings())
     if replication is None:
         replication = min(kafka_topics.REPLICATION, kafka_topics.broker_count(connection))
-    made = kafka_topics.create(connection, kafka_topics.plan(partitions, replication))
-    for name in made:
+    created = kafka_topics.create(connection, kafka_topics.plan(partitions, replication))
+    for name in created:
         console.print(f"created {name}")
-    if not made:
-        console.print(
-            "all topics are there; `copydetect doctor` says whether they are as they should be", soft_wrap=True
-        )
+    if not created:
+        console.print("all topics exist; `copydetect doctor` checks their settings", soft_wrap=True)

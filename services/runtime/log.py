@@ -14,7 +14,7 @@ CHATTY = {"urllib3": logging.WARNING, "pymilvus": logging.WARNING, "kafka": logg
 def configure_for_commands() -> None:
     """For commands of people: only what they should know, in words, on standard error."""
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),  # commands print warnings themselves
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 

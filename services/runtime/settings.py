@@ -6,6 +6,7 @@ variable in small letters, as Kubernetes and Docker mount secrets.
 
 import os
 import socket
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
@@ -161,10 +162,9 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """The settings of this process. Raises UsageError that names each wrong or unknown variable."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {SECRETS_DIR}
     # Kubernetes adds variables of this prefix for every Service of the namespace, so only a near miss is a mistake.
-    for name in os.environ:
-        if name.startswith(PREFIX) and name not in known and (meant := get_close_matches(name, known, 1, TYPO)):
+    for name in unknown_variables(os.environ):
+        if meant := get_close_matches(name, _known_variables(), 1, TYPO):
             raise UsageError(f"unknown setting {name}: did you mean {meant[0]}?")
     secrets = os.environ.get(SECRETS_DIR)
     if secrets and not Path(secrets).is_dir():
@@ -173,6 +173,15 @@ def load_settings() -> Settings:
         return Settings(_secrets_dir=secrets or None)  # type: ignore[call-arg]  # of pydantic-settings
     except ValidationError as error:
         raise UsageError(f"wrong settings: {'; '.join(map(_in_words, error.errors()))}") from error
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """The COPYDETECT_* variables that no setting reads."""
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in _known_variables())
+
+
+def _known_variables() -> set[str]:
+    return {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {SECRETS_DIR}
 
 
 def _in_words(error: ErrorDetails) -> str:

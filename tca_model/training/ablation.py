@@ -30,10 +30,11 @@ from tca_model.evaluation.described import (
 from tca_model.evaluation.quality import Quality
 from tca_model.networks.aggregators import MeanAggregator
 from tca_model.networks.comparator import VideoComparator
-from tca_model.training.comparator import ComparatorRecipe, compare_batch, train_comparator
+from tca_model.training.comparator import compare_batch, train_comparator
 from tca_model.training.distributed import ALONE
-from tca_model.training.encoder import EncoderRecipe, train_encoder
+from tca_model.training.encoder import train_encoder
 from tca_model.training.pairs import Pairs, Reader
+from tca_model.training.recipes import ComparatorRecipe, EncoderRecipe
 from tca_model.types import FloatArray, VideoDescriptor
 
 SEGMENT, FRAMES = "segment descriptors, cosine", "frame descriptors, chamfer"  # chamfer: the larger direction

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 from torch import Tensor
 
-from tca_model.config import Config, FrameConfig
+from tca_model.config import FrameConfig
 from tca_model.errors import TrainingError
 from tca_model.networks.backbone import load_backbone
 from tca_model.networks.frame_descriptor import FrameDescriptor
@@ -26,23 +26,10 @@ from tca_model.training.augmentation.draw import Draw
 from tca_model.training.distributed import Processes
 from tca_model.training.losses import info_nce, koleo
 from tca_model.training.pictures import Pictures
+from tca_model.training.recipes import SHARD, BackboneRecipe
 from tca_model.training.run import Advance, Run, Schedule, bfloat16_is_faster
 
-SHARD = 16  # images that are edited together, with their own random numbers; processes share the shards of a batch
 WHITENED_PICTURES = 8192  # enough for a covariance of 4000 dimensions
-
-
-class BackboneRecipe(Config):
-    """Everything that determines the result, except the pictures and the backbone's initial weights."""
-
-    input_px: int = Field(128, description="training input; inference at a quarter more costs nothing in quality")
-    epochs: float = Field(5, gt=0)
-    batch: int = Field(64, ge=SHARD, multiple_of=SHARD)
-    learning_rate: float = Field(3e-4, gt=0)
-    warmup: int = Field(50, ge=0, description="steps")
-    temperature: float = Field(0.05, gt=0)
-    koleo: float = Field(2.0, ge=0, description="weight of the regulariser")
-    seed: int = 0
 
 
 class TrainedBackbone(NamedTuple):

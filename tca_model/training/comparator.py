@@ -10,28 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 
-from tca_model.config import Config
 from tca_model.networks.comparator import Comparison, VideoComparator
 from tca_model.training.pairs import Pairs, Reader, pad, piece
+from tca_model.training.recipes import ComparatorRecipe
 from tca_model.training.run import Advance, Run, Schedule
 from tca_model.types import FloatArray
 
 EXCESS_SHARE = 0.1
-
-
-class ComparatorRecipe(Config):
-    """Everything that determines the result, except the pairs."""
-
-    steps: int = Field(400, ge=1)
-    batch: int = Field(16, ge=2, description="anchors a step")
-    margin: float = Field(0.5, ge=0, le=2)
-    learning_rate: float = Field(1e-3, gt=0, description="of Adam at the start; half a cosine down to zero")
-    frames: int = Field(64, ge=1, description="random crop of what is longer")
-    shortest_piece: float = Field(0.5, gt=0, le=1, description="share of anchor and positive kept at least")
-    seed: int = Field(0, ge=0)
 
 
 def train_comparator(

@@ -9,16 +9,15 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 from torch import Tensor, nn
 
 from tca_model.bundle import Bundle, Manifest
-from tca_model.config import Config, DescriptorConfig, EncoderConfig
+from tca_model.config import DescriptorConfig
 from tca_model.errors import TrainingError
 from tca_model.matching.calibration import Calibration
 from tca_model.networks.encoder import build_encoder
@@ -27,29 +26,11 @@ from tca_model.training.distributed import Processes
 from tca_model.training.losses import circle, info_nce, triplet
 from tca_model.training.memory_bank import MemoryBank, momentum_update
 from tca_model.training.pairs import Pairs, Reader, pad, piece
+from tca_model.training.recipes import EncoderRecipe
 from tca_model.training.run import Advance, Run, Schedule
 from tca_model.types import FloatArray
 
 KEYS_AT_ONCE = 256  # distractors that are encoded together: each takes 64 x 64 attention weights per head
-
-
-class EncoderRecipe(Config):
-    """Everything that determines the result, except the pairs. Defaults are the paper's."""
-
-    encoder: EncoderConfig = EncoderConfig()
-    loss: Literal["info-nce", "circle", "triplet"] = "info-nce"
-    temperature: float = Field(0.07, gt=0, description="of InfoNCE")
-    gamma: float = Field(256.0, gt=0, description="scale of Circle")
-    margin: float = Field(0.25, ge=0, le=2, description="of Circle and triplet")
-    epochs: float = Field(40, gt=0, description="times that every pair is seen")
-    batch: int = Field(64, ge=1, description="pairs a step, over all processes")
-    distractors: int = Field(16, ge=1, description="a pair; all there are, if that is less")
-    bank: int = Field(4096, ge=1, description="keys in the memory bank")
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(None, description="of the slow encoder; none without")
-    learning_rate: float = Field(1e-5, gt=0, description="of Adam at the start; half a cosine down to zero")
-    frames: int = Field(64, ge=1, description="random crop of what is longer")
-    shortest_piece: float = Field(1.0, gt=0, le=1, description="share of anchor and positive kept at least")
-    seed: int = Field(0, ge=0)
 
 
 class Trained(nn.Module):

@@ -1,4 +1,4 @@
-"""Alerts as a scan raises them, between files."""
+"""Alerts between files, as a scan raises them."""
 
 from datetime import UTC, datetime
 
@@ -24,6 +24,7 @@ def alert(
         query=Side(asset_id=query.asset_id, uploaded_at=NOW),
         reference=Side(asset_id=reference.asset_id, uploaded_at=NOW),
         score=score,
+        joined_score=score,
         similarity=similarity,
         intervals=(INTERVAL,),
         query_coverage=1,

@@ -1,4 +1,4 @@
-"""`copydetect alerts` shows of each alert what it says last, as people read it in a terminal and in a pipe."""
+"""`copydetect alerts` prints the newest revision of each alert, for a terminal and for a pipe."""
 
 import io
 from datetime import UTC, datetime, timedelta, timezone
@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from services.cli import alerts
-from services.cli.alerts import _newest, _said, in_colour, in_words, kind, show
+from services.cli.alerts import kind, newest_revisions, print_event, read_events, to_line, to_text
 from services.contracts import topics
 from services.contracts.envelope import to_message
 from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert, PairSimilarity, Side
@@ -55,92 +55,98 @@ def verdict(**changes: Any) -> AssetVerdict:
     return AssetVerdict(**{**values, **changes})
 
 
-def test_the_highest_revision_counts_whatever_the_order() -> None:
+def test_the_highest_revision_counts_in_any_order() -> None:
     events = [alert(2), verdict(), alert(1), alert(1, "b"), alert(3)]
-    shown = _newest(events)
-    assert [(one.alert_id, one.revision) for one in shown if isinstance(one, DuplicateAlert)] == [("a", 3), ("b", 1)]
-    assert shown[-1] == verdict()
+    printed = newest_revisions(events)
+    assert [(one.alert_id, one.revision) for one in printed if isinstance(one, DuplicateAlert)] == [("a", 3), ("b", 1)]
+    assert printed[-1] == verdict()
 
 
-def test_a_tenant_sees_its_own_alone() -> None:
+def test_a_tenant_sees_only_its_own_events() -> None:
     events = [alert(), alert(tenant="theirs")]
     records = [
         Record(to_message(topics.DUPLICATE_ALERTS, event, source="test"), 0, n) for n, event in enumerate(events)
     ]
-    assert list(_said(records, "theirs")) == [events[1]]
-    assert list(_said(records, None)) == events
+    assert list(read_events(records, "theirs")) == [events[1]]
+    assert list(read_events(records, None)) == events
 
 
-def test_a_message_that_cannot_be_read_is_skipped_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_that_cannot_be_read_is_skipped_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
     foreign = Record(Message(topics.DUPLICATE_ALERTS, "k", b"{", {"ce_type": "another.v2"}), 0, 0)
     good = Record(to_message(topics.DUPLICATE_ALERTS, alert(), source="test"), 0, 1)
-    assert list(_said([foreign, good], None)) == [alert()]
+    assert list(read_events([foreign, good], None)) == [alert()]
     assert "another.v2" in capsys.readouterr().err
 
 
 LONG = "an-id-that-is-longer-than-a-terminal-is-wide-" + "x" * 80
 
 
-def test_an_alert_is_a_line() -> None:
-    assert in_words(alert()) == (
+def test_an_alert_is_one_line() -> None:
+    assert to_line(alert()) == (
         "2026-11-24 12:30:05Z  new         copy copies original  score 0.900  0:00-0:10 = 1:05-1:15  "
         "100% of the query, 10% of the reference  (revision 1, first seen 2026-11-24 12:30:05Z)"
     )
     several = alert(tenant="theirs", intervals=alert().intervals * 2)
-    assert "theirs/copy copies theirs/original" in in_words(several)
-    assert "0:00-0:10 = 1:05-1:15, 0:00-0:10 = 1:05-1:15" in in_words(several)
+    assert "theirs/copy copies theirs/original" in to_line(several)
+    assert "0:00-0:10 = 1:05-1:15, 0:00-0:10 = 1:05-1:15" in to_line(several)
+
+
+def test_a_calibrated_alert_has_a_probability_and_a_joined_score() -> None:
+    event = alert(joined_score=0.4)
+    assert "  probability 0.900 (joined score 0.400)  " in to_line(event)
+    assert "probability 0.900 (joined score 0.400)" in to_text(event).plain
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "meaning"),
     [
         ({}, "new"),
         ({"revision": 2}, "grown"),
         ({"revision": 2, "status": "final"}, "final"),
         ({"status": "final"}, "final"),
-        ({"revision": 3, "status": "final", "score": 0, "intervals": ()}, "taken back"),
-        ({"revision": 1, "intervals": ()}, "new"),  # found by chamfer alone: its score stands
+        ({"revision": 3, "status": "final", "score": 0, "intervals": ()}, "withdrawn"),
+        ({"revision": 1, "intervals": ()}, "new"),  # found by chamfer similarity only
     ],
 )
-def test_what_a_revision_means(changes: dict[str, Any], said: str) -> None:
+def test_what_a_revision_means(changes: dict[str, Any], meaning: str) -> None:
     event = alert(**changes)
-    assert kind(event) == said
-    assert f"Z  {said} " in in_words(event)
-    assert f"Z  {said} " in in_colour(event).plain
+    assert kind(event) == meaning
+    assert f"Z  {meaning} " in to_line(event)
+    assert f"Z  {meaning} " in to_text(event).plain
 
 
-def test_times_are_told_in_utc() -> None:
+def test_times_are_in_utc() -> None:
     elsewhere = AT.astimezone(timezone(timedelta(hours=9)))
-    assert in_words(alert(detected_at=elsewhere)).startswith("2026-11-24 12:30:05Z")
+    assert to_line(alert(detected_at=elsewhere)).startswith("2026-11-24 12:30:05Z")
 
 
-def test_a_verdict_is_a_line_whatever_its_reason_holds() -> None:
-    assert in_words(verdict()) == "2026-11-24 12:30:05Z  verdict     copy: copies"
-    assert in_words(verdict(verdict="failed", reason="not a video")).endswith("copy: failed (not a video)")
-    for text in (in_words(verdict(reason="a\nb\x1b[2J")), in_colour(verdict(reason="a\nb\x1b[2J")).plain):
+def test_a_verdict_is_one_line_whatever_its_reason_contains() -> None:
+    assert to_line(verdict()) == "2026-11-24 12:30:05Z  verdict     copy: copies"
+    assert to_line(verdict(verdict="failed", reason="not a video")).endswith("copy: failed (not a video)")
+    for text in (to_line(verdict(reason="a\nb\x1b[2J")), to_text(verdict(reason="a\nb\x1b[2J")).plain):
         assert text.endswith("copies (a?b?[2J)")
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, *events: Any, terminal: bool, as_json: bool = False) -> str:
+def output_of(monkeypatch: pytest.MonkeyPatch, *events: Any, terminal: bool, as_json: bool = False) -> str:
     page = io.StringIO()
     console = Console(
         file=page, force_terminal=terminal, color_system="standard", width=40, markup=False, highlight=False
     )
     monkeypatch.setattr(alerts, "console", console)
     for event in events:
-        show(event, as_json=as_json)
+        print_event(event, as_json=as_json)
     return page.getvalue()
 
 
-def test_in_a_pipe_an_event_is_one_line_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_is_one_line_without_colour_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     event = alert(query=Side(asset_id=LONG, uploaded_at=AT))
-    text = shown(monkeypatch, event, verdict(), terminal=False)
-    assert text.splitlines() == [in_words(event), in_words(verdict())]
+    text = output_of(monkeypatch, event, verdict(), terminal=False)
+    assert text.splitlines() == [to_line(event), to_line(verdict())]
 
 
-def test_a_terminal_has_colour_and_cuts_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_colour_and_whole_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     event = alert(query=Side(asset_id=LONG, uploaded_at=AT), intervals=alert().intervals * 2)
-    text = shown(monkeypatch, event, verdict(), terminal=True)
+    text = output_of(monkeypatch, event, verdict(), terminal=True)
     assert "\x1b[1;31mnew" in text
     assert LONG in text
     assert text.count("0:00-0:10 = 1:05-1:15\n") == 2
@@ -148,8 +154,8 @@ def test_a_terminal_has_colour_and_cuts_no_id(monkeypatch: pytest.MonkeyPatch) -
         assert fact in text
 
 
-def test_json_is_the_event_in_a_line_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = shown(monkeypatch, alert(), verdict(), terminal=True, as_json=True)
+def test_json_is_one_event_per_line_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = output_of(monkeypatch, alert(), verdict(), terminal=True, as_json=True)
     first, second = text.splitlines()
     assert DuplicateAlert.model_validate_json(first) == alert()
     assert AssetVerdict.model_validate_json(second) == verdict()

@@ -1,4 +1,4 @@
-"""`copydetect demo` and `compare`, run for real."""
+"""`copydetect demo` and `compare`, run as a user runs them."""
 
 import subprocess
 import sys
@@ -38,12 +38,13 @@ def test_compare_explains_a_pair_and_draws_it(tmp_path: Path) -> None:
     plot = tmp_path / "matrix.png"
     ended = run("compare", tmp_path / "clip.mp4", tmp_path / "clip.mp4", "--plot", plot)
     assert ended.returncode == 0, ended.stderr
-    assert "score      1.000" in ended.stdout
+    assert "probability  1.000" in ended.stdout
+    assert "joined score 1.000" in ended.stdout
     assert "0:00-0:08 = 0:00-0:08" in ended.stdout
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_compare_says_which_file_is_no_video(tmp_path: Path) -> None:
+def test_compare_says_which_file_is_not_a_video(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4", 3, duration_s=2, size=(320, 180), fps=10)
     (tmp_path / "text.mp4").write_text("no video")
     ended = run("compare", tmp_path / "clip.mp4", tmp_path / "text.mp4")

@@ -1,4 +1,4 @@
-"""Which files a command line names, and how they are known."""
+"""Which files a command line names, and their ids."""
 
 import os
 from pathlib import Path
@@ -16,13 +16,13 @@ def touch(folder: Path, *names: str) -> None:
         path.touch()
 
 
-def test_folders_are_searched_for_videos_and_named_files_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_folders_are_searched_for_videos_and_named_files_are_kept(tmp_path: Path) -> None:
     touch(tmp_path, "in/b.MKV", "in/a.mp4", "in/deep/c.webm", "in/notes.txt", "in/photo.jpg", "odd.bin")
-    found, barren = find_videos([tmp_path / "in", tmp_path / "odd.bin"])
+    found, empty_folders = find_videos([tmp_path / "in", tmp_path / "odd.bin"])
 
-    names = [Path(file.given).relative_to(tmp_path).as_posix() for file in found]
+    names = [Path(file.path).relative_to(tmp_path).as_posix() for file in found]
     assert names == ["in/a.mp4", "in/b.MKV", "in/deep/c.webm", "odd.bin"]
-    assert barren == []
+    assert empty_folders == []
 
 
 def test_a_file_named_twice_is_one_file(tmp_path: Path) -> None:
@@ -38,27 +38,27 @@ def test_a_link_is_a_file_of_its_own(tmp_path: Path) -> None:
     assert len({file.asset_id for file in found}) == 2
 
 
-def test_a_folder_without_videos_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_videos_is_reported(tmp_path: Path) -> None:
     touch(tmp_path, "texts/readme.txt")
     assert find_videos([tmp_path / "texts"]) == ([], [str(tmp_path / "texts")])
 
 
-def test_what_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
+def test_a_path_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no file or folder .*gone\.mp4"):
         find_videos([tmp_path / "gone.mp4"])
 
 
-def test_paths_stay_as_given_and_ids_do_not_depend_on_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_stay_as_written_and_ids_do_not_depend_on_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "clips/a.mp4")
     monkeypatch.chdir(tmp_path)
     (relative,), _ = find_videos([Path("clips")])
     (absolute,), _ = find_videos([tmp_path / "clips"])
 
-    assert relative.given == os.path.join("clips", "a.mp4")  # noqa: PTH118 - a string is meant
-    assert absolute.given == str(tmp_path / "clips" / "a.mp4")
+    assert relative.path == os.path.join("clips", "a.mp4")  # noqa: PTH118 - a string is meant
+    assert absolute.path == str(tmp_path / "clips" / "a.mp4")
     assert relative.asset_id == absolute.asset_id == asset_id_of(str(tmp_path / "clips" / "a.mp4"))
 
 
-def test_names_that_are_no_utf8_have_an_id() -> None:
+def test_names_that_are_not_utf8_have_an_id() -> None:
     strange = VideoFile(os.fsdecode(b"/clips/\xff\xfe.mp4"))
     assert strange.asset_id != VideoFile("/clips/other.mp4").asset_id

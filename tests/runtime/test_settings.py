@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 READERS = {
     "services/runtime/settings.py": "the one place where settings are read",
     "services/ingest/decode/child.py": "builds the environment of a child, which gets nothing but its library path",
+    "services/cli/doctor.py": "lists the variables that no setting reads",
+    "services/cli/main.py": "silences gRPC, which reads nothing but the environment",
 }
 
 

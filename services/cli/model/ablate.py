@@ -1,7 +1,6 @@
-"""`copydetect model ablate`: the paper's ablation tables on the own benchmark, as Markdown."""
+"""`copydetect model ablate`: the paper's ablation tables on this project's benchmark, as Markdown."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,112 +8,106 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from services.cli.console import error_console, progress_bar
+from services.cli.console import add_counter, add_loss, error_console, progress_bar
+from services.cli.errors import translating_errors
+from services.cli.model.recipe_options import recipe_options
+from services.cli.model.training import command_line
 from services.contracts.errors import UsageError
 from tca_model.bundle import DEFAULT, Bundle, load_bundle
-from tca_model.errors import DecodeError, TrainingError
+from tca_model.files import replacing
+from tca_model.training.recipes import ComparatorRecipe, EncoderRecipe
 
 if TYPE_CHECKING:
     from tca_model.data.descriptor_files import DescriptorFolder
     from tca_model.evaluation.benchmark import Benchmark
     from tca_model.training.ablation import Ablation, Table
 
-Advance = Callable[[int, int], None]
 FIGURES = ("micro-AP", "recall at 99 % precision")
+VARIED_BY_USER = frozenset(
+    {"epochs", "batch", "distractors", "learning_rate", "dropout", "momentum", "seed"}
+)  # the tables vary the other fields
+SHORTEST_PIECE = 0.5  # of made copies, which are copies all along
 
 
-def ablate(
+@recipe_options("recipe", EncoderRecipe, only=VARIED_BY_USER)
+@recipe_options("comparator", ComparatorRecipe, only={"steps"}, names={"steps": "comparator_steps"})
+def ablate(  # a parameter per option
     clips: Annotated[
-        Path, typer.Argument(help="Clips with a manifest: held-out families are measured on, the others trained on")
+        Path, typer.Argument(help="Clips with a manifest: held-out families are measured, the others trained on")
     ],
     *,
-    work: Annotated[Path, typer.Option(help="Folder of the runs: descriptors, checkpoints; a later run goes on")],
+    recipe: EncoderRecipe,
+    comparator: ComparatorRecipe,
+    work: Annotated[Path, typer.Option(help="Folder of the runs: descriptors, checkpoints; run again to resume")],
     output: Annotated[Path, typer.Option(help="Markdown file, written after each table")],
-    bundle: Annotated[str, typer.Option(help="The bundle whose frame descriptors are used")] = DEFAULT,
+    bundle: Annotated[str, typer.Option(help="Bundle whose frame descriptors are used")] = DEFAULT,
     poolings: Annotated[
-        list[str] | None, typer.Option(help="Bundles that differ in their pooling alone; without them no such table")
+        list[str] | None,
+        typer.Option(help="Bundles that differ only in their pooling; without them that table is empty"),
     ] = None,
     benchmark: Annotated[Path, typer.Option(help="Where the benchmark's copies are kept")] = Path(".bench"),
     workers: Annotated[int, typer.Option(min=1, help="Processes that make those copies")] = 2,
-    copies: Annotated[int, typer.Option(min=1, help="Edited copies of each video to train on")] = 4,
-    epochs: Annotated[float, typer.Option(help="Of every training")] = 40,
-    batch: Annotated[int, typer.Option(help="Pairs a step")] = 64,
-    distractors: Annotated[int, typer.Option(help="A pair, drawn anew every step")] = 16,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam, at the start")] = 1e-5,
-    dropout: Annotated[float, typer.Option(help="While training")] = 0.5,
-    momentum: Annotated[
-        float | None, typer.Option(help="Of the slow encoder of keys, wherever it is not what varies; none without")
-    ] = None,
-    comparator_steps: Annotated[int, typer.Option(help="Steps of the video comparator's training")] = 400,
-    seed: Annotated[int, typer.Option(help="Of edits, order, crops and dropout")] = 0,
+    copies: Annotated[int, typer.Option(min=1, help="Edited copies per video that is trained on")] = 4,
 ) -> None:
-    """Make the paper's ablation tables: aggregators, poolings, losses, bank size, momentum, similarities.
+    """Write the paper's ablation tables: aggregators, poolings, losses and more.
 
-    Copies are made and described once; every encoder is trained on the same pairs, with the paper's settings otherwise.
+    The others are bank size, momentum and similarities. Copies are made and described once. Every encoder is trained
+    on the same pairs, with the paper's settings except for what varies.
     """
     from tca_model.data.descriptor_files import DescriptorFolder
     from tca_model.evaluation.benchmark import make_copies, plan
     from tca_model.networks.extractor import DescriptorExtractor
     from tca_model.training.ablation import Ablation
-    from tca_model.training.comparator import ComparatorRecipe
     from tca_model.training.copies import Copies
-    from tca_model.training.encoder import EncoderRecipe
 
     source = load_bundle(bundle)
-    by_pooling = {_name(each): each for each in map(load_bundle, poolings or [])}
+    by_pooling = {_pooling_name(each): each for each in map(load_bundle, poolings or [])}
     if not output.resolve().parent.is_dir():
         raise UsageError(f"cannot write {output}: no folder {output.resolve().parent}")
-    try:
-        recipe = EncoderRecipe.model_validate(
-            {
-                "encoder": {"dropout": dropout},
-                "epochs": epochs,
-                "batch": batch,
-                "distractors": distractors,
-                "momentum": momentum,
-                "learning_rate": learning_rate,
-                "shortest_piece": 0.5,
-                "seed": seed,
-            }
-        )
+    recipe = recipe.model_copy(update={"shortest_piece": SHORTEST_PIECE})
+    with translating_errors():
         planned = plan(clips, benchmark)
         with progress_bar() as progress:
-            make_copies(planned.copies, workers, _counting(progress, "editing"))
+            make_copies(planned.copies, workers, add_counter(progress, "editing"))
             stored = {
-                each.model_version: _described(planned, each, work, progress) for each in [source, *by_pooling.values()]
+                each.model_version: _describe(planned, each, work, progress) for each in [source, *by_pooling.values()]
             }
             folder = DescriptorFolder(work / f"training-{source.model_version}")
-            trained = Copies([clips], folder, each=copies, seed=seed)
-            trained.describe(DescriptorExtractor(source), _counting(progress, "describing what is trained on"))
+            trained = Copies([clips], folder, each=copies, seed=recipe.seed)
+            trained.describe(DescriptorExtractor(source), add_counter(progress, "describing what is trained on"))
             ablation = Ablation(
                 planned,
                 stored[source.model_version],
                 trained.pairs(),
                 source.model_version,
                 recipe,
-                ComparatorRecipe.model_validate({"steps": comparator_steps, "seed": seed}),
+                comparator.model_copy(update={"seed": recipe.seed}),
                 work,
                 {name: stored[each.model_version] for name, each in by_pooling.items()},
-                lambda name: _training(progress, name),
+                lambda name: add_loss(progress, name),
             )
-            done: list[Table] = []
-            for table in ablation.tables():
-                done.append(table)
-                output.write_text(markdown(done, _about(source, ablation)))
-    except (ValueError, OSError, DecodeError, TrainingError) as error:
-        raise UsageError(str(error)) from error
+            _write_tables(ablation, _origin(source, ablation), output)
     error_console.print(f"wrote {output}", soft_wrap=True)
 
 
+def _write_tables(ablation: "Ablation", origin: Sequence[str], output: Path) -> None:
+    """Write each table as soon as it is done, with those before it."""
+    done: list[Table] = []
+    for table in ablation.tables():
+        done.append(table)
+        with replacing(output) as beside:
+            beside.write_text(markdown(done, origin))
+
+
 def markdown(tables: Sequence["Table"], about: Sequence[str]) -> str:
-    """The tables, each with a line for every variant."""
+    """The tables, with one line per variant."""
     lines = ["# Ablations", "", *about]
     for table in tables:
         ways = list(dict.fromkeys(way for row in table.rows for way in row.judged))
         heads = [f"{way}: {figure}" for way in ways for figure in FIGURES]
         lines += ["", f"## {table.title}", ""]
         if not table.rows:
-            lines.append("Not made: it takes bundles that differ in this alone.")
+            lines.append("Not made: it needs bundles that differ only in this.")
             continue
         lines += ["| |" + "".join(f" {head} |" for head in heads), "|---|" + "---:|" * len(heads)]
         for row in table.rows:
@@ -124,43 +117,33 @@ def markdown(tables: Sequence["Table"], about: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _about(bundle: Bundle, ablation: "Ablation") -> list[str]:
-    """Where the figures come from."""
+def _origin(bundle: Bundle, ablation: "Ablation") -> list[str]:
+    """A paragraph on where the figures come from."""
     recipe, pairs, benchmark = ablation.recipe, ablation.pairs, ablation.benchmark
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in pairs.counts.items())
     return [
-        f"Written by `{' '.join(['copydetect', *sys.argv[1:]])}` on {datetime.now(UTC):%Y-%m-%d}: the own benchmark, "
+        f"Written by `{command_line()}` on {datetime.now(UTC):%Y-%m-%d}: this project's benchmark, "
         f"{len(benchmark.copies)} copies and {len(benchmark.distractors)} distractors against "
         f"{len(benchmark.references)} references. Frame descriptors of bundle {bundle.manifest.name} "
         f"({bundle.model_version}). Every encoder is trained on the same {len(pairs.positives)} pairs ({counts}), "
-        f"{recipe.epochs:g} epochs, {recipe.batch} pairs and {recipe.distractors * recipe.batch} distractors a step, "
+        f"{recipe.epochs:g} epochs, {recipe.batch} pairs and {recipe.distractors * recipe.batch} distractors per step, "
         f"momentum {recipe.momentum or 'none'}, learning rate {recipe.learning_rate:g}, "
         f"dropout {recipe.encoder.dropout:g}, seed {recipe.seed}; "
-        "one run a variant, so that differences of a few thousandths say nothing.",
+        "one run per variant, so differences of a few thousandths mean nothing.",
     ]
 
 
-def _name(bundle: Bundle) -> str:
+def _pooling_name(bundle: Bundle) -> str:
     return f"{bundle.manifest.descriptor.frame.pooling} ({bundle.manifest.name})"
 
 
-def _described(benchmark: "Benchmark", bundle: Bundle, work: Path, progress: Progress) -> "DescriptorFolder":
-    """The benchmark's frame descriptors by a bundle, made where they are missing."""
+def _describe(benchmark: "Benchmark", bundle: Bundle, work: Path, progress: Progress) -> "DescriptorFolder":
+    """The benchmark's frame descriptors by a bundle, made if they are missing."""
     from tca_model.data.descriptor_files import DescriptorFolder
     from tca_model.evaluation.described import describe_benchmark
     from tca_model.networks.extractor import DescriptorExtractor
 
     folder = DescriptorFolder(work / f"benchmark-{bundle.model_version}" / benchmark.copies[0].path.parent.name)
     name = f"describing by {bundle.manifest.name}"
-    describe_benchmark(benchmark, DescriptorExtractor(bundle), folder, _counting(progress, name))
+    describe_benchmark(benchmark, DescriptorExtractor(bundle), folder, add_counter(progress, name))
     return folder
-
-
-def _counting(progress: Progress, what: str) -> Advance:
-    task = progress.add_task(what, rate="", total=None)
-    return lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _training(progress: Progress, name: str) -> Callable[[int, int, float], None]:
-    task = progress.add_task(name, rate="", total=None)
-    return lambda done, total, loss: progress.update(task, completed=done, total=total, rate=f"loss {loss:.3f}")

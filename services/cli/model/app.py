@@ -1,4 +1,4 @@
-"""`copydetect model`: making and inspecting model bundles."""
+"""`copydetect model`: makes and inspects model bundles."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from services.cli.model.train_backbone import train_backbone
 from services.cli.model.train_encoder import train_encoder
 from tca_model.bundle import DEFAULT, load_bundle
 
-app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True)
+app = typer.Typer(help="Make and inspect model bundles.", no_args_is_help=True, rich_markup_mode=None)
 app.command("fit-whitening")(fit_whitening)
 app.command("train-backbone")(train_backbone)
 app.command("train-encoder")(train_encoder)
@@ -32,7 +32,7 @@ app.add_typer(plot.app, name="plot")
 
 @app.command()
 def info(bundle: Annotated[str, typer.Argument(help="Shipped name or folder")] = DEFAULT) -> None:
-    """Print a bundle's manifest and model version."""
+    """Print a bundle's model version and manifest."""
     loaded = load_bundle(bundle)
     console.print(f"model version {loaded.model_version}")
     console.print_json(loaded.manifest.model_dump_json())

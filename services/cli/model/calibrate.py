@@ -1,4 +1,4 @@
-"""`copydetect model calibrate`: probabilities, the alert threshold and the figures of a bundle, from the benchmark."""
+"""`copydetect model calibrate`: sets a bundle's calibration, alert threshold and figures from the benchmark."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,8 @@ import numpy as np
 import typer
 
 from services.cli.console import console, error_console
-from services.cli.results import folding_table
+from services.cli.drawing import check_drawing, drawing
+from services.cli.tables import folding_table
 from services.contracts.errors import UsageError
 from tca_model.bundle import find_bundle, load_bundle, save_bundle
 from tca_model.matching.calibration import (
@@ -23,35 +24,38 @@ from tca_model.matching.calibration import (
 )
 
 DIGITS = 4
-# Pairs below are no copies at a glance, and so many that they would hide any error of the rest.
+# Pairs below are obviously not copies, and so many that they would hide any error of the rest.
 DOUBTFUL = 0.01
 
 
 def calibrate(
-    bundle: Annotated[str, typer.Argument(help="Shipped name or folder; its bundle.json is written anew")],
-    quality: Annotated[Path, typer.Argument(help="What `python -m bench.quality --json FILE` wrote")],
+    bundle: Annotated[str, typer.Argument(help="Shipped name or folder; its bundle.json is replaced")],
+    quality: Annotated[Path, typer.Argument(help="File that `python -m bench.quality --json FILE` wrote")],
     precision: Annotated[
-        float, typer.Option(min=0.5, max=1, help="Share of copies among the pairs from the alert threshold on")
+        float, typer.Option(min=0.5, max=1, help="Share of copies among the pairs that reach the alert threshold")
     ] = 0.99,
-    least: Annotated[
-        float, typer.Option(min=0, max=1, help="No lower alert threshold than this probability, whatever the precision")
-    ] = 0.9,
-    plot: Annotated[Path | None, typer.Option(help="Draw the reliability diagram to this PNG (extra viz)")] = None,
+    least: Annotated[float, typer.Option(min=0, max=1, help="Lowest alert threshold, whatever the precision")] = 0.9,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the reliability diagram into this PNG file (extra viz)")
+    ] = None,
 ) -> None:
-    """Fit how probable a copy is at each score, choose the alert threshold, and note a bundle's figures.
+    """Calibrate a bundle on the results of the benchmark.
 
-    The calibration error is that of families that the curve did not see. The model version stays: no index has to be
-    made again.
+    Fits the probability of a copy at each score, chooses the alert threshold and stores the figures in the bundle. The
+    calibration error is measured on families that the curve did not see. The model version stays the same, so indexes
+    stay valid.
     """
+    if plot is not None:
+        check_drawing(plot)
     loaded = load_bundle(bundle)
-    figures, families, scores, is_copy = _benchmark(quality, loaded.model_version)
+    figures, families, scores, is_copy = _read_quality(quality, loaded.model_version)
     try:
-        told = cross_fit(scores, is_copy, families)
-        threshold = max(least, threshold_for(precision, told, is_copy))
+        unseen = cross_fit(scores, is_copy, families)
+        threshold = max(least, threshold_for(precision, unseen, is_copy))
         curve = fit(scores, is_copy)
     except ValueError as error:
-        raise UsageError(f"{quality} does not calibrate a bundle: {error}") from error
-    bins, doubtful = reliability(told, is_copy), reliability(told[told >= DOUBTFUL], is_copy[told >= DOUBTFUL])
+        raise UsageError(f"{quality} cannot calibrate a bundle: {error}") from error
+    bins, doubtful = reliability(unseen, is_copy), reliability(unseen[unseen >= DOUBTFUL], is_copy[unseen >= DOUBTFUL])
     errors = calibration_error(bins), calibration_error(doubtful)
     before = loaded.manifest.calibration
     calibration = Calibration(
@@ -67,41 +71,46 @@ def calibrate(
     provenance = {**loaded.manifest.provenance, "metrics": figures}
     changes = {"name": folder.name, "calibration": calibration, "provenance": provenance}
     save_bundle(replace(loaded, manifest=loaded.manifest.model_copy(update=changes)), folder)
-    _show(doubtful)
+    _print_bins(doubtful)
     if plot:
         from tca_model.evaluation.plots import plot_reliability
 
-        plot_reliability(doubtful, plot, title=f"{folder.name}, pairs with at least {DOUBTFUL:g}")
-    console.print(f"expected calibration error: {errors[0]:.4f}; of these pairs alone {errors[1]:.4f}")
-    raw = calibration.joined_score(threshold)
-    error_console.print(f"{folder}: alerts from {threshold:.4f} on, which is a score of {raw:.3f} before calibration")
+        with drawing(plot):
+            plot_reliability(doubtful, plot, title=f"{folder.name}, pairs with at least {DOUBTFUL:g}")
+    console.print(f"expected calibration error: {errors[0]:.4f}; of these pairs only: {errors[1]:.4f}")
+    joined = calibration.joined_score(threshold)
+    error_console.print(
+        f"{folder}: the alert threshold is a probability of {threshold:.4f}, a joined score of {joined:.3f}",
+        soft_wrap=True,
+    )
 
 
-def _show(bins: list[Bin]) -> None:
+def _print_bins(bins: list[Bin]) -> None:
     table = folding_table(f"Pairs with a probability of at least {DOUBTFUL:g}", "pairs", "probability", "copies")
     for one in bins:
         table.add_row(f"{one.pairs:,}", f"{one.probability:.3f}", f"{one.copies:.3f}")
     console.print(table)
 
 
-def _benchmark(path: Path, version: str) -> tuple[dict[str, Any], list[str], np.ndarray, np.ndarray]:
-    """Figures of that model version, rounded, and of each pair the family, the score and whether it is a copy.
+def _read_quality(path: Path, version: str) -> tuple[dict[str, Any], list[str], np.ndarray, np.ndarray]:
+    """The rounded figures of a model version, and the family, score and is-copy label of each pair.
 
-    Raises UsageError when the file does not hold them.
+    Raises UsageError if the file does not contain them.
     """
     try:
-        judged = json.loads(path.read_bytes())
-        found = next((one for one in judged if one["version"] == version), None)
+        results = json.loads(path.read_bytes())
+        found = next((one for one in results if one["version"] == version), None)
         if found is None:
-            raise UsageError(f"{path} holds no figures of model version {version}: run the bench on that bundle")
+            raise UsageError(f"{path} has no figures of model version {version}: run the bench on that bundle")
         scored = [(str(pair["family"]), float(pair["score"]), bool(pair["is_copy"])) for pair in found["scored"]]
         families, scores, is_copy = zip(*scored, strict=True)
-        return dict(_rounded(found["quality"])), list(families), np.array(scores), np.array(is_copy)
+        return dict(_round(found["quality"])), list(families), np.array(scores), np.array(is_copy)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} is not what `python -m bench.quality --json FILE` writes: {error!r}") from error
 
 
-def _rounded(value: Any) -> Any:
+def _round(value: Any) -> Any:
+    """The value with all floats in it rounded."""
     if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
+        return {key: _round(one) for key, one in value.items()}
     return round(value, DIGITS) if isinstance(value, float) else value

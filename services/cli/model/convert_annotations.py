@@ -1,4 +1,4 @@
-"""`copydetect model convert-annotations`: the public annotations of benchmarks as plain JSON."""
+"""`copydetect model convert-annotations`: converts the public annotations of benchmarks to plain JSON."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from services.cli.console import console, error_console
+from services.cli.errors import translating_errors
 from services.contracts.errors import UsageError
 
 
@@ -21,16 +22,19 @@ class Benchmark(StrEnum):
 
 
 def convert_annotations(
-    benchmark: Annotated[Benchmark, typer.Argument(help="Which benchmark the file is of")],
+    benchmark: Annotated[Benchmark, typer.Argument(help="Benchmark that the file belongs to")],
     source: Annotated[Path, typer.Argument(help="The public file: a pickle, FIVR-200K's JSON, or VSC2022's CSV")],
     output: Annotated[Path, typer.Option(help="The JSON file to write")],
     database: Annotated[
-        Path | None, typer.Option(help="Ids of the database, one a line: for FIVR's JSON and VSC2022")
+        Path | None, typer.Option(help="Ids of the database, one per line: for FIVR's JSON and VSC2022")
     ] = None,
-    queries: Annotated[Path | None, typer.Option(help="Ids of the queries, one a line: for VSC2022")] = None,
-    subset: Annotated[str, typer.Option(help="Of FIVR's pickle: 200k or 5k")] = "200k",
+    queries: Annotated[Path | None, typer.Option(help="Ids of the queries, one per line: for VSC2022")] = None,
+    subset: Annotated[str, typer.Option(help="Subset of FIVR's pickle: 200k or 5k")] = "200k",
 ) -> None:
-    """Convert the public annotations of a benchmark to plain JSON. A pickle is read without running what it says."""
+    """Convert the annotations of a benchmark to JSON.
+
+    A pickle is read without running code in it.
+    """
     from tca_model.data.annotations import Annotations, write_annotations
     from tca_model.data.cc_web_video import convert_cc_web_video
     from tca_model.data.evve import convert_evve
@@ -40,7 +44,7 @@ def convert_annotations(
 
     annotations: Annotations
     remarks: list[str] = []
-    try:
+    with translating_errors():
         match benchmark:
             case Benchmark.FIVR:
                 annotations = convert_fivr(source, database, subset)
@@ -52,11 +56,9 @@ def convert_annotations(
                 annotations, remarks = convert_vcdb(source)
             case Benchmark.VSC2022:
                 if queries is None or database is None:
-                    raise UsageError("VSC2022's CSV names copies only: give --queries and --database, files of ids")
+                    raise UsageError("VSC2022's CSV only names copies: add --queries and --database, files of ids")
                 annotations = convert_vsc2022(source, queries, database)
         write_annotations(output, annotations)
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
     for remark in remarks:
         error_console.print(f"note: {remark}", soft_wrap=True)
     console.print(

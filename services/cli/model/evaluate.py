@@ -1,4 +1,4 @@
-"""`copydetect model evaluate`: a published protocol on stored frame descriptors."""
+"""`copydetect model evaluate`: evaluates stored frame descriptors by a published protocol."""
 
 import dataclasses
 import json
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from services.cli.console import console, progress_bar
+from services.cli.console import add_counter, console, progress_bar
+from services.cli.errors import translating_errors
 from services.cli.model.convert_annotations import Benchmark
 from services.contracts.errors import UsageError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SimilarityName(StrEnum):
-    """How two videos are compared, on the command line."""
+    """The ways to compare two videos, by their names on the command line."""
 
     COSINE = "cosine"
     CHAMFER = "chamfer"
@@ -26,7 +27,7 @@ class SimilarityName(StrEnum):
     LARGER = "larger-chamfer"
 
 
-class Form(StrEnum):
+class Format(StrEnum):
     """How the report is printed."""
 
     TABLE = "table"
@@ -35,14 +36,17 @@ class Form(StrEnum):
 
 def evaluate(
     protocol: Annotated[
-        Benchmark, typer.Argument(help="Whose protocol; FIVR-5K is fivr with that subset's annotations")
+        Benchmark, typer.Argument(help="Benchmark that sets the protocol; for FIVR-5K, fivr with its annotations")
     ],
     annotations: Annotated[Path, typer.Option(help="JSON written by `copydetect model convert-annotations`")],
     descriptors: Annotated[Path, typer.Option(help="Folder of frame descriptors: ID.npz for each video")],
     similarity: Annotated[SimilarityName, typer.Option(help="How two videos are compared")] = SimilarityName.CHAMFER,
-    output: Annotated[Form, typer.Option(help="A table, or JSON that names every missing video")] = Form.TABLE,
+    output: Annotated[Format, typer.Option(help="A table, or JSON that names every missing video")] = Format.TABLE,
 ) -> None:
-    """Evaluate stored frame descriptors by the protocol of a public benchmark. Missing videos are counted."""
+    """Evaluate frame descriptors on a public benchmark.
+
+    Missing videos are counted.
+    """
     from tca_model.data.annotations import read_annotations
     from tca_model.data.cc_web_video import CcWebVideoAnnotations
     from tca_model.data.descriptor_files import DescriptorFolder
@@ -59,16 +63,9 @@ def evaluate(
 
     def table(queries: tuple[str, ...], database: tuple[str, ...]) -> ScoreTable:
         with progress_bar() as progress:
-            task = progress.add_task("comparing", rate="", total=None)
-            return score_table(
-                queries,
-                database,
-                stored,
-                similarity.value,
-                lambda done, total: progress.update(task, completed=done, total=total),
-            )
+            return score_table(queries, database, stored, similarity.value, add_counter(progress, "comparing"))
 
-    try:
+    with translating_errors():
         match protocol:
             case Benchmark.FIVR:
                 fivr = read_annotations(annotations, FivrAnnotations)
@@ -85,16 +82,14 @@ def evaluate(
             case Benchmark.VSC2022:
                 vsc = read_annotations(annotations, Vsc2022Annotations)
                 report = protocols.evaluate_vsc2022(vsc, table(vsc.queries, vsc.database))
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
-    if output is Form.JSON:
+    if output is Format.JSON:
         console.print_json(json.dumps({"similarity": similarity.value, **dataclasses.asdict(report)}))
     else:
         print_report(report, similarity)
 
 
 def print_report(report: "Report", similarity: SimilarityName) -> None:
-    """The figures of a report as a table, and below it what was missing."""
+    """Print the figures of a report as a table, and what was missing."""
     is_whole = not report.missing_queries and not report.missing_videos
     figures = Table(
         Column(f"{report.benchmark}, {similarity.value}"),
@@ -116,4 +111,4 @@ def print_report(report: "Report", similarity: SimilarityName) -> None:
         f"{len(report.without_frames):,} of them are stored without a frame",
         soft_wrap=True,
     )
-    console.print("`at least` counts what is missing as not found; --output json names it", soft_wrap=True)
+    console.print("`at least` counts what is missing as not found; --output json lists it", soft_wrap=True)

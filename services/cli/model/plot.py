@@ -1,4 +1,4 @@
-"""`copydetect model plot`: pictures of what a bundle sees, as PNG."""
+"""`copydetect model plot`: draws what a bundle sees, as PNG."""
 
 import csv
 from collections.abc import Sequence
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from services.cli.compare import QUERY, REFERENCE, explain
+from services.cli.compare import QUERY, REFERENCE, compare_files
 from services.cli.console import console, progress_bar, track
 from services.cli.drawing import check_drawing, drawing
+from services.cli.errors import CommandFailed
 from services.cli.files import VideoFile, find_videos
-from services.cli.results import NOTHING_SHOWN, Problem, print_problems
+from services.cli.results import NOTHING_SHOWN, Problem
 from services.cli.scan import TENANT, describe_all, upload
+from services.cli.tables import print_problems
 from services.contracts.errors import UsageError
 from services.contracts.events import AssetEnded, Role
 from services.runtime.settings import load_settings
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.csv"
 NO_GROUP = "(no group)"
 
-app = typer.Typer(help="Draw what a bundle sees.", no_args_is_help=True)
+app = typer.Typer(help="Draw what a bundle sees.", no_args_is_help=True, rich_markup_mode=None)
 
 Output = Annotated[Path, typer.Option(help="PNG file to write")]
 BundleName = Annotated[str | None, typer.Option(help="Model bundle: a shipped name or a folder")]
@@ -35,15 +37,17 @@ BundleName = Annotated[str | None, typer.Option(help="Model bundle: a shipped na
 @app.command()
 def segments(
     folder: Annotated[
-        Path, typer.Argument(help="Videos; their groups are the column `group` of its manifest.csv, or its sub-folders")
+        Path, typer.Argument(help="Videos; groups are the column `group` of manifest.csv in it, or its sub-folders")
     ],
     output: Output,
     bundle: BundleName = None,
-    seed: Annotated[int, typer.Option(help="Of t-SNE")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of t-SNE")] = 0,
 ) -> None:
-    """Draw the segment descriptors of the videos in a folder by t-SNE, coloured by group.
+    """Draw the segment descriptors of videos by t-SNE.
 
-    Exit code 0; 1 when some video could not be described (a table says which and why); 2 for wrong usage.
+    The colours are the groups of the videos.
+
+    Exit code 0; 1 if some video could not be described (a table says which, and why); 2 for wrong usage.
     """
     check_drawing(output, "sklearn")
     from services.embedded import Embedded
@@ -52,11 +56,11 @@ def segments(
     settings = load_settings()
     loaded = load_bundle(bundle or settings.bundle)
     if folder.is_file():
-        raise UsageError(f"{folder} is no folder")
-    files, barren = find_videos([folder])
-    if barren:
+        raise UsageError(f"{folder} is not a folder")
+    files, empty_folders = find_videos([folder])
+    if empty_folders:
         raise UsageError(f"there are no videos in {folder}")
-    group_of = groups(folder, files)
+    group_of = group_files(folder, files)
     vectors, of_vector = [], []
     with Embedded(loaded, settings) as embedded, progress_bar() as progress:
         embedded.publish([upload(file, Role.REFERENCE) for file in files])
@@ -69,7 +73,7 @@ def segments(
             vectors += found
             of_vector += [group_of[file.asset_id]] * len(found)
             if file.asset_id in failed or not found:
-                problems.append(Problem(file.given, failed.get(file.asset_id, NOTHING_SHOWN)))
+                problems.append(Problem(file.path, failed.get(file.asset_id, NOTHING_SHOWN)))
     if problems:
         print_problems(problems)
     try:
@@ -88,20 +92,25 @@ def attention(
     video: Annotated[Path, typer.Argument(help="The video")],
     output: Output,
     bundle: BundleName = None,
-    start: Annotated[float, typer.Option(min=0, help="Where the clip begins, in seconds")] = 0.0,
+    start: Annotated[float, typer.Option(min=0, help="Start of the clip, in seconds")] = 0.0,
 ) -> None:
-    """Draw how much each frame of a clip, as long as a segment, attends to each, with the frames as thumbnails."""
+    """Draw how much the frames of a clip attend to each other.
+
+    The clip is as long as a segment; its frames are drawn as thumbnails.
+
+    Exit code 0; 1 if the video cannot be read; 2 for wrong usage.
+    """
     check_drawing(output)
     settings = load_settings()
     loaded = load_bundle(bundle or settings.bundle)
     encoder = loaded.manifest.descriptor.encoder
     if encoder.aggregator != "tca":
         raise UsageError(
-            f"bundle {loaded.manifest.name} has the aggregator {encoder.aggregator!r}, which has no attention: name "
-            "one whose encoder is TCA with --bundle (`copydetect model train-encoder` makes one)"
+            f"bundle {loaded.manifest.name} has the aggregator {encoder.aggregator!r}, which has no attention: use "
+            "--bundle with one whose encoder is TCA (`copydetect model train-encoder` makes one)"
         )
-    clip, aspect = _clip(video, loaded, start, start + settings.segment_s)
-    weights = _attention(loaded, clip)
+    clip, aspect = _read_clip(video, loaded, start, start + settings.segment_s)
+    weights = _attend(loaded, clip)
     from tca_model.evaluation.plots import plot_attention
 
     layer = "" if encoder.layers == 1 else f", last of {encoder.layers} layers"
@@ -113,46 +122,51 @@ def attention(
 
 @app.command()
 def matrix(
-    query: Annotated[Path, typer.Argument(help="The video that may copy")],
+    query: Annotated[Path, typer.Argument(help="The video that may be a copy")],
     reference: Annotated[Path, typer.Argument(help="The video that may be copied")],
     output: Output,
     bundle: BundleName = None,
 ) -> None:
-    """Draw the similarity matrix of two videos, with the copied intervals; `copydetect compare` says more of them.
+    """Draw the similarity matrix of two videos.
 
-    Exit code 0; 1 when a file cannot be compared; 2 for wrong usage.
+    The copied intervals are marked; `copydetect compare` prints them.
+
+    Exit code 0; 1 if a file cannot be compared; 2 for wrong usage.
     """
     check_drawing(output)
     settings = load_settings()
-    explained = explain({QUERY: query, REFERENCE: reference}, load_bundle(bundle or settings.bundle), settings)
-    explained.draw(output, title=f"{query.name} x {reference.name}")
+    pair = compare_files({QUERY: query, REFERENCE: reference}, load_bundle(bundle or settings.bundle), settings)
+    pair.draw(output, title=f"{query.name} x {reference.name}")
 
 
-def groups(folder: Path, files: Sequence[VideoFile]) -> dict[str, str]:
-    """The group of each file by asset id: of the manifest, else the sub-folder, else NO_GROUP.
+def group_files(folder: Path, files: Sequence[VideoFile]) -> dict[str, str]:
+    """The group of each file by asset id: from the manifest, else its sub-folder, else NO_GROUP.
 
-    Raises UsageError when the manifest has no columns `clip` and `group`.
+    Raises UsageError if the manifest lacks the columns `clip` and `group`.
     """
-    listed = _manifest_groups(folder / MANIFEST)
+    listed = _read_groups(folder / MANIFEST)
     found = {}
     for file in files:
-        inside = Path(file.given).relative_to(folder)
+        inside = Path(file.path).relative_to(folder)
         found[file.asset_id] = listed.get(inside.as_posix()) or (inside.parts[0] if len(inside.parts) > 1 else NO_GROUP)
     return found
 
 
-def _manifest_groups(manifest: Path) -> dict[str, str]:
+def _read_groups(manifest: Path) -> dict[str, str]:
     if not manifest.is_file():
         return {}
     with manifest.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if not {"clip", "group"} <= set(rows.fieldnames or ()):
-            raise UsageError(f"{manifest} needs the columns `clip` and `group`, the file's path below it and its group")
+            raise UsageError(f"{manifest} needs the columns `clip` (a file's path below the folder) and `group`")
         return {row["clip"]: row["group"] for row in rows}
 
 
-def _clip(video: Path, bundle: Bundle, start_s: float, end_s: float) -> tuple[list["Frame"], float]:
-    """The informative frames that the bundle describes of a stretch of video, squashed, and width by height."""
+def _read_clip(video: Path, bundle: Bundle, start_s: float, end_s: float) -> tuple[list["Frame"], float]:
+    """The squashed informative frames between two times that the bundle describes, and the video's width by height.
+
+    Raises UsageError if there are none, CommandFailed if the video cannot be read.
+    """
     from tca_model.video.decode import sample_frames
     from tca_model.video.stills import informative
 
@@ -167,17 +181,19 @@ def _clip(video: Path, bundle: Bundle, start_s: float, end_s: float) -> tuple[li
                     break
                 if one.timestamp_s >= start_s and informative(one.image[np.newaxis]).all():
                     clip.append(one)
-    except OSError as error:
+    except FileNotFoundError as error:
         raise UsageError(f"cannot read {video}: {error.strerror}") from error
+    except OSError as error:
+        raise CommandFailed(f"cannot read {video}: {error.strerror}") from error
     except DecodeError as error:
-        raise UsageError(f"{video}: {error}") from error
+        raise CommandFailed(f"{video}: {error}") from error
     if not clip:
-        raise UsageError(f"{video}: no frame between {start_s:g} and {end_s:g} s shows anything")
+        raise UsageError(f"{video}: no frame between {start_s:g} and {end_s:g} s is informative")
     return clip, width / height
 
 
-def _attention(bundle: Bundle, clip: Sequence["Frame"]) -> "FloatArray":
-    """The weights (H, T, T) of the encoder's last layer, with a progress bar on describing the frames."""
+def _attend(bundle: Bundle, clip: Sequence["Frame"]) -> "FloatArray":
+    """Describe the frames, with a progress bar. Returns the attention weights (H, T, T) of the encoder's last layer."""
     import torch
 
     from tca_model.networks.encoder import TCAEncoder

@@ -1,4 +1,4 @@
-"""`copydetect model plot gradients`: why softmax losses mine hard negatives by themselves."""
+"""`copydetect model plot gradients`: shows why softmax losses mine hard negatives by themselves."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +11,13 @@ from services.cli.drawing import check_drawing, drawing
 
 def gradients(
     output: Annotated[Path, typer.Option(help="PNG file to write")],
-    negatives: Annotated[int, typer.Option(min=2, help="Negatives of the one anchor")] = 256,
-    seed: Annotated[int, typer.Option(min=0, help="Of the vectors drawn")] = 0,
+    negatives: Annotated[int, typer.Option(min=2, help="Number of negatives")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the vectors")] = 0,
 ) -> None:
-    """Draw how strongly InfoNCE, Circle and triplet push each negative of a batch, against its similarity."""
+    """Draw how strongly losses push negatives away.
+
+    Shows InfoNCE, Circle and triplet against the similarity of each negative to one anchor.
+    """
     check_drawing(output)
     from tca_model.training.gradients import draw_gradients
 

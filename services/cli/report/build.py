@@ -1,4 +1,4 @@
-"""`copydetect scan --report`: gathers what shows that pairs share content, for one page."""
+"""`copydetect scan --report`: gathers the evidence that pairs share content, for one page."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -9,28 +9,28 @@ from rich.progress import Progress
 from services.cli.report.evidence import Side, cells, moments
 from services.cli.report.matrix import Matrix
 from services.cli.report.page import Evidence, Scanned, page
-from services.cli.report.pictures import Pictures, heat, pictures_of
+from services.cli.report.pictures import Pictures, heat, read_pictures
 from services.cli.results import FoundPair
 from services.contracts.events import now
 from services.contracts.ports import DescribedSegment
 from services.runtime.settings import Settings
 from tca_model.video.decode import DecodeLimits
 
-SHOWN_MATCHES = 100  # with pictures, the best: 16 frames of 5 KB and a matrix of up to 75 KB each make 20 MB
-KEPT_SIDES = 16  # one video is often in several pairs; of a film of two hours 14 MB
+SHOWN_MATCHES = 100  # the best, with pictures: 16 frames of 5 KB and a matrix of up to 75 KB each are 20 MB
+KEPT_SIDES = 16  # a video is often in several pairs; a film of two hours takes 14 MB
 
 
 def report(
     scanned: Scanned, described: Callable[[str], Sequence[DescribedSegment]], settings: Settings, progress: Progress
 ) -> list[str]:
-    """The page, in pieces; `described` reads what is stored of an asset, so the index must still be open."""
+    """The page, in pieces. `described` reads the stored segments of an asset, so the index must still be open."""
     shown = scanned.pairs[:SHOWN_MATCHES]
     step_s = scanned.bundle.descriptor.frame.sample_every_s
-    evidence = _evidence(shown, described, step_s, progress)
-    return page(scanned, evidence, _pictures(shown, evidence, step_s, settings, progress), now().astimezone())
+    evidence = _gather_evidence(shown, described, step_s, progress)
+    return page(scanned, evidence, _read_pictures(shown, evidence, step_s, settings, progress), now().astimezone())
 
 
-def _evidence(
+def _gather_evidence(
     pairs: Sequence[FoundPair],
     described: Callable[[str], Sequence[DescribedSegment]],
     step_s: float,
@@ -50,14 +50,14 @@ def _evidence(
     return evidence
 
 
-def _pictures(
+def _read_pictures(
     pairs: Sequence[FoundPair],
     evidence: Sequence[Evidence],
     step_s: float,
     settings: Settings,
     progress: Progress,
 ) -> Mapping[str, Pictures]:
-    """The frames at all moments, by path."""
+    """The frames of all moments, by path."""
     wanted: dict[str, set[float]] = defaultdict(set)
     for pair, shown in zip(pairs, evidence, strict=True):
         for moment in shown.moments:
@@ -69,9 +69,9 @@ def _pictures(
         max_duration_s=settings.max_duration_s,
         max_sampled_frames=settings.max_frames,
     )
-    task = progress.add_task("taking frames", total=len(wanted), rate="")
+    task = progress.add_task("reading frames", total=len(wanted), rate="")
     pictures = {}
-    for path, found in pictures_of(wanted, every_s=step_s, limits=limits, workers=settings.decode_workers):
+    for path, found in read_pictures(wanted, every_s=step_s, limits=limits, workers=settings.decode_workers):
         pictures[path] = found
         progress.advance(task)
     return pictures

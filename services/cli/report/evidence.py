@@ -1,6 +1,7 @@
-"""What shows that a pair of videos shares content: the similarity matrix, small enough for a picture, and moments.
+"""The evidence that two videos share content: a similarity matrix, small enough for a picture, and moments.
 
-A frame may be described by several views, rows of one time; of two frames the most similar views count.
+A frame may be described by several views, which are rows with the same time; the most similar views of two frames
+count.
 """
 
 import math
@@ -15,14 +16,14 @@ from services.contracts.ports import DescribedSegment
 from tca_model.matching.similarity import similarity_matrix
 from tca_model.types import FloatArray, Times, VideoDescriptor
 
-MOMENTS = 8  # a match: a row of them across a wide page
-CELLS = 320  # of a matrix on its longer side: one a pixel where it is drawn
-BLOCK_FRAMES = 512  # of the query at a time, so that two films of twelve hours take 90 MB, not 7 GB
-SLACK = 1.0  # sampling steps, by which the ends of an interval may be off
+MOMENTS = 8  # per match: one row of them on a wide page
+CELLS = 320  # on the longer side of a matrix: one per pixel that is drawn
+BLOCK_FRAMES = 512  # of the query at once, so that two films of twelve hours take 90 MB, not 7 GB
+SLACK = 1.0  # sampling steps by which the ends of an interval may be wrong
 
 
 class Moment(NamedTuple):
-    """A frame of the query and the frame of the reference that it copies, in seconds, and their cosine similarity."""
+    """The times of a query frame and of the reference frame that it copies, and their cosine similarity."""
 
     query_s: float
     reference_s: float
@@ -31,7 +32,7 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """What is described of a video that lasts `duration_s`."""
+    """The descriptor of a video that lasts `duration_s`."""
 
     descriptor: VideoDescriptor
     duration_s: float
@@ -39,19 +40,15 @@ class Side:
     @classmethod
     def of(cls, segments: Sequence[DescribedSegment]) -> "Side":
         """The asset of these segments, in order."""
-        parts = [segment.descriptor for segment in segments if len(segment.descriptor)]
-        times_s = np.concatenate([part.timestamps_s for part in parts])
-        return cls(
-            VideoDescriptor(times_s, np.concatenate([part.frames for part in parts])),
-            max(segment.row.end_s for segment in segments),
-        )
+        descriptor = VideoDescriptor.concatenate([segment.descriptor for segment in segments])
+        return cls(descriptor, max(segment.row.end_s for segment in segments))
 
 
 def cells(query: Side, reference: Side, step_s: float) -> FloatArray:
-    """The similarity matrix (H, W) over the seconds of both, of which each cell covers an equal share.
+    """The similarity matrix (H, W) over the time of both sides, in cells of equal duration.
 
-    A cell covers a step of sampling, or more where a side would have more than CELLS; it holds the highest similarity
-    of its frames, NaN where there is none: nothing was shown, or the picture stood still.
+    A cell covers one sampling step, or more if a side would have more than CELLS. It holds the highest similarity of
+    its frames, or NaN if it has none because the picture was empty or stood still.
     """
     height, width = (min(CELLS, max(1, math.ceil(side.duration_s / step_s))) for side in (query, reference))
     rows, columns = _cell_of(query, height), _cell_of(reference, width)
@@ -67,15 +64,15 @@ def cells(query: Side, reference: Side, step_s: float) -> FloatArray:
 
 
 def _cell_of(side: Side, count: int) -> np.ndarray:
-    """The cell (T,) of each frame, of `count` cells."""
+    """The number of each frame's cell (T,), out of `count` cells."""
     return np.minimum((side.descriptor.timestamps_s * (count / side.duration_s)).astype(np.intp), count - 1)
 
 
 def moments(query: Side, reference: Side, intervals: Sequence[CopiedInterval], step_s: float) -> list[Moment]:
-    """At most MOMENTS along the intervals, in the query's order, more where an interval is longer, all described.
+    """At most MOMENTS along the intervals, in the order of the query; longer intervals have more.
 
-    Beside a frame of the query stands the frame of the reference that is most like it, of those at the place that the
-    interval's ends say, give or take SLACK steps.
+    Each pairs a described frame of the query with the most similar frame of the reference within SLACK steps of the
+    time that the ends of the interval imply.
     """
     longest = sorted(intervals, key=_length_s, reverse=True)[:MOMENTS]
     counts = dict.fromkeys(longest, 1)

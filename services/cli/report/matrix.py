@@ -1,4 +1,4 @@
-"""A similarity matrix as a drawing: its picture, axes in time, and the copied intervals as lines."""
+"""A similarity matrix as SVG: its picture, time axes, and the copied intervals as lines."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from services.cli.report.pictures import SCALE, Picture
 from services.cli.results import clock
 from services.contracts.events import CopiedInterval
 
-LONGER_PX, SHORTER_PX = 290, 90  # of the plot; a side much shorter than the other is drawn longer than it is
+LONGER_PX, SHORTER_PX = 290, 90  # sides of the plot; a much shorter side is drawn longer than to scale
 LEFT_PX, TOP_PX, RIGHT_PX, BOTTOM_PX = 50, 20, 14, 34  # room for the axes
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The picture of a similarity matrix, and the seconds that its sides last."""
+    """The picture of a similarity matrix, and the durations of its sides."""
 
     picture: Picture
     query_s: float
     reference_s: float
 
 
-def drawn(matrix: Matrix, intervals: Sequence[CopiedInterval]) -> str:
-    """The matrix as inline SVG, the query from top to bottom and the reference from left to right."""
+def to_svg(matrix: Matrix, intervals: Sequence[CopiedInterval]) -> str:
+    """The matrix as inline SVG, with the query from top to bottom and the reference from left to right."""
     longer_s = max(matrix.query_s, matrix.reference_s)
     height, width = (max(SHORTER_PX, LONGER_PX * s / longer_s) for s in (matrix.query_s, matrix.reference_s))
-    by, bx = height / matrix.query_s, width / matrix.reference_s  # pixels a second
+    by, bx = height / matrix.query_s, width / matrix.reference_s  # pixels per second
 
     def line(interval: CopiedInterval, kind: str) -> str:
         ends = (
@@ -57,7 +57,7 @@ def drawn(matrix: Matrix, intervals: Sequence[CopiedInterval]) -> str:
 
 
 def legend() -> str:
-    """What the colours of all matrices mean."""
+    """The legend for the colours of all matrices, as HTML."""
     stops = "".join(
         f'<stop offset="{number / (len(SCALE) - 1):.3f}" stop-color="rgb{colour}"/>'
         for number, colour in enumerate(SCALE)
@@ -67,13 +67,13 @@ def legend() -> str:
         f'<linearGradient id="scale">{stops}</linearGradient></defs><rect width="120" height="12" rx="2" '
         'fill="url(#scale)"/></svg> 1</span><span><svg width="28" height="12" aria-hidden="true"><line class="copied" '
         'x1="3" y1="6" x2="25" y2="6"/></svg> copied interval</span><span><svg width="14" height="12" '
-        'aria-hidden="true"><rect class="ground" width="14" height="12" rx="2"/></svg> no frame that shows anything'
+        'aria-hidden="true"><rect class="ground" width="14" height="12" rx="2"/></svg> no informative frame'
         "</span></div>"
     )
 
 
 def ticks(duration_s: float, px_per_s: float, room_px: float) -> list[float]:
-    """Round times from 0 on, at least `room_px` apart."""
+    """Round times starting at 0, at least `room_px` apart."""
     step = next((step for step in STEPS_S if step * px_per_s >= room_px), duration_s)
     return [number * step for number in range(int(duration_s / step) + 1)]
 

@@ -1,13 +1,9 @@
-"""The page of a report: one file that asks for nothing else, for light and dark, wide and narrow screens.
+"""The page of a report: one file that loads nothing else, for light and dark, wide and narrow screens.
 
-What comes from outside (paths, reasons, names) goes through `text`. The page's policy lets only its own style and
-script act, by their hashes, so that nothing else would, should a path ever get through unescaped.
+Everything from outside (paths, reasons, names) goes through `escape`. The page's policy allows only its own style and
+script, by their hashes, so nothing else runs even if a path is not escaped.
 """
 
-import base64
-import hashlib
-import html
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,24 +11,29 @@ from pathlib import Path
 from string import Template
 
 from services.cli.report.evidence import Moment
-from services.cli.report.matrix import Matrix, drawn, legend
+from services.cli.report.markup import escape, format_count, format_path, policy
+from services.cli.report.matrix import Matrix, legend, to_svg
 from services.cli.report.pictures import Pictures
-from services.cli.results import FoundPair, Problem, clock, intervals_text, readable
+from services.cli.results import (
+    JOINED_SCORE,
+    PROBABILITY,
+    FoundPair,
+    Problem,
+    clock,
+    intervals_text,
+    score_name,
+)
 from services.contracts.events import CopiedInterval
 from tca_model.bundle import Manifest
 
 TEMPLATE = Path(__file__).with_name("page.html")
-COLUMNS = (  # of the table of pairs, and whether they hold numbers
-    *(("Rank", True), ("Query", False), ("Reference", False), ("Score", True), ("Copied", True)),
-    *(("Query covered", True), ("Reference covered", True), ("Query = reference", True)),
-)
-OPEN_PROBLEMS = 5  # more are folded, so that they do not hide the pairs
-LISTED_INTERVALS = 4  # in a row of the table; the match has them all
+OPEN_PROBLEMS = 5  # more are collapsed, so that they do not hide the pairs
+LISTED_INTERVALS = 4  # in a row of the table; the match lists all
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What a scan found, and how; `references` None: everything with everything, `threshold` None: every pair."""
+    """What a scan found, and how. `references` None: everything with everything; `threshold` None: every pair."""
 
     pairs: Sequence[FoundPair]  # best first
     problems: Sequence[Problem]
@@ -42,53 +43,41 @@ class Scanned:
     bundle: Manifest
     model_version: str
 
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """The names of the scores of each pair: joined scores alone if the bundle is not calibrated."""
+        name = score_name(self.bundle.calibration)
+        return (name, JOINED_SCORE) if name == PROBABILITY else (name,)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What shows that a pair shares content; the frames at these moments are in the pictures of its files."""
+    """The evidence that a pair shares content; the frames of these moments are in the pictures of its files."""
 
     matrix: Matrix
     moments: Sequence[Moment]
 
 
 def page(scanned: Scanned, evidence: Sequence[Evidence], pictures: Mapping[str, Pictures], at: datetime) -> list[str]:
-    """The page, in pieces. `evidence` is of the first pairs, `pictures` by path, `at` the time that it states."""
+    """The page, in pieces. `evidence` is for the first pairs, `pictures` are by path, `at` is the time of writing."""
     template = TEMPLATE.read_text(encoding="utf-8")
     matches = [
-        _match(number, pair, found, pictures)
+        _match(number, pair, found, pictures, scanned.score_names)
         for number, (pair, found) in enumerate(zip(scanned.pairs, evidence, strict=False), 1)
     ]
     values = {
         "policy": policy(template),
-        "title": f"{_count(len(scanned.pairs), 'pair')} in {_count(scanned.files, 'file')}",
+        "title": f"{format_count(len(scanned.pairs), 'pair')} in {format_count(scanned.files, 'file')}",
         "lead": _lead(scanned),
         "facts": "".join(
-            f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in _facts(scanned, at)
+            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(scanned, at)
         ),
         "problems": _problems(scanned.problems),
-        "pairs": _pairs(scanned.pairs, len(evidence)),
+        "pairs": _pairs(scanned, len(evidence)),
         "legend": f"<h2>Matches</h2>{legend()}" if matches else "",
     }
     head, foot = (Template(part).substitute(values) for part in template.split("<!-- matches -->"))
     return [head, *matches, foot]
-
-
-def text(value: str) -> str:
-    """The value as text of the page, in and outside of attributes, whatever is in it."""
-    return html.escape(readable(value))
-
-
-def policy(page_: str) -> str:
-    """The content security policy: pictures within the page, and its one style and one script by their hashes."""
-    hashes = {
-        kind: base64.b64encode(hashlib.sha256(found.group(1).encode()).digest()).decode()
-        for kind in ("style", "script")
-        if (found := re.search(rf"<{kind}>(.*?)</{kind}>", page_, re.DOTALL))
-    }
-    return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes['style']}'; "
-        f"script-src 'sha256-{hashes['script']}'; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _lead(scanned: Scanned) -> str:
@@ -96,10 +85,12 @@ def _lead(scanned: Scanned) -> str:
         compared = "Everything was compared with everything."
     else:
         others = scanned.files - scanned.references
-        compared = f"{_count(others, 'other file')} compared with {_count(scanned.references, 'reference')}."
+        compared = (
+            f"{format_count(others, 'other file')} compared with {format_count(scanned.references, 'reference')}."
+        )
     if scanned.threshold is None:
-        return f"{compared} Every pair that was compared is listed, copies or not, best first."
-    return f"{compared} Listed are pairs that share content, best first."
+        return f"{compared} All pairs that were compared are listed, copies or not, best first."
+    return f"{compared} Pairs that share content are listed, best first."
 
 
 def _facts(scanned: Scanned, at: datetime) -> Iterator[tuple[str, str]]:
@@ -117,8 +108,8 @@ def _problems(problems: Sequence[Problem]) -> str:
     if not problems:
         return ""
     rows = "".join(
-        f'<tr><td class="path" data-label="File">{_path(one.path)}</td><td class="reason'
-        f'{" failed" if one.failed else ""}" data-label="Reason">{text(one.reason)}</td></tr>'
+        f'<tr><td class="path" data-label="File">{format_path(one.path)}</td><td class="reason'
+        f'{" failed" if one.failed else ""}" data-label="Reason">{escape(one.reason)}</td></tr>'
         for one in problems
     )
     head = '<thead><tr><th scope="col">File or folder</th><th scope="col">Reason</th></tr></thead>'
@@ -128,32 +119,48 @@ def _problems(problems: Sequence[Problem]) -> str:
     )
 
 
-def _pairs(pairs: Sequence[FoundPair], shown: int) -> str:
+def _pairs(scanned: Scanned, shown: int) -> str:
+    pairs = scanned.pairs
     if not pairs:
         return "<p>No pair of files shares content.</p>"
     left_out = len(pairs) - shown
-    note = f"<p>Matches are shown of the best {shown} pairs; {left_out} more have a row only.</p>" if left_out else ""
+    note = f"<p>The best {shown} pairs have a match below; {left_out} more only have a row.</p>" if left_out else ""
     heads = "".join(
-        f'<th scope="col"{" class=number" if is_number else ""}>{name}</th>' for name, is_number in COLUMNS
+        f'<th scope="col"{" class=number" if is_number else ""}>{name}</th>'
+        for name, is_number in _columns(scanned.score_names)
     ).replace("class=number>Rank", "class=number aria-sort=ascending>Rank")
-    rows = "".join(_row(number, pair, is_shown=number <= shown) for number, pair in enumerate(pairs, 1))
+    rows = "".join(
+        _row(number, pair, scanned.score_names, is_shown=number <= shown) for number, pair in enumerate(pairs, 1)
+    )
     return (
         f'{note}<div class="card"><table id="pairs"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
-def _row(number: int, pair: FoundPair, *, is_shown: bool) -> str:
+def _columns(score_names: Sequence[str]) -> list[tuple[str, bool]]:
+    """The columns of the table of pairs, and whether they contain numbers."""
+    scores = [(name.capitalize(), True) for name in score_names]
+    return [
+        *(("Rank", True), ("Query", False), ("Reference", False), *scores, ("Copied", True)),
+        *(("Query covered", True), ("Reference covered", True), ("Query = reference", True)),
+    ]
+
+
+def _row(number: int, pair: FoundPair, score_names: Sequence[str], *, is_shown: bool) -> str:
     alert = pair.alert
-    copied = copied_s(alert.intervals)
+    copied = sum_copied_s(alert.intervals)
     rank = f'<a href="#match-{number}" aria-label="Match {number}">{number}</a>' if is_shown else str(number)
     lines = intervals_text(alert.intervals[:LISTED_INTERVALS]).splitlines()
     if len(alert.intervals) > LISTED_INTERVALS:
         lines.append(f"and {len(alert.intervals) - LISTED_INTERVALS} more")
     cells = (
         _number("Rank", rank, number),
-        f'<td class="path" data-label="Query">{_path(pair.query)}</td>',
-        f'<td class="path" data-label="Reference">{_path(pair.reference)}</td>',
-        _number("Score", f"{alert.score:.3f}", alert.score),
+        f'<td class="path" data-label="Query">{format_path(pair.query)}</td>',
+        f'<td class="path" data-label="Reference">{format_path(pair.reference)}</td>',
+        *(
+            _number(name.capitalize(), f"{score:.3f}", score, kind="number score")
+            for name, score in _scores(pair, score_names)
+        ),
         _number("Copied", f"{copied:.0f} s", copied),
         _number("Query covered", f"{alert.query_coverage:.0%}", alert.query_coverage),
         _number("Reference covered", f"{alert.reference_coverage:.0%}", alert.reference_coverage),
@@ -163,11 +170,18 @@ def _row(number: int, pair: FoundPair, *, is_shown: bool) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _number(label: str, shown: str, value: float) -> str:
-    return f'<td class="number" data-label="{label}" data-value="{value:.6g}">{shown}</td>'
+def _scores(pair: FoundPair, names: Sequence[str]) -> list[tuple[str, float]]:
+    assert pair.alert.joined_score is not None  # only alerts of older releases lack it
+    return list(zip(names, (pair.alert.score, pair.alert.joined_score), strict=False))
 
 
-def _match(number: int, pair: FoundPair, evidence: Evidence, pictures: Mapping[str, Pictures]) -> str:
+def _number(label: str, shown: str, value: float, kind: str = "number") -> str:
+    return f'<td class="{kind}" data-label="{label}" data-value="{value:.6g}">{shown}</td>'
+
+
+def _match(
+    number: int, pair: FoundPair, evidence: Evidence, pictures: Mapping[str, Pictures], score_names: Sequence[str]
+) -> str:
     alert = pair.alert
     sides = {
         "Query": (pair.query, alert.query_coverage, evidence.matrix.query_s),
@@ -175,22 +189,23 @@ def _match(number: int, pair: FoundPair, evidence: Evidence, pictures: Mapping[s
     }
     named = "".join(
         f"<div><dt>{side}, {clock(duration_s)} long, {share:.0%} of it copied</dt>"
-        f'<dd class="path">{_path(path)}</dd></div>'
+        f'<dd class="path">{format_path(path)}</dd></div>'
         for side, (path, share, duration_s) in sides.items()
     )
     notes = "".join(
-        f'<p class="note">No picture of {side} {text(path)}: {text(found.problem)}</p>'
+        f'<p class="note">No picture of {side} {escape(path)}: {escape(found.problem)}</p>'
         for side, path in (("the query", pair.query), ("the reference", pair.reference))
         if (found := pictures.get(path)) is not None and found.problem is not None
     )
+    scores = ", ".join(f"{name} {score:.3f}" for name, score in _scores(pair, score_names))
     moments = "".join(_moment(moment, pair, pictures) for moment in evidence.moments)
     intervals = intervals_text(alert.intervals).replace("\n", ", ") or "no interval aligns"
     frames = f'<ol class="moments">{moments}</ol>' if moments else "<p>No interval aligns, so no frames are shown.</p>"
     return (
         f'<article class="match card" id="match-{number}" tabindex="-1" aria-labelledby="name-{number}">'
-        f'<header><h3 id="name-{number}">{number}. Score {alert.score:.3f}</h3><a href="#table">all pairs</a></header>'
+        f'<header><h3 id="name-{number}">{number}. {scores.capitalize()}</h3><a href="#table">all pairs</a></header>'
         f'<dl class="sides">{named}</dl>{notes}<div class="evidence"><div>{frames}</div>'
-        f"<figure>{drawn(evidence.matrix, alert.intervals)}<figcaption>Copied, query = reference: {intervals}"
+        f"<figure>{to_svg(evidence.matrix, alert.intervals)}<figcaption>Copied, query = reference: {intervals}"
         "</figcaption></figure></div></article>\n"
     )
 
@@ -212,20 +227,10 @@ def _moment(moment: Moment, pair: FoundPair, pictures: Mapping[str, Pictures]) -
     return f'<li>{"".join(parts)}<span class="when">similarity <b>{moment.similarity:.2f}</b></span></li>'
 
 
-def _path(path: str) -> str:
-    """A path with its name in front: names tell files apart, folders rarely do."""
-    folder, slash, name = path.rpartition("/")
-    return f'{text(name)}<span class="folder">{text(folder + slash)}</span>' if folder else text(path)
-
-
-def copied_s(intervals: Iterable[CopiedInterval]) -> float:
-    """Seconds of the query that are copied, each counted once."""
+def sum_copied_s(intervals: Iterable[CopiedInterval]) -> float:
+    """Seconds of the query that are copied; overlaps count once."""
     total = end = 0.0
     for interval in sorted(intervals, key=lambda interval: interval.query_start_s):
         total += max(0.0, interval.query_end_s - max(end, interval.query_start_s))
         end = max(end, interval.query_end_s)
     return total
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

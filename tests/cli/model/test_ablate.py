@@ -1,4 +1,4 @@
-"""`copydetect model ablate`: its Markdown, and what it says of wrong arguments."""
+"""`copydetect model ablate`: its Markdown, and what it says about wrong arguments."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ GOOD = judge([ScoredPair(True, 0.9), ScoredPair(False, 0.1)])
 BAD = judge([ScoredPair(True, 0.1), ScoredPair(False, 0.9)])
 
 
-def test_each_variant_is_a_line_and_each_way_two_columns() -> None:
+def test_each_variant_is_a_line_and_each_measure_two_columns() -> None:
     tables = [
         Table(
             "losses",
@@ -39,7 +39,7 @@ def test_each_variant_is_a_line_and_each_way_two_columns() -> None:
         "",
         "## Poolings",
         "",
-        "Not made: it takes bundles that differ in this alone.",
+        "Not made: it needs bundles that differ only in this.",
         "",
         "## Bank",
         "",
@@ -58,7 +58,7 @@ def test_each_variant_is_a_line_and_each_way_two_columns() -> None:
         ("x.md", ["--batch", "0"], "batch"),
     ],
 )
-def test_wrong_arguments_are_told_before_anything_is_made(
+def test_wrong_arguments_are_refused_before_anything_is_made(
     tmp_path: Path, output: str, settings: list[str], why: str
 ) -> None:
     work = tmp_path / "work"

@@ -1,4 +1,4 @@
-"""Probabilities, the alert threshold and the figures of a bundle come from a run of the benchmark."""
+"""Calibration, alert threshold and figures of a bundle come from a run of the benchmark."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,8 @@ def calibrate(bundle: Path, quality: Path, *options: str) -> Any:
     return CliRunner().invoke(app, ["calibrate", str(bundle), str(quality), *options])
 
 
-def written(folder: Path, version: str, *, copies: int = 300) -> Path:
-    """A benchmark of ten families in which one in two pairs that score 0.3 is a copy, fewer below and more above."""
+def write_quality(folder: Path, version: str, *, copies: int = 300) -> Path:
+    """A benchmark of ten families: half of the pairs that score 0.3 are copies, fewer below and more above."""
     rng = np.random.default_rng(0)
     scores = rng.uniform(0.01, 0.9, size=2 * copies)
     is_copy = rng.uniform(size=len(scores)) < 1 / (1 + np.exp(-8 * (np.log(scores / (1 - scores)) + 0.847)))
@@ -40,7 +40,7 @@ def written(folder: Path, version: str, *, copies: int = 300) -> Path:
 
 def test_a_curve_and_a_threshold_are_set_and_nothing_else_changes(bundle: Path, tmp_path: Path) -> None:
     before = load_bundle(str(bundle))
-    done = calibrate(bundle, written(tmp_path, before.model_version), "--plot", str(tmp_path / "reliability.png"))
+    done = calibrate(bundle, write_quality(tmp_path, before.model_version), "--plot", str(tmp_path / "reliability.png"))
     assert done.exit_code == 0, done.output
     after = load_bundle(str(bundle))
     calibration = after.manifest.calibration
@@ -56,8 +56,8 @@ def test_a_curve_and_a_threshold_are_set_and_nothing_else_changes(bundle: Path, 
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_threshold_follows_the_precision_and_has_an_end(bundle: Path, tmp_path: Path) -> None:
-    quality = written(tmp_path, load_bundle(str(bundle)).model_version)
+def test_the_threshold_rises_with_the_precision_up_to_a_limit(bundle: Path, tmp_path: Path) -> None:
+    quality = write_quality(tmp_path, load_bundle(str(bundle)).model_version)
     thresholds = []
     for options in (
         ("--precision", "0.8", "--least", "0"),
@@ -71,10 +71,10 @@ def test_the_threshold_follows_the_precision_and_has_an_end(bundle: Path, tmp_pa
     assert thresholds[2] == 0.999
 
 
-def test_what_tells_nothing_of_the_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
+def test_figures_that_do_not_fit_the_bundle_are_refused(bundle: Path, tmp_path: Path) -> None:
     version = load_bundle(str(bundle)).model_version
     for quality, wrong in (
-        (written(tmp_path, "0123456789ab"), f"no figures of model version {version}"),
+        (write_quality(tmp_path, "0123456789ab"), f"no figures of model version {version}"),
         (tmp_path / "nowhere.json", "is not what `python -m bench.quality --json FILE` writes"),
     ):
         ended = calibrate(bundle, quality)
@@ -85,5 +85,5 @@ def test_what_tells_nothing_of_the_bundle_is_refused(bundle: Path, tmp_path: Pat
         assert "is not what" in str(calibrate(bundle, tmp_path / "quality.json").exception)
     only_copies = [{"family": str(n), "score": 0.5, "is_copy": True} for n in range(9)]
     (tmp_path / "quality.json").write_text(json.dumps([{"version": version, "quality": {}, "scored": only_copies}]))
-    assert "does not calibrate a bundle" in str(calibrate(bundle, tmp_path / "quality.json").exception)
+    assert "cannot calibrate a bundle" in str(calibrate(bundle, tmp_path / "quality.json").exception)
     assert load_bundle(str(bundle)).manifest == load_bundle("bootstrap").manifest

@@ -25,7 +25,7 @@ def run(*arguments: object) -> Result:
 
 
 def test_videos_are_described_once_and_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # short paths, which a table does not fold
+    monkeypatch.chdir(tmp_path)  # a table does not fold short paths
     videos, output = Path("videos"), Path("descriptors")
     (videos / "below").mkdir(parents=True)
     for seed, name in enumerate(("q", "other")):
@@ -35,7 +35,7 @@ def test_videos_are_described_once_and_evaluated(tmp_path: Path, monkeypatch: py
 
     described = run("describe", videos, "--output", output)
     assert described.exit_code == 1, described.output
-    assert "3 of 4 videos lie in" in described.output
+    assert "3 of 4 videos are in" in described.output
     assert "videos/broken.mp4" in described.output
     stored = DescriptorFolder(output)
     assert list(stored.videos()) == ["copy", "other", "q"]

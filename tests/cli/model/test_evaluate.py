@@ -1,4 +1,4 @@
-"""`copydetect model evaluate`: from JSON and stored descriptors to figures, with what is missing."""
+"""`copydetect model evaluate`: from JSON and stored descriptors to figures and missing videos."""
 
 import json
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_every_protocol_finds_its_copies_first(
     assert (report["similarity"], report["missing_queries"], report["missing_videos"]) == (similarity, [], [])
 
 
-def test_micro_ap_sees_that_a_query_is_a_reference_too(tmp_path: Path, descriptors: Path) -> None:
+def test_micro_ap_counts_a_query_that_is_also_a_reference(tmp_path: Path, descriptors: Path) -> None:
     result = CliRunner().invoke(app, command(tmp_path, "vsc2022", descriptors, "--output", "json"))
     assert json.loads(result.stdout)["figures"] == [{"name": "micro-AP", "mean": 0.5, "at_least": 0.5, "queries": 1}]
 

@@ -1,4 +1,4 @@
-"""The command that fits a whitening: what names of weights mean, the bundle that it writes, and errors in words."""
+"""`copydetect model fit-whitening`: what names of weights mean, the bundle it writes, and its errors."""
 
 import hashlib
 from pathlib import Path
@@ -69,9 +69,9 @@ def test_the_command_writes_a_bundle_and_info_prints_it(
     assert bundle.manifest.provenance["images"] == PICTURES
     assert bundle.manifest.provenance["command"] == "copydetect model fit-whitening pictures"
 
-    told = run("info", str(output))
-    assert told.exit_code == 0
-    first, _, json_text = told.stdout.partition("\n")
+    info = run("info", str(output))
+    assert info.exit_code == 0
+    first, _, json_text = info.stdout.partition("\n")
     assert first == f"model version {bundle.model_version}"
     assert type(bundle.manifest).model_validate_json(json_text) == bundle.manifest
 
@@ -86,7 +86,7 @@ def test_the_command_writes_a_bundle_and_info_prints_it(
         (("--threshold", "2"), "alert_threshold"),
     ],
 )
-def test_what_the_command_cannot_do_is_an_error_of_use(
+def test_what_the_command_cannot_do_is_wrong_usage(
     folders: list[Path], tmp_path: Path, more: tuple[str, ...], message: str
 ) -> None:
     done = fit_command(folders, tmp_path / "mine", *more)
@@ -95,14 +95,14 @@ def test_what_the_command_cannot_do_is_an_error_of_use(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_folders_and_wrong_weights_are_told_in_words(tmp_path: Path) -> None:
+def test_missing_folders_and_wrong_weights_have_errors_in_words(tmp_path: Path) -> None:
     picture = tmp_path / "pictures" / "one.png"
     picture.parent.mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture)
     done = fit_command([tmp_path / "nowhere"], tmp_path / "mine")
     assert isinstance(done.exception, UsageError)
     assert "no folder" in str(done.exception)
-    # main() tells these in one line, too
+    # main() prints these in one line, too
     done = fit_command([picture.parent], tmp_path / "mine", "--weights", str(picture))
     assert isinstance(done.exception, WeightsError)
     done = run("info", str(tmp_path))

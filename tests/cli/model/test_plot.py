@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from services.cli.errors import CommandFailed
 from services.cli.files import find_videos
 from services.cli.model.app import app
-from services.cli.model.plot import groups
+from services.cli.model.plot import group_files
 from services.contracts.errors import UsageError
 from tca_model.bundle import Bundle, load_bundle, save_bundle
 from tca_model.config import EncoderConfig
@@ -61,7 +62,7 @@ def test_segments_of_a_folder_are_drawn(videos: Path, tmp_path: Path) -> None:
     assert is_png(tmp_path / "s.png")
 
 
-def test_a_video_that_cannot_be_described_is_told_and_the_rest_is_drawn(videos: Path, tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_described_is_reported_and_the_rest_is_drawn(videos: Path, tmp_path: Path) -> None:
     copied = tmp_path / "videos"
     copied.mkdir()
     for path in videos.rglob("*.mp4"):
@@ -86,7 +87,7 @@ def test_a_matrix_is_drawn(videos: Path, tmp_path: Path) -> None:
     assert is_png(tmp_path / "m.png")
 
 
-def test_what_cannot_be_drawn_is_told_in_words(videos: Path, tca: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_drawn_has_an_error_in_words(videos: Path, tca: Path, tmp_path: Path) -> None:
     video, output = videos / "cats" / "1.mp4", ["--output", tmp_path / "x.png"]
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
@@ -95,33 +96,33 @@ def test_what_cannot_be_drawn_is_told_in_words(videos: Path, tca: Path, tmp_path
         (["attention", video, *output], "has the aggregator 'mean', which has no attention"),
         (["attention", tmp_path / "none.mp4", *with_tca], "none.mp4: No such file"),
         (["attention", tmp_path / "text.mp4", *with_tca], "not a video"),
-        (["attention", video, "--start", 100, *with_tca], "no frame between 100 and 132 s shows anything"),
+        (["attention", video, "--start", 100, *with_tca], "no frame between 100 and 132 s is informative"),
         (["attention", video, "--output", tmp_path / "no" / "x.png"], "no folder"),
         (["matrix", video, video, "--output", tmp_path], "it is a folder"),
         (["segments", tmp_path / "empty", *output], "there are no videos in"),
         (["segments", videos / "cats", *output], "t-SNE needs 5 segments or more, and there are 2"),
         (["segments", tmp_path / "nowhere", *output], "there is no file or folder"),
-        (["segments", video, *output], "is no folder"),
+        (["segments", video, *output], "is not a folder"),
     ):
         ended = plot(*arguments)
-        assert isinstance(ended.exception, UsageError), ended.output
+        assert isinstance(ended.exception, UsageError | CommandFailed), ended.output
         assert wrong in str(ended.exception)
     assert not (tmp_path / "x.png").exists()
 
 
-def test_groups_are_those_of_the_manifest_else_the_sub_folders(tmp_path: Path) -> None:
+def test_groups_come_from_the_manifest_or_else_the_sub_folders(tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4", "deep/er/c.mp4", "deep/d.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     files, _ = find_videos([tmp_path])
-    names = {file.asset_id: Path(file.given).name for file in files}
+    names = {file.asset_id: Path(file.path).name for file in files}
 
-    def found() -> dict[str, str]:
-        return {names[asset_id]: group for asset_id, group in groups(tmp_path, files).items()}
+    def group_by_name() -> dict[str, str]:
+        return {names[asset_id]: group for asset_id, group in group_files(tmp_path, files).items()}
 
-    assert found() == {"a.mp4": "(no group)", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "deep"}
+    assert group_by_name() == {"a.mp4": "(no group)", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "deep"}
     (tmp_path / "manifest.csv").write_text("group,clip\nfirst,a.mp4\n,b.mp4\nsecond,deep/d.mp4\n")
-    assert found() == {"a.mp4": "first", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "second"}
+    assert group_by_name() == {"a.mp4": "first", "b.mp4": "(no group)", "c.mp4": "deep", "d.mp4": "second"}
     (tmp_path / "manifest.csv").write_text("file,label\na.mp4,first\n")
-    with pytest.raises(UsageError, match="needs the columns `clip` and `group`"):
-        found()
+    with pytest.raises(UsageError, match=r"needs the columns `clip` .* and `group`"):
+        group_by_name()

@@ -23,7 +23,7 @@ def test_the_picture_is_written(tmp_path: Path) -> None:
     assert len(colours) > 20
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     arguments = ["plot", "gradients", "--output", str(tmp_path / "no" / "g.png")]
     with pytest.raises(UsageError, match="no folder"):

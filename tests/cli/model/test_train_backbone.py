@@ -52,17 +52,17 @@ def alone(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return load_bundle(str(place / "trained"))
 
 
-def test_the_bundle_describes_and_says_where_it_comes_from(alone: Bundle) -> None:
+def test_the_bundle_describes_and_states_its_provenance(alone: Bundle) -> None:
     described = DescriptorExtractor(alone, device="cpu").describe(np.zeros((2, 64, 64, 3), np.uint8))
     assert described.shape == (2, 12)
-    told = alone.manifest.provenance
-    assert told["pictures"] == 40
-    assert told["steps"] == 4
-    assert told["recipe"]["batch"] == 32
-    assert told["started_from"] == {"kind": "random", "seed": 0}
+    stated = alone.manifest.provenance
+    assert stated["pictures"] == 40
+    assert stated["steps"] == 4
+    assert stated["recipe"]["batch"] == 32
+    assert stated["started_from"] == {"kind": "random", "seed": 0}
 
 
-def test_two_processes_make_what_one_makes(alone: Bundle, folder: Path, tmp_path: Path) -> None:
+def test_two_processes_get_the_same_result_as_one(alone: Bundle, folder: Path, tmp_path: Path) -> None:
     command = [*TORCHRUN, "-m", "services.cli.main", "model", *arguments(folder, tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -74,7 +74,7 @@ def test_two_processes_make_what_one_makes(alone: Bundle, folder: Path, tmp_path
         np.testing.assert_allclose(tensor, together.tensors[name], atol=1e-3, err_msg=name)
 
 
-def test_what_cannot_be_trained_is_an_error_in_words(folder: Path, tmp_path: Path) -> None:
+def test_a_training_that_cannot_begin_has_an_error_in_words(folder: Path, tmp_path: Path) -> None:
     for more, wrong in (
         ("--batch 24", "multiple of 16"),
         ("--batch 64", "40 pictures do not fill a batch of 64"),
@@ -87,7 +87,7 @@ def test_what_cannot_be_trained_is_an_error_in_words(folder: Path, tmp_path: Pat
     assert not (tmp_path / "trained").exists()
 
 
-def test_a_run_is_written_down(folder: Path, tmp_path: Path) -> None:
+def test_a_run_records_its_pictures(folder: Path, tmp_path: Path) -> None:
     assert train(folder, tmp_path, "--epochs 1").exit_code == 0
     kept = json.loads((tmp_path / "run" / "pictures.json").read_text())
     assert kept["images"] == len(kept["works"]) == 40

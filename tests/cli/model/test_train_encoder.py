@@ -54,7 +54,7 @@ def frame_bundle(folder: Path, compares: str = "frame", aggregator: str = "mean"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle, and three videos that differ."""
+    """A bundle and three different videos."""
     place = tmp_path_factory.mktemp("place")
     frame_bundle(place / "frames")
     (place / "videos").mkdir()
@@ -81,7 +81,7 @@ def alone(place: Path) -> Bundle:
     return load_bundle(str(place / "alone"))
 
 
-def test_the_bundle_encodes_and_says_where_it_comes_from(place: Path, alone: Bundle) -> None:
+def test_the_bundle_encodes_and_states_its_provenance(place: Path, alone: Bundle) -> None:
     frames = load_bundle(str(place / "frames"))
     extractor = DescriptorExtractor(alone, device="cpu")
     described = extractor.describe(np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8))
@@ -91,23 +91,23 @@ def test_the_bundle_encodes_and_says_where_it_comes_from(place: Path, alone: Bun
     assert alone.model_version != frames.model_version
     assert all(np.array_equal(alone.tensors[name], tensor) for name, tensor in frames.tensors.items())
 
-    told: dict[str, Any] = alone.manifest.provenance
-    assert (told["pairs"], told["distractors"], told["videos"], told["missing"]) == (9, 12, 3, 0)
-    assert told["frame_part"] == {"model_version": frames.model_version, "from": "a test"}
-    assert told["steps"] == 8
-    assert told["recipe"]["shortest_piece"] == 0.5
-    assert {"command", "loss", "loss_at_start", "seconds", "hardware", "torch"} <= told.keys()
+    stated: dict[str, Any] = alone.manifest.provenance
+    assert (stated["pairs"], stated["distractors"], stated["videos"], stated["missing"]) == (9, 12, 3, 0)
+    assert stated["frame_part"] == {"model_version": frames.model_version, "from": "a test"}
+    assert stated["steps"] == 8
+    assert stated["recipe"]["shortest_piece"] == 0.5
+    assert {"command", "loss", "loss_at_start", "seconds", "hardware", "torch"} <= stated.keys()
     assert alone.manifest.calibration.basis == "not calibrated"
 
 
-def test_two_processes_make_what_one_makes(place: Path, alone: Bundle) -> None:
+def test_two_processes_get_the_same_result_as_one(place: Path, alone: Bundle) -> None:
     command = [*TORCHRUN, "-m", "services.cli.main", "model", *arguments(place, "two"), str(place / "videos")]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     two = load_bundle(str(place / "two"))
     assert two.manifest.provenance["steps"] == 8
     for name, tensor in alone.tensors.items():
-        if not name.endswith("in_proj_bias"):  # that of the keys has no gradient but rounding, as softmax ignores it
+        if not name.endswith("in_proj_bias"):  # softmax ignores that of the keys, so its gradient is only rounding
             np.testing.assert_allclose(two.tensors[name], tensor, atol=1e-4, err_msg=name)
     frames = np.random.default_rng(0).normal(size=(5, 12)).astype(np.float32)
     one_way, other_way = (DescriptorExtractor(bundle, device="cpu").encode([frames])[0] for bundle in (alone, two))
@@ -128,15 +128,15 @@ def vcdb(place: Path) -> list[str]:
     return ["--vcdb", str(place / "vcdb.json"), "--descriptors", str(place / "described")]
 
 
-def test_vcdb_serves_as_well(place: Path, vcdb: list[str]) -> None:
+def test_pairs_may_come_from_vcdb(place: Path, vcdb: list[str]) -> None:
     ended = train(place, "of-vcdb", *vcdb, "--loss", "circle", "--momentum", "0.9")
     assert ended.exit_code == 0, ended.output
-    told: dict[str, Any] = load_bundle(str(place / "of-vcdb")).manifest.provenance
-    assert (told["data"], told["pairs"], told["distractors_missing"]) == ("VCDB", 4, 0)
-    assert told["recipe"]["shortest_piece"] == 1.0
+    stated: dict[str, Any] = load_bundle(str(place / "of-vcdb")).manifest.provenance
+    assert (stated["data"], stated["pairs"], stated["distractors_missing"]) == ("VCDB", 4, 0)
+    assert stated["recipe"]["shortest_piece"] == 1.0
 
 
-def test_refined_descriptors_are_no_input(place: Path, vcdb: list[str], tmp_path: Path) -> None:
+def test_refined_descriptors_are_refused(place: Path, vcdb: list[str], tmp_path: Path) -> None:
     frame_bundle(tmp_path / "refined", compares="refined")
     with pytest.raises(UsageError, match="stores refined frame descriptors"):
         CliRunner().invoke(
@@ -160,7 +160,7 @@ def test_refined_descriptors_are_no_input(place: Path, vcdb: list[str], tmp_path
         ("nowhere", "no folder nowhere"),
     ],
 )
-def test_wrong_usage_is_told(place: Path, alone: Bundle, more: str, says: str) -> None:
+def test_wrong_usage_is_refused(place: Path, alone: Bundle, more: str, says: str) -> None:
     words = [str(place / "videos") if word == "VIDEOS" else word for word in more.split()]
     with pytest.raises(UsageError, match=says):
         CliRunner().invoke(app, [*arguments(place, "alone"), *words], catch_exceptions=False)

@@ -1,7 +1,7 @@
-"""A report in a real browser: pictures load, text fits, sorting works, and nothing is asked of anybody.
+"""A report in a real browser: pictures load, text fits, sorting works, and nothing else is loaded.
 
-Chromium runs without a window and prints the page as it stands then; a script put into a copy of the page looks at what
-the browser made of it.
+Chromium runs without a window and prints the resulting page. A script in a copy of the page inspects what the browser
+made of it.
 """
 
 import html
@@ -97,7 +97,7 @@ class Report:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Of pairs of a clip with a nasty name, an upright one, one that is gone, and a file that is no video."""
+    """A report on a clip with a nasty name, an upright one, a deleted one, and a file that is not a video."""
     folder = tmp_path_factory.mktemp("clips")
     paths = {
         "nasty": write_clip(folder / NASTY, steady(12, 5), size=(320, 180)),
@@ -147,7 +147,7 @@ def pair(
 
 @pytest.fixture
 def browse(tmp_path: Path) -> Callable[..., str]:
-    """Opens a page in Chromium without a network, and gives the page back as it stands when it has loaded."""
+    """A function that opens a page in Chromium without a network and returns it as it is after loading."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no chromium (sh deploy/system-packages.sh test installs it)")
@@ -179,7 +179,7 @@ def browse(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def look(report: Report, browse: Callable[..., str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """What CHECK says of a copy of the page in which it may run."""
+    """A function that returns what CHECK finds in a copy of the page that allows it to run."""
 
     def run(width_px: int, *options: str) -> dict[str, Any]:
         page = re.sub(r"script-src '[^']+'", "script-src 'unsafe-inline'", report.html, count=1)
@@ -217,28 +217,28 @@ def test_pictures_load_text_fits_and_the_table_sorts(look: Callable[..., dict[st
     assert re.fullmatch(r"#match-[1-4]", seen["jumped"])
 
     assert NASTY in seen["names"]
-    assert seen["title"].startswith("copydetect: ")  # no script of a name has run
+    assert seen["title"].startswith("copydetect: ")  # no script in a name has run
 
 
-def test_the_page_itself_runs_its_script_under_its_policy(report: Report, browse: Callable[..., str]) -> None:
-    stands = browse(report.path)
-    assert stands.count('<button type="button">') == stands.count('<th scope="col"') - 2  # of the table of problems
-    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', stands)
+def test_the_page_runs_its_own_script_under_its_policy(report: Report, browse: Callable[..., str]) -> None:
+    loaded = browse(report.path)
+    assert loaded.count('<button type="button">') == loaded.count('<th scope="col"') - 2  # of the table of problems
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', loaded)
     assert policy is not None
     assert "unsafe" not in policy[1]
 
 
-def test_a_script_that_got_into_the_page_does_not_run(
+def test_a_script_injected_into_the_page_does_not_run(
     report: Report, browse: Callable[..., str], tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.html"
     copy.write_text(report.html.replace("</body>", "<script>document.title = 'ran'</script></body>"), encoding="utf-8")
-    stands = browse(copy)
-    assert "document.title = 'ran'" in stands
-    assert "<title>copydetect: " in stands
+    loaded = browse(copy)
+    assert "document.title = 'ran'" in loaded
+    assert "<title>copydetect: " in loaded
 
 
-def test_dark_screens_have_a_dark_page(look: Callable[..., dict[str, Any]]) -> None:
+def test_the_page_is_dark_on_dark_screens(look: Callable[..., dict[str, Any]]) -> None:
     def brightness(colour: str) -> float:
         return float(np.mean([int(part) for part in re.findall(r"\d+", colour)[:3]]))
 

@@ -1,12 +1,8 @@
-"""What a report shows: moments that the intervals name, cells of the matrix, frames, and nothing unescaped."""
+"""What a report shows: moments along the intervals, cells of the matrix, frames, and nothing unescaped."""
 
 import base64
 import io
 import re
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,25 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.cli.files import VideoFile
 from services.cli.report import evidence as report_evidence
-from services.cli.report.evidence import MOMENTS, Moment, Side, cells, moments
-from services.cli.report.matrix import Matrix, drawn, ticks
-from services.cli.report.page import Evidence, Scanned, copied_s, page
-from services.cli.report.pictures import Picture, Pictures, heat, nearest, pictures_of
-from services.cli.results import FoundPair, Problem
+from services.cli.report.evidence import MOMENTS, Side, cells, moments
+from services.cli.report.matrix import Matrix, ticks, to_svg
+from services.cli.report.page import sum_copied_s
+from services.cli.report.pictures import Picture, Pictures, heat, nearest_frames, read_pictures
 from services.contracts.events import CopiedInterval
-from tca_model.bundle import Manifest, find_bundle
 from tca_model.types import Frame, VideoDescriptor
 from tca_model.video.decode import DecodeLimits
-from tests.cli.found import alert
 from tests.clips import steady, time_in, write_clip
 from tests.descriptors import cut, work
 from tests.vectors import unit
 
-AT = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 PIXEL = Picture("data:image/png;base64,AAAA", 160, 90)
-NASTY = "/clips/<script>alert(1)<!-- \"a\" & 'b'.mp4"
 
 
 def interval(query_start_s: float, query_end_s: float, reference_start_s: float, speed: float = 1.0) -> CopiedInterval:
@@ -50,14 +40,14 @@ def side(frames: np.ndarray, times_s: np.ndarray | None = None) -> Side:
     return Side(VideoDescriptor(times_s, frames), float(times_s[-1]) + 1)
 
 
-def test_a_side_is_all_segments_of_an_asset_whatever_shows_nothing() -> None:
+def test_a_side_joins_all_segments_of_an_asset_also_empty_ones() -> None:
     segments = [*cut("a", work(1, 0, 40)), *cut("a", work(1, 0, 0), start_s=40.0)]
     whole = Side.of(segments)
     np.testing.assert_array_equal(whole.descriptor.timestamps_s, np.arange(40))
     assert whole.duration_s == 40
 
 
-def test_cells_are_the_similarity_of_frames_where_there_are_frames() -> None:
+def test_cells_hold_the_similarity_of_their_frames_if_they_have_any() -> None:
     query, reference = side(work(1, 0, 3)), side(work(1, 0, 5)[[0, 1, 3, 4]], np.array([0.0, 1, 3, 4]))
     found = cells(query, reference, step_s=1.0)
     assert found.shape == (3, 5)
@@ -67,7 +57,7 @@ def test_cells_are_the_similarity_of_frames_where_there_are_frames() -> None:
     assert np.isnan(found[:, 2]).all()
 
 
-def test_of_several_views_of_a_frame_the_most_similar_counts() -> None:
+def test_the_most_similar_view_of_a_frame_counts() -> None:
     reference = side(work(1, 0, 2))
     query = side(np.concatenate([work(2, 0, 1), work(1, 0, 2)]), np.array([0.0, 0, 1]))
     assert cells(query, reference, step_s=1.0)[0, 0] == pytest.approx(1, abs=1e-6)
@@ -88,7 +78,7 @@ def test_a_long_matrix_keeps_the_most_similar_frames_of_a_cell(monkeypatch: pyte
     np.testing.assert_allclose(found, slow, atol=1e-5)
 
 
-def test_moments_lie_along_the_interval_evenly_on_both_sides() -> None:
+def test_moments_are_spread_evenly_along_the_interval_on_both_sides() -> None:
     found = moments(side(work(1, 20, 60)), side(work(1, 0, 64)), [interval(0, 40, 20)], step_s=1.0)
     assert len(found) == MOMENTS
     assert [moment.reference_s - moment.query_s for moment in found] == [20] * MOMENTS
@@ -96,17 +86,17 @@ def test_moments_lie_along_the_interval_evenly_on_both_sides() -> None:
     assert {later.query_s - one.query_s for one, later in pairwise(found)} == {5}
 
 
-def test_beside_a_frame_stands_the_one_of_the_other_side_that_is_most_like_it() -> None:
+def test_a_moment_pairs_a_frame_with_the_most_similar_one_of_the_other_side() -> None:
     found = moments(side(work(1, 20, 60)), side(work(1, 0, 64)), [interval(0, 40, 21)], step_s=1.0)  # a second off
     assert [moment.reference_s - moment.query_s for moment in found] == [20] * MOMENTS
 
 
-def test_faster_copies_move_on_faster_in_the_reference() -> None:
+def test_a_faster_copy_moves_faster_through_the_reference() -> None:
     found = moments(side(work(1, 0, 32)[::2]), side(work(1, 0, 32)), [interval(0, 16, 0, speed=2)], step_s=1.0)
     assert {moment.reference_s / max(moment.query_s, 1) for moment in found} == {2}
 
 
-def test_longer_intervals_have_more_moments_and_each_has_one_while_there_are_enough() -> None:
+def test_longer_intervals_have_more_moments_and_each_has_at_least_one_if_there_are_enough() -> None:
     both = side(work(1, 0, 100))
     found = moments(both, both, [interval(80, 82, 80), interval(0, 60, 0)], step_s=1.0)
     assert sum(moment.query_s >= 80 for moment in found) == 1
@@ -115,21 +105,21 @@ def test_longer_intervals_have_more_moments_and_each_has_one_while_there_are_eno
     assert moments(both, both, [], step_s=1.0) == []
 
 
-def test_where_nothing_was_described_there_is_no_moment() -> None:
+def test_there_is_no_moment_without_described_frames() -> None:
     dark = side(work(1, 0, 4), np.array([0.0, 1, 20, 21]))
     assert moments(dark, dark, [interval(5, 15, 5)], step_s=1.0) == []
 
 
-def test_the_nearest_frame_of_each_moment_and_no_frame_more() -> None:
+def test_each_moment_has_its_nearest_frame_and_no_more_frames_are_read() -> None:
     image = np.zeros((2, 2, 3), np.uint8)
     frames = (Frame(float(n), image) for n in range(10))
-    found = [(moment, frame.timestamp_s) for moment, frame in nearest(frames, [3.4, 0.0, 2.6, 2.5])]
+    found = [(moment, frame.timestamp_s) for moment, frame in nearest_frames(frames, [3.4, 0.0, 2.6, 2.5])]
     assert found == [(0.0, 0.0), (2.5, 3.0), (2.6, 3.0), (3.4, 3.0)]
     assert next(frames).timestamp_s == 5.0
-    assert [frame.timestamp_s for _, frame in nearest([Frame(0.0, image)], [7.0])] == [0.0]
+    assert [frame.timestamp_s for _, frame in nearest_frames([Frame(0.0, image)], [7.0])] == [0.0]
 
 
-def test_a_matrix_is_a_picture_of_its_cells() -> None:
+def test_a_matrix_becomes_a_picture_of_its_cells() -> None:
     found = heat(np.array([[0, 1, np.nan], [-0.5, 0.5, 1]], np.float32))
     assert (found.width, found.height) == (3, 2)
     image = Image.open(io.BytesIO(base64.b64decode(found.uri.partition(",")[2]))).convert("RGBA")
@@ -140,7 +130,7 @@ def test_a_matrix_is_a_picture_of_its_cells() -> None:
 
 
 def test_intervals_are_drawn_where_the_axes_say() -> None:
-    svg = drawn(Matrix(PIXEL, 10, 20), [interval(0, 10, 10)])
+    svg = to_svg(Matrix(PIXEL, 10, 20), [interval(0, 10, 10)])
     [[x1, y1, x2, y2]] = re.findall(r'"copied" x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)"', svg)
     labels = dict(re.findall(r'<text x="([\d.]+)"[^>]*middle">([\d:]+)<', svg))
     assert labels[x1] == "0:10"
@@ -156,104 +146,8 @@ def test_axes_have_round_times(duration_s: float, count: int) -> None:
 
 
 def test_copied_seconds_count_once() -> None:
-    assert copied_s([interval(0, 10, 0), interval(5, 12, 30), interval(20, 21, 0), interval(2, 3, 0)]) == 13
-    assert copied_s([]) == 0
-
-
-class Elements(HTMLParser):
-    """The start tags of a page, and the text that it shows."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.shown = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.shown += data
-
-
-def scanned(*pairs: FoundPair, problems: tuple[Problem, ...] = (), threshold: float | None = 0.2) -> Scanned:
-    manifest = Manifest.model_validate_json((find_bundle("default") / "bundle.json").read_bytes())
-    return Scanned(pairs, problems, 3, None, threshold, manifest, "0123456789ab")
-
-
-def pair(query: str = "/clips/q.mp4", reference: str = "/clips/r.mp4", score: float = 0.9) -> FoundPair:
-    return FoundPair(query, reference, alert(VideoFile("q"), VideoFile("r"), score))
-
-
-def html_of(found: Scanned, evidence: int = 1, pictures: Mapping[str, Pictures] | None = None) -> str:
-    both = {one: Pictures({0.0: PIXEL}) for pair in found.pairs for one in (pair.query, pair.reference)}
-    shown = Evidence(Matrix(PIXEL, 10, 20), [Moment(0.0, 0.0, 0.93)])
-    return "".join(page(found, [shown] * evidence, both if pictures is None else pictures, AT))
-
-
-def test_the_page_says_what_was_compared_and_how() -> None:
-    shown = Elements(html_of(scanned(pair(), problems=(Problem("/b.mp4", "empty file"),)))).shown
-    for fact in ("1 pair in 3 files", "0.20", "default", "0123456789ab", "2026-11-24 12:30 UTC", "empty file", "0.900"):
-        assert fact in shown
-    off = Elements(html_of(scanned(pair(), threshold=None))).shown
-    assert "Every pair that was compared is listed" in off
-
-
-def test_names_are_text_whatever_is_in_them() -> None:
-    plain = Elements(html_of(scanned(pair(), problems=(Problem("/b.mp4", "no"),))))
-    nasty = Elements(
-        html_of(
-            scanned(pair(NASTY, "/clips/\udcff.mp4"), problems=(Problem(NASTY, "<b>no</b>"),)),
-            pictures={NASTY: Pictures({}, "<i>gone</i>"), "/clips/\udcff.mp4": Pictures({0.0: PIXEL})},
-        )
-    )
-    assert nasty.tags.count("script") == plain.tags.count("script") == 1
-    assert nasty.tags.count("i") == nasty.tags.count("b") - plain.tags.count("b") == 0
-    assert nasty.shown.count(NASTY.rpartition("/")[2]) >= 3
-    assert "\\xff.mp4" in nasty.shown
-    assert "<i>gone</i>" in nasty.shown
-
-
-def test_nothing_is_asked_of_anybody() -> None:
-    html = html_of(scanned(pair()))
-    places = [value or "" for name, value in Elements(html).attributes if name in ("src", "href", "srcset", "action")]
-    assert places
-    assert all(place.startswith(("data:image/", "#")) for place in places)
-    assert "url(" not in html.replace("url(#scale)", "")
-    assert "default-src 'none'; img-src data:; style-src 'sha256-" in html
-
-
-def test_frames_that_could_not_be_taken_are_told_in_their_place() -> None:
-    found = pair()
-    pictures = {found.query: Pictures({}, "No such file or directory"), found.reference: Pictures({0.0: PIXEL})}
-    shown = Elements(html_of(scanned(found), pictures=pictures))
-    assert "No picture of the query /clips/q.mp4: No such file or directory" in shown.shown
-    assert shown.shown.count("no picture") == 1
-    assert shown.tags.count("img") == 1
-
-
-def test_pairs_beyond_the_shown_ones_have_a_row_and_the_page_says_so() -> None:
-    shown = Elements(html_of(scanned(pair(), pair(score=0.5), pair(score=0.4))))
-    assert shown.tags.count("article") == 1
-    assert [value for _, value in shown.attributes if value and value.startswith("#match-")] == ["#match-1"]
-    assert "Matches are shown of the best 1 pairs; 2 more have a row only." in shown.shown
-    assert "0.400" in shown.shown
-
-
-def test_without_pairs_the_page_says_so() -> None:
-    shown = Elements(html_of(scanned(), evidence=0))
-    assert "No pair of files shares content." in shown.shown
-    assert "article" not in shown.tags
-
-
-def test_a_pair_without_interval_has_its_matrix() -> None:
-    found = pair()
-    found = replace(found, alert=found.alert.model_copy(update={"intervals": ()}))
-    shown = Elements("".join(page(scanned(found), [Evidence(Matrix(PIXEL, 10, 20), [])], {}, AT)))
-    assert "no interval" in shown.shown
-    assert shown.tags.count("image") == 1
+    assert sum_copied_s([interval(0, 10, 0), interval(5, 12, 30), interval(20, 21, 0), interval(2, 3, 0)]) == 13
+    assert sum_copied_s([]) == 0
 
 
 @pytest.fixture
@@ -262,14 +156,14 @@ def clip(tmp_path: Path) -> Path:
 
 
 @pytest.mark.integration
-def test_frames_are_taken_at_their_moments_and_failures_told(clip: Path, tmp_path: Path) -> None:
+def test_frames_are_read_at_their_moments_and_failures_reported(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     wanted = {str(clip): [0.0, 4.0], str(tmp_path / "none.mp4"): [0.0], str(tmp_path / "text.mp4"): [1.0]}
-    found = dict(pictures_of(wanted, every_s=1.0, limits=DecodeLimits(), workers=2))
-    taken = found[str(clip)]
-    assert taken.problem is None
-    assert {(one.width, one.height) for one in taken.by_moment.values()} == {(160, 120)}
-    for moment, one in taken.by_moment.items():
+    found = dict(read_pictures(wanted, every_s=1.0, limits=DecodeLimits(), workers=2))
+    pictures = found[str(clip)]
+    assert pictures.problem is None
+    assert {(one.width, one.height) for one in pictures.by_moment.values()} == {(160, 120)}
+    for moment, one in pictures.by_moment.items():
         image = np.asarray(Image.open(io.BytesIO(base64.b64decode(one.uri.partition(",")[2]))).convert("RGB"))
         assert time_in(image) == pytest.approx(moment, abs=0.5)
     assert found[str(tmp_path / "none.mp4")] == Pictures({}, "No such file or directory")

@@ -36,7 +36,7 @@ def problems_of(page: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An original and a cropped copy of it, another clip, and a file that is no video, with a name that is no UTF-8."""
+    """An original, a cropped copy of it, another clip, and a file that is not a video and whose name is not UTF-8."""
     folder = tmp_path_factory.mktemp("clips")
     for seed, name in enumerate(("original", "other")):
         write_clip(folder / f"{name}.mp4", seed, duration_s=8, size=(320, 180), fps=5)
@@ -45,10 +45,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_report_of_a_scan_and_of_the_next_on_its_index(clips: Path, tmp_path: Path) -> None:
+def test_a_scan_and_the_next_one_on_its_index_write_a_report(clips: Path, tmp_path: Path) -> None:
     page, db = tmp_path / "report.html", tmp_path / "index.db"
     ended = scan(clips, "--db", db, "--report", page)
-    assert ended.returncode == 1  # of the file that could not be used
+    assert ended.returncode == 1  # because of the file that could not be used
     first = page.read_text(encoding="utf-8")
     assert first.count("<article") == 1
     assert first.count('<img src="data:image/jpeg;base64,') == 16
@@ -60,10 +60,10 @@ def test_a_report_of_a_scan_and_of_the_next_on_its_index(clips: Path, tmp_path: 
     (clips / "other.mp4").unlink()
     scan(clips, "--db", db, "--report", page)  # nothing is new
     assert page.read_text(encoding="utf-8").count('<img src="data:image/jpeg;base64,') == 16
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.db", "index.db.settled.json", "report.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.db", "index.db.decided.json", "report.html"]
 
 
-def test_a_report_that_cannot_be_written_is_told_before_the_work(clips: Path, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(clips: Path, tmp_path: Path) -> None:
     ended = scan(clips, "--report", tmp_path / "none" / "report.html")
     assert ended.returncode == 2
     assert "cannot write --report" in ended.stderr

@@ -10,9 +10,9 @@ from tca_model.config import EncoderConfig
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.training.ablation import FRAMES, SEGMENT, Ablation, comparator_scores
-from tca_model.training.comparator import ComparatorRecipe, compare_batch, train_comparator
-from tca_model.training.encoder import EncoderRecipe
+from tca_model.training.comparator import compare_batch, train_comparator
 from tca_model.training.pairs import Pairs, Reader
+from tca_model.training.recipes import ComparatorRecipe, EncoderRecipe
 from tca_model.types import FloatArray, VideoDescriptor
 
 pytestmark = pytest.mark.integration  # seconds of processor

@@ -11,9 +11,10 @@ from PIL import Image
 
 from tca_model.config import FrameConfig, RandomWeights
 from tca_model.errors import TrainingError
-from tca_model.training.backbone import BackboneRecipe, TrainedBackbone, train_backbone
+from tca_model.training.backbone import TrainedBackbone, train_backbone
 from tca_model.training.distributed import ALONE
 from tca_model.training.pictures import Pictures, gather
+from tca_model.training.recipes import BackboneRecipe
 from tca_model.training.run import CHECKPOINT, LOG, PLOT
 
 pytestmark = pytest.mark.integration  # seconds of processor each

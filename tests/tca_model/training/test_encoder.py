@@ -12,8 +12,9 @@ from tca_model.config import EncoderConfig
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.errors import TrainingError
 from tca_model.training.distributed import ALONE
-from tca_model.training.encoder import EncoderRecipe, train_encoder
+from tca_model.training.encoder import train_encoder
 from tca_model.training.pairs import Pairs, Reader
+from tca_model.training.recipes import EncoderRecipe
 from tca_model.training.run import Run
 from tca_model.types import VideoDescriptor
 

@@ -1,7 +1,7 @@
-"""What earlier scans on a --db decided, so that only what is new searches.
+"""The pairs that earlier scans on a --db decided, so that only new files are searched.
 
-A new file finds the old ones by itself, so an old pair needs no second look: as in the service, an upload is searched
-when it comes. It holds only while both files, and all that decides on a match, stay as they were.
+A new file finds the old ones by itself, so an old pair needs no second search. As in the service, an upload is searched
+when it arrives. This holds only while both files, and everything else that decides on a match, stay unchanged.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.contracts.events import DuplicateAlert, Role
 from services.contracts.ports import SegmentRow
+from tca_model.files import replacing
 
 
 class _Record(BaseModel):
@@ -26,8 +27,8 @@ class _Record(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """Assets that need no search, and the alerts that were raised among them."""
+class Decided:
+    """Assets that need no search, and the alerts among them."""
 
     asset_ids: frozenset[str]
     alerts: tuple[DuplicateAlert, ...]
@@ -37,23 +38,23 @@ class Settled:
 
     @classmethod
     def nothing(cls) -> Self:
-        """For scans that look at every pair anew, and leave nothing behind."""
+        """For scans that search every pair and keep no decisions."""
         return cls(frozenset(), (), None, "", {})
 
     @classmethod
     def load(cls, db: Path, rows: Iterable[SegmentRow], decided_by: Sequence[object]) -> Self:
-        """What is still true of the earlier decisions, now that the index holds these rows.
+        """The earlier decisions that still hold, now that the index holds these rows.
 
-        `decided_by`: all that decides on a match besides the files; other values settle nothing.
+        `decided_by`: everything that decides on a match besides the files. No decision made by other values holds.
         """
-        path = db.with_name(f"{db.name}.settled.json")
+        path = db.with_name(f"{db.name}.decided.json")
         identity = hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()
-        # A probe was not to be found by others, and a file without informative frames is told anew by every run.
+        # Other files did not search for a probe, and every run reports files without informative frames again.
         stamps = {row.asset_id: row.stamp for row in rows if row.frame_count > 0 and row.role is not Role.PROBE}
         fresh = cls(frozenset(), (), path, identity, stamps)
         try:
             record = _Record.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, ValidationError):  # the first run, or the last one was of another version
+        except (FileNotFoundError, ValidationError):  # the first run, or another version wrote the file
             return fresh
         if record.decided_by != identity:
             return fresh
@@ -62,11 +63,10 @@ class Settled:
         return cls(asset_ids, among, path, identity, stamps)
 
     def save(self, searched: Collection[str], alerts: Iterable[DuplicateAlert]) -> None:
-        """Remember that these assets have searched now too, and every alert that stands."""
+        """Remember that these assets were searched now too, and every alert that holds."""
         if self._path is None:
             return
         known = {asset_id: self._stamps[asset_id] for asset_id in self._stamps.keys() & {*self.asset_ids, *searched}}
         record = _Record(decided_by=self._decided_by, stamps=dict(sorted(known.items())), alerts=tuple(alerts))
-        beside = self._path.with_name(f".{self._path.name}.new")
-        beside.write_text(record.model_dump_json())
-        beside.replace(self._path)
+        with replacing(self._path) as beside:
+            beside.write_text(record.model_dump_json())
