@@ -72,6 +72,37 @@ class Candidate(NamedTuple):
     similarity: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchRequest:
+    """One search of an index: what to look for, and among which stored segments.
+
+    tenant           whose segments are searched
+    vectors          (N, D) float32, unit length; segment or frame descriptors, depending on the search
+    exclude_asset    the searching asset, whose own segments are left out
+    limit            at most so many candidates per vector, 1 or more
+    after            a timestamp that `store` returned: see at least every write up to it;
+                     None: see every write that was acknowledged
+    exclude_also     further assets to leave out, at most a few hundred
+    references_only  search only among segments of references
+
+    Raises ValueError for a limit below 1 and for vectors that are not a matrix.
+    """
+
+    tenant: str
+    vectors: FloatArray
+    exclude_asset: str
+    limit: int
+    after: int | None = None
+    exclude_also: frozenset[str] = frozenset()
+    references_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.limit < 1:
+            raise ValueError(f"a search needs a limit of 1 or more, not {self.limit}")
+        if self.vectors.ndim != 2:
+            raise ValueError(f"vectors must be (N, D), not {self.vectors.shape}")
+
+
 class DescriptorIndex(Protocol):
     """Segment and frame vectors, searchable, and the store of record of the frame descriptors."""
 
@@ -87,35 +118,11 @@ class DescriptorIndex(Protocol):
     def read(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
         """What is stored of those segments whose row and all `frame_count` frame rows are there."""
 
-    def search_segments(
-        self,
-        tenant: str,
-        vectors: FloatArray,
-        *,
-        exclude_asset: str,
-        limit: int,
-        after: int | None = None,
-        exclude_also: Collection[str] = (),
-        references_only: bool = False,
-    ) -> list[list[Candidate]]:
-        """For each vector (N, D) the nearest segments of other assets, best first; probes are never found.
+    def search_segments(self, request: SearchRequest) -> list[list[Candidate]]:
+        """For each of the N vectors the nearest segments by segment vector, best first; probes are never found."""
 
-        `after`: see at least every write up to that timestamp; None: every write that was acknowledged.
-        `exclude_also`: other assets to leave out, at most a few hundred.
-        """
-
-    def search_frames(
-        self,
-        tenant: str,
-        vectors: FloatArray,
-        *,
-        exclude_asset: str,
-        limit: int,
-        after: int | None = None,
-        exclude_also: Collection[str] = (),
-        references_only: bool = False,
-    ) -> list[list[Candidate]]:
-        """The same over frame vectors: for each frame vector (N, D) the segments of its nearest frames."""
+    def search_frames(self, request: SearchRequest) -> list[list[Candidate]]:
+        """The same over frame vectors: for each of the N vectors the segments of its nearest frames."""
 
     def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
         """Remove the asset's segments from this index on, with their frames; segment rows go first."""

@@ -9,13 +9,13 @@ crowd out the original. `python -m bench.candidates` measures what that finds an
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import accumulate, pairwise
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import Candidate, DescribedSegment, DescriptorIndex, SegmentKey
+from services.contracts.ports import Candidate, DescribedSegment, DescriptorIndex, SearchRequest, SegmentKey
 from tca_model.types import FloatArray
 
 # Frames of a still or a slow pan find the same neighbours: one of them asks for all.
@@ -23,8 +23,7 @@ NEAR_IDENTICAL = 0.95
 # A vector whose places are all taken by fewer assets is asked again without these.
 CROWDED_ASSETS = 4
 
-# ask(vectors (N, D), exclude_also=assets) -> for each vector the nearest
-Ask: TypeAlias = Callable[..., list[list[Candidate]]]
+IndexSearch: TypeAlias = Callable[[SearchRequest], list[list[Candidate]]]
 
 
 class CandidateStage(Protocol):
@@ -64,22 +63,26 @@ class NearestCandidates:
         self, segments: Sequence[DescribedSegment], after: int | None, *, references_only: bool = False
     ) -> list[list[Candidate]]:
         """What both searches find for each segment."""
-        tenant, asset_id = segments[0].row.tenant, segments[0].row.asset_id
+        asset, limits = segments[0].row, self.limits
+        frames = [distinct_frames(one.descriptor.frames) for one in segments]
+        searches: tuple[tuple[IndexSearch, int, list[FloatArray]], ...] = (
+            (self.index.search_segments, limits.segments, [one.vector[np.newaxis] for one in segments]),
+            (self.index.search_frames, limits.per_frame, frames),
+        )
         found: list[list[Candidate]] = [[] for _ in segments]
-        for search, limit, vectors in (
-            (self.index.search_segments, self.limits.segments, [one.vector[np.newaxis] for one in segments]),
-            (
-                self.index.search_frames,
-                self.limits.per_frame,
-                [distinct_frames(one.descriptor.frames) for one in segments],
-            ),
-        ):
+        for search, limit, vectors in searches:
             if limit:
-                ask = partial(
-                    search, tenant, exclude_asset=asset_id, references_only=references_only, limit=limit, after=after
+                request = SearchRequest(
+                    tenant=asset.tenant,
+                    vectors=np.concatenate(vectors),
+                    exclude_asset=asset.asset_id,
+                    limit=limit,
+                    after=after,
+                    references_only=references_only,
                 )
-                for of_segment, more in zip(found, nearest(vectors, ask, limit, self.limits.rounds), strict=True):
-                    of_segment += more
+                counts = [len(of_segment) for of_segment in vectors]
+                for candidates, more in zip(found, nearest(search, request, counts, limits.rounds), strict=True):
+                    candidates += more
         return found
 
 
@@ -109,30 +112,31 @@ def distinct_frames(frames: FloatArray) -> FloatArray:
     return frames[kept]
 
 
-def nearest(vectors: Sequence[FloatArray], ask: Ask, limit: int, rounds: int) -> list[list[Candidate]]:
-    """For each query segment what its vectors (N, D) find in `limit` places each, and behind what crowds these."""
-    answers = iter(ask(np.concatenate(vectors)))
+def nearest(search: IndexSearch, request: SearchRequest, counts: Sequence[int], rounds: int) -> list[list[Candidate]]:
+    """The candidates of each query segment: what its vectors find, and what they find behind assets that crowd them.
+
+    `request.vectors` holds the vectors of all segments, one segment after the other: `counts[i]` of segment i.
+    """
+    answers = search(request)
     found = []
-    for of_segment in vectors:
-        first = [next(answers) for _ in of_segment]
-        found.append(
-            [candidate for answer in (*first, *_behind(of_segment, first, ask, limit, rounds)) for candidate in answer]
-        )
+    for start, end in pairwise(accumulate(counts, initial=0)):
+        of_segment = replace(request, vectors=request.vectors[start:end])
+        crowded = _search_behind(search, of_segment, answers[start:end], rounds)
+        found.append([candidate for answer in (*answers[start:end], *crowded) for candidate in answer])
     return found
 
 
-def _behind(
-    vectors: FloatArray, answers: Sequence[list[Candidate]], ask: Ask, limit: int, rounds: int
+def _search_behind(
+    search: IndexSearch, request: SearchRequest, answers: Sequence[list[Candidate]], rounds: int
 ) -> Iterator[list[Candidate]]:
-    """What crowded vectors of a segment find without the assets that crowd them: these are its candidates already."""
-    passed: set[str] = set()
+    """What crowded vectors of one segment find without the assets that crowd them, which are candidates already."""
     for _ in range(rounds):
-        crowded = [n for n, answer in enumerate(answers) if _is_crowded(answer, limit)]
+        crowded = [n for n, answer in enumerate(answers) if _is_crowded(answer, request.limit)]
         if not crowded:
             return
-        passed |= {candidate.asset_id for n in crowded for candidate in answers[n]}
-        vectors = vectors[crowded]
-        answers = ask(vectors, exclude_also=passed)
+        crowding = {candidate.asset_id for n in crowded for candidate in answers[n]}
+        request = replace(request, vectors=request.vectors[crowded], exclude_also=request.exclude_also | crowding)
+        answers = search(request)
         yield from answers
 
 

@@ -1,21 +1,25 @@
-"""Segments to put into an index, and short ways to ask it."""
+"""Segments to put into an index, and short ways to search it."""
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment, DescriptorIndex, SegmentRow
+from services.contracts.ports import DescribedSegment, DescriptorIndex, SearchRequest, SegmentRow
 from tca_model.types import FloatArray, VideoDescriptor
 
 DIMENSION = 16
 
 
 def unit(seed: int, count: int = 1) -> FloatArray:
+    """Random unit vectors (count, DIMENSION); more of the same seed begin with the same vectors."""
     vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION), dtype=np.float32)
     unit_vectors: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit_vectors
 
 
-def described(
+def make_segment(
     asset_id: str,
     index: int = 0,
     *,
@@ -25,6 +29,7 @@ def described(
     role: Role = Role.UPLOAD,
     stamp: str = "first",
 ) -> DescribedSegment:
+    """A segment whose frames are `unit(seed, frames)` and whose vector has seed + 1000."""
     row = SegmentRow(
         tenant=tenant,
         asset_id=asset_id,
@@ -42,11 +47,19 @@ def described(
     return DescribedSegment(row, VideoDescriptor(times_s, unit(seed, frames)), vector)
 
 
-def found_frames(index: DescriptorIndex, vectors: FloatArray, *, tenant: str = "default", limit: int = 5) -> list[str]:
-    nearest = index.search_frames(tenant, vectors, exclude_asset="asking", limit=limit)
+def request_for(vectors: FloatArray, **changes: Any) -> SearchRequest:
+    """A search for these vectors (N, D) by an asset that is not stored."""
+    request = SearchRequest(tenant="default", vectors=vectors, exclude_asset="searching", limit=5)
+    return replace(request, **changes)
+
+
+def found_frames(index: DescriptorIndex, vectors: FloatArray, **changes: Any) -> list[str]:
+    """Ids of the segments that the first vector finds by frame; `changes` to the request."""
+    nearest = index.search_frames(request_for(vectors, **changes))
     return [candidate.segment_id for candidate in nearest[0]]
 
 
-def found_segments(index: DescriptorIndex, vector: FloatArray, *, tenant: str = "default", limit: int = 5) -> list[str]:
-    nearest = index.search_segments(tenant, vector[np.newaxis], exclude_asset="asking", limit=limit)
+def found_segments(index: DescriptorIndex, vector: FloatArray, **changes: Any) -> list[str]:
+    """Ids of the segments that the vector (D,) finds by segment; `changes` to the request."""
+    nearest = index.search_segments(request_for(vector[np.newaxis], **changes))
     return [candidate.segment_id for candidate in nearest[0]]

@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 from services.backends.memory.index import MemoryIndex
 from services.backends.retrying_index import RetryingIndex
 from services.contracts.errors import DependencyDown, InvalidMessage, TransientError
+from services.contracts.ports import SearchRequest
 from services.runtime.probes import Health
 from services.runtime.retry import Retrier, Stopped
 from tests.descriptors import cut, work
@@ -106,9 +107,11 @@ def test_every_call_of_an_index_waits_for_it() -> None:
     index.store(segments)
     assert [row.key for row in index.assets("default", ["a"])] == keys
     assert set(index.read(keys)) == set(keys)
-    nearest = index.search_segments("default", vector, exclude_asset="b", limit=1)
+    nearest = index.search_segments(SearchRequest(tenant="default", vectors=vector, exclude_asset="b", limit=1))
     assert nearest[0][0].segment_id == "a:0"
-    frames = index.search_frames("default", segments[1].descriptor.frames, exclude_asset="b", limit=1)
+    frames = index.search_frames(
+        SearchRequest(tenant="default", vectors=segments[1].descriptor.frames, exclude_asset="b", limit=1)
+    )
     assert {found[0].segment_id for found in frames} == {"a:1"}
     index.delete("default", "a", from_index=1)
     assert [row.segment_index for row in index.assets("default", ["a"])] == [0]
