@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.backends.kafka.bus import KafkaBus
 from services.backends.memory.bus import MemoryBus
 from services.contracts.ports import Bus, Consumer, Message, Record, StateConsumer
-from tests.backends.kafka.cases import connect, join, join_and_restore, make_topic, own_name, take, values
+from tests.backends.kafka.cases import connect, join, join_and_restore, make_topic, take, unique_name, values
 from tests.servers.process import Backend
 
 # A history of one topic and group; "restart" is a new consumer, as after a crash.
@@ -73,9 +73,9 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         kafka: Backend = request.getfixturevalue("kafka")
         connection = connect(kafka.address)
         made = Place(
-            KafkaBus(connection, own_name("instance")),
+            KafkaBus(connection, unique_name("instance")),
             lambda name: make_topic(connection, name, compact=name == "s"),
-            own_name("group"),
+            unique_name("group"),
         )
     yield made
     made.close()

@@ -176,7 +176,6 @@ class Milvus:
             self._client.delete(collection, ids=list(part), **self._deadline)
 
     def get(self, collection: str, pks: Sequence[str], columns: list[str], *, dimension: int) -> Iterator[Fields]:
-        """The existing rows with these keys, in any order."""
         for part in _chunks(pks, _call_rows(dimension)):
             yield from self._client.query(
                 collection,
