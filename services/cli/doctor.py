@@ -56,9 +56,9 @@ def _kafka(settings: Settings) -> Iterator[str]:
 
 
 def _redis(settings: Settings) -> Iterator[str]:
-    from services.backends.open import redis_cache
+    from services.backends.open import open_redis_cache
 
-    yield from redis_cache(settings, load_bundle(settings.bundle)).problems()
+    yield from open_redis_cache(settings, load_bundle(settings.bundle)).problems()
 
 
 def _milvus(settings: Settings) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.contracts.ports import DescriptorCache, DescriptorIndex
+from services.ingest.decode.limits import decode_limits
 from services.ingest.decode.pool import DecodePool
 from services.ingest.describe import Describer
 from services.ingest.fetch.media import FetchPolicy
@@ -13,7 +14,6 @@ from services.ingest.fetch.pool import FetchPool
 from services.ingest.pipeline import IngestPipeline
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
-from tca_model.video.decode import DecodeLimits
 
 if TYPE_CHECKING:
     from tca_model.networks.extractor import DescriptorExtractor
@@ -40,20 +40,13 @@ def ingest_pipeline(
         max_bytes=settings.max_file_bytes,
         deadline_s=settings.fetch_deadline_s,
     )
-    limits = DecodeLimits(
-        max_bytes=settings.max_file_bytes,
-        max_pixels=settings.max_pixels,
-        max_duration_s=settings.max_duration_s,
-        max_sampled_frames=settings.max_frames,
-        max_memory_bytes=settings.max_decoder_bytes,
-    )
     decoders = DecodePool(
         workers=settings.decode_workers,
         size=(frame.input_px, frame.input_px),
         every_s=frame.sample_every_s,
         remove_bars=frame.remove_bars,
         panels=settings.describe_panels,
-        limits=limits,
+        limits=decode_limits(settings),
         deadline_s=settings.decode_deadline_s,
     )
     with decoders, FetchPool(policy, threads=settings.decode_workers, wake=decoders.wake) as fetches:
