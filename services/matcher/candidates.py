@@ -1,9 +1,9 @@
-"""Which stored segments may share content with a query segment: the recall of everything after it.
+"""Finds the stored segments that may share content with a segment; this limits the recall of all later stages.
 
-A segment vector alone loses short copies (FIVR-200K DSVR 0.570 against 0.877 for comparing every frame), so frame
-vectors are searched too, and both results are merged by asset. Where a static lecture takes all places of a vector,
-what lies behind it is asked for; references are searched also on their own, so that a viral family of uploads does not
-crowd out the original. `python -m bench.candidates` measures what that finds and costs.
+A segment vector alone misses short copies (FIVR-200K DSVR 0.570 against 0.877 for comparing every frame), so frame
+vectors are searched too, and both results are merged by asset. If a static lecture fills all results of a vector, the
+vector is searched again without it. References are also searched on their own, so that a viral family of uploads does
+not crowd out the original. `python -m bench.candidates` measures what that finds and costs.
 """
 
 from collections import defaultdict
@@ -18,9 +18,9 @@ from services.contracts.events import Role
 from services.contracts.ports import Candidate, DescribedSegment, DescriptorIndex, SearchRequest, SegmentKey
 from tca_model.types import FloatArray
 
-# Frames of a still or a slow pan find the same neighbours: one of them asks for all.
+# Frames of a still or a slow pan find the same neighbours, so only one of them is searched.
 NEAR_IDENTICAL = 0.95
-# A vector whose places are all taken by fewer assets is asked again without these.
+# A vector whose results all belong to fewer assets is searched again without these.
 CROWDED_ASSETS = 4
 
 IndexSearch: TypeAlias = Callable[[SearchRequest], list[list[Candidate]]]
@@ -28,19 +28,22 @@ IndexSearch: TypeAlias = Callable[[SearchRequest], list[list[Candidate]]]
 
 class CandidateStage(Protocol):
     def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:
-        """For each of these segments of one asset, the segments of other assets to compare it with."""
+        """For each of the segments, which are of one asset, the segments of other assets to compare it with.
+
+        `after`: as in SearchRequest.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateLimits:
-    """How far the searches go, for one query segment; one without places is not made."""
+    """Limits of the searches for one segment; a search with a limit of 0 is not made."""
 
     segments: int = 32  # nearest by segment vector
     per_frame: int = 8  # nearest frames of each distinct query frame
-    assets: int = 32  # kept after merging, best first
-    references: int = 8  # nearest assets of that role, kept beside those
+    assets: int = 32  # kept after merging, the best ones
+    references: int = 8  # nearest references, kept in addition
     segments_per_asset: int = 16
-    rounds: int = 3  # at most, of asking again what one asset crowds: Milvus cannot group everywhere
+    rounds: int = 3  # at most, of repeating crowded searches; not every Milvus can group results by asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +55,17 @@ class NearestCandidates:
 
     def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:
         tenant, limits = segments[0].row.tenant, self.limits
-        merged = [merge(found, limits) for found in self._found(segments, after)]
+        merged = [merge(found, limits) for found in self._search(segments, after)]
         if limits.references:
             own = replace(limits, assets=limits.references)
-            for ids, found in zip(merged, self._found(segments, after, references_only=True), strict=True):
+            for ids, found in zip(merged, self._search(segments, after, references_only=True), strict=True):
                 ids += merge(found, own)
         return [[SegmentKey(tenant, segment_id) for segment_id in dict.fromkeys(ids)] for ids in merged]
 
-    def _found(
+    def _search(
         self, segments: Sequence[DescribedSegment], after: int | None, *, references_only: bool = False
     ) -> list[list[Candidate]]:
-        """What both searches find for each segment."""
+        """What the searches by segment and by frame find for each segment."""
         asset, limits = segments[0].row, self.limits
         frames = [distinct_frames(one.descriptor.frames) for one in segments]
         searches: tuple[tuple[IndexSearch, int, list[FloatArray]], ...] = (
@@ -81,18 +84,18 @@ class NearestCandidates:
                     references_only=references_only,
                 )
                 counts = [len(of_segment) for of_segment in vectors]
-                for candidates, more in zip(found, nearest(search, request, counts, limits.rounds), strict=True):
+                for candidates, more in zip(found, find_nearest(search, request, counts, limits.rounds), strict=True):
                     candidates += more
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class ExhaustiveCandidates:
-    """Every described segment of every other asset of the tenant: slow, and misses nothing."""
+    """Every described segment of every other asset of the tenant: slow, but misses nothing."""
 
     index: DescriptorIndex
 
-    def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:  # noqa: ARG002 - whatever is stored is compared
+    def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:  # noqa: ARG002 - compares everything stored
         tenant, asset_id = segments[0].row.tenant, segments[0].row.asset_id
         keys = [
             row.key
@@ -103,7 +106,7 @@ class ExhaustiveCandidates:
 
 
 def distinct_frames(frames: FloatArray) -> FloatArray:
-    """The frames (N, D) that are not nearly identical to an earlier one that is kept."""
+    """The frames of (N, D) that are not nearly identical to an earlier kept frame."""
     similarity = frames @ frames.T
     kept: list[int] = []
     for position, row in enumerate(similarity):
@@ -112,7 +115,9 @@ def distinct_frames(frames: FloatArray) -> FloatArray:
     return frames[kept]
 
 
-def nearest(search: IndexSearch, request: SearchRequest, counts: Sequence[int], rounds: int) -> list[list[Candidate]]:
+def find_nearest(
+    search: IndexSearch, request: SearchRequest, counts: Sequence[int], rounds: int
+) -> list[list[Candidate]]:
     """The candidates of each query segment: what its vectors find, and what they find behind assets that crowd them.
 
     `request.vectors` holds the vectors of all segments, one segment after the other: `counts[i]` of segment i.
@@ -145,7 +150,7 @@ def _is_crowded(answer: Sequence[Candidate], limit: int) -> bool:
 
 
 def merge(found: Sequence[Candidate], limits: CandidateLimits) -> list[str]:
-    """Segment ids of the best assets, an asset ranked by its nearest vector, within each the best segments first."""
+    """Segment ids of the best assets, ranked by their nearest vector, and within each asset the best segments first."""
     best: dict[str, dict[str, float]] = defaultdict(dict)
     for candidate in found:
         segments = best[candidate.asset_id]

@@ -28,7 +28,7 @@ paused = Gauge(
     "copydetect_consumption_paused", "1 while consumption is paused: a budget is used up or a backend is down"
 )
 lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
-rebalances = Counter("copydetect_rebalances", "Partitions assigned (given), revoked (taken) and lost", ["event"])
+rebalances = Counter("copydetect_rebalances", "Partitions assigned, revoked and lost", ["event"])
 transactions = Counter("copydetect_transactions", "Transactions of the matcher", ["outcome"])
 last_tick = Gauge("copydetect_loop_last_tick_timestamp_seconds", "When the service's loop last made a step")
 

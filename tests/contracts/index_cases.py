@@ -53,13 +53,13 @@ def request_for(vectors: FloatArray, **changes: Any) -> SearchRequest:
     return replace(request, **changes)
 
 
-def found_frames(index: DescriptorIndex, vectors: FloatArray, **changes: Any) -> list[str]:
+def find_frames(index: DescriptorIndex, vectors: FloatArray, **changes: Any) -> list[str]:
     """Ids of the segments that the first vector finds by frame; `changes` to the request."""
     nearest = index.search_frames(request_for(vectors, **changes))
     return [candidate.segment_id for candidate in nearest[0]]
 
 
-def found_segments(index: DescriptorIndex, vector: FloatArray, **changes: Any) -> list[str]:
+def find_segments(index: DescriptorIndex, vector: FloatArray, **changes: Any) -> list[str]:
     """Ids of the segments that the vector (D,) finds by segment; `changes` to the request."""
     nearest = index.search_segments(request_for(vector[np.newaxis], **changes))
     return [candidate.segment_id for candidate in nearest[0]]

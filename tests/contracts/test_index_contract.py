@@ -13,7 +13,7 @@ from services.backends.memory.index import MemoryIndex
 from services.backends.milvus.index import MilvusIndex
 from services.contracts.events import Role
 from services.contracts.ports import DescriptorIndex, SegmentKey
-from tests.contracts.index_cases import DIMENSION, found_frames, found_segments, make_segment, request_for, unit
+from tests.contracts.index_cases import DIMENSION, find_frames, find_segments, make_segment, request_for, unit
 from tests.servers.process import Backend
 
 
@@ -75,7 +75,7 @@ def test_a_search_sees_at_once_what_was_stored(index: DescriptorIndex) -> None:
         assert [one[0].segment_id for one in nearest] == [f"a{seed}:0"] * 3
         assert [one[0].asset_id for one in nearest] == [f"a{seed}"] * 3
         assert [one[0].similarity for one in nearest] == pytest.approx([1, 1, 1], abs=1e-5)
-        assert found_segments(index, segment.vector)[0] == f"a{seed}:0"
+        assert find_segments(index, segment.vector)[0] == f"a{seed}:0"
 
 
 def test_candidates_come_best_first_up_to_the_limit(index: DescriptorIndex) -> None:
@@ -113,7 +113,7 @@ def test_storing_again_changes_nothing(index: DescriptorIndex) -> None:
     index.store([segment, segment])
 
     assert index.assets("default") == [segment.row]
-    assert found_frames(index, segment.descriptor.frames, limit=9) == ["a:0"] * 3
+    assert find_frames(index, segment.descriptor.frames, limit=9) == ["a:0"] * 3
     assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
 
 
@@ -181,9 +181,9 @@ def test_tenants_never_see_each_other(index: DescriptorIndex) -> None:
     assert index.assets("ours", ["same", "other"]) == [ours.row]
     np.testing.assert_array_equal(index.read([ours.row.key])[ours.row.key].descriptor.frames, ours.descriptor.frames)
     assert SegmentKey("ours", "other:0") not in index.read([SegmentKey("ours", "other:0")])
-    assert found_segments(index, theirs.vector, tenant="ours") == ["same:0"]
-    assert found_frames(index, theirs.descriptor.frames, tenant="ours", limit=9) == ["same:0"] * 3
-    assert found_segments(index, theirs.vector, tenant="nobody") == []
+    assert find_segments(index, theirs.vector, tenant="ours") == ["same:0"]
+    assert find_frames(index, theirs.descriptor.frames, tenant="ours", limit=9) == ["same:0"] * 3
+    assert find_segments(index, theirs.vector, tenant="nobody") == []
 
     index.delete("theirs", "same")
     assert index.assets("ours") == [ours.row]
@@ -194,8 +194,8 @@ def test_probes_are_read_but_never_found(index: DescriptorIndex) -> None:
     probe = make_segment("p", seed=1, role=Role.PROBE)
     index.store([probe, make_segment("u", seed=2), make_segment("r", seed=3, role=Role.REFERENCE)])
 
-    assert set(found_segments(index, probe.vector)) == {"u:0", "r:0"}
-    assert set(found_frames(index, probe.descriptor.frames, limit=9)) == {"u:0", "r:0"}
+    assert set(find_segments(index, probe.vector)) == {"u:0", "r:0"}
+    assert set(find_frames(index, probe.descriptor.frames, limit=9)) == {"u:0", "r:0"}
     assert index.assets("default", ["p"]) == [probe.row]
     assert {row.asset_id for row in index.assets("default")} == {"p", "u", "r"}
     assert len(index.read([probe.row.key])[probe.row.key].descriptor) == 3
@@ -214,7 +214,7 @@ def test_a_segment_that_changes_its_role_is_there_once(index: DescriptorIndex, b
 
     assert index.assets("default") == [changed.row]
     assert len(index.read([changed.row.key])) == 1
-    assert found_segments(index, changed.vector) == ([] if after is Role.PROBE else ["a:0"])
+    assert find_segments(index, changed.vector) == ([] if after is Role.PROBE else ["a:0"])
 
 
 @pytest.mark.parametrize(("before", "after"), [(5, 2), (2, 5), (3, 3), (3, 0)])
@@ -226,7 +226,7 @@ def test_replacing_a_segment_leaves_nothing_of_the_old_one(index: DescriptorInde
 
     assert index.assets("default") == [new.row]
     np.testing.assert_array_equal(index.read([new.row.key])[new.row.key].descriptor.frames, new.descriptor.frames)
-    assert found_frames(index, old.descriptor.frames, limit=9) == ["a:0"] * after
+    assert find_frames(index, old.descriptor.frames, limit=9) == ["a:0"] * after
 
 
 def test_a_segment_without_frames_is_known_but_not_found(index: DescriptorIndex) -> None:
@@ -235,7 +235,7 @@ def test_a_segment_without_frames_is_known_but_not_found(index: DescriptorIndex)
 
     assert index.assets("default", ["black"]) == [black.row]
     assert len(index.read([black.row.key])[black.row.key].descriptor) == 0
-    assert found_segments(index, -unit(1)[0], limit=9) == ["a:0"]
+    assert find_segments(index, -unit(1)[0], limit=9) == ["a:0"]
 
 
 def test_delete_can_keep_the_first_segments_of_an_asset(index: DescriptorIndex) -> None:
@@ -246,10 +246,10 @@ def test_delete_can_keep_the_first_segments_of_an_asset(index: DescriptorIndex) 
 
     assert index.assets("default") == [one.row for one in kept]
     assert set(index.read([one.row.key for one in kept + gone])) == {one.row.key for one in kept}
-    assert set(found_frames(index, gone[0].descriptor.frames, limit=99)) == {"a:0", "b:12"}
+    assert set(find_frames(index, gone[0].descriptor.frames, limit=99)) == {"a:0", "b:12"}
 
     index.store(gone[:1])
-    assert found_segments(index, gone[0].vector)[0] == "a:2"
+    assert find_segments(index, gone[0].vector)[0] == "a:2"
     index.delete("default", "a")
     assert {row.asset_id for row in index.assets("default")} == {"b"}
 
@@ -286,4 +286,4 @@ def test_a_flush_loses_nothing(index: DescriptorIndex) -> None:
 
     assert index.assets("default") == [replaced.row]
     assert len(index.read([first.row.key])[first.row.key].descriptor) == 5
-    assert found_frames(index, second.descriptor.frames, limit=9) == ["a:0"] * 5
+    assert find_frames(index, second.descriptor.frames, limit=9) == ["a:0"] * 5

@@ -1,4 +1,4 @@
-"""What may stand in a query: the series of services/runtime/metrics.py and their labels."""
+"""What a query may contain: the series of services/runtime/metrics.py and their labels."""
 
 import re
 from typing import Final
@@ -7,9 +7,9 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from services.runtime import metrics
 
-# Labels that Prometheus puts on, or that a kind of metric has.
+# Labels that Prometheus adds, or that a type of metric has.
 _ALWAYS: Final = frozenset({"job", "instance", "le"})
-_MODEL: Final = frozenset({"version", "bundle"})  # an Info has what it is given
+_MODEL: Final = frozenset({"version", "bundle"})  # of an Info, by its values
 _SUFFIXES: Final[dict[str | None, tuple[str, ...]]] = {
     "counter": ("_total",),
     "gauge": ("",),

@@ -50,10 +50,10 @@ def test_dashboards_are_fit_for_provisioning() -> None:
 
 def test_panels_do_not_overlap() -> None:
     for board in dashboards():
-        taken: set[tuple[int, int]] = set()
+        occupied: set[tuple[int, int]] = set()
         for panel in board["panels"]:
             place = panel["gridPos"]
             cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
-            assert not cells & taken, panel["title"]
+            assert not cells & occupied, panel["title"]
             assert max(x for x, _ in cells) < 24
-            taken |= cells
+            occupied |= cells

@@ -34,9 +34,9 @@ def test_nothing_is_set_before_the_operator_sets_it() -> None:
 
 
 def test_what_is_not_an_example_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {name: value for name, value in lines().items() if name not in examples()}
-    said, real = settings_of(given, monkeypatch), settings_of({}, monkeypatch)
-    assert said == real
+    defaults = {name: value for name, value in lines().items() if name not in examples()}
+    documented, real = settings_of(defaults, monkeypatch), settings_of({}, monkeypatch)
+    assert documented == real
     unset = {f"COPYDETECT_{name.upper()}" for name, value in real if value in (None, (), {})}
     assert examples() == unset | OF_THE_MACHINE | {SECRETS_DIR}
 

@@ -39,7 +39,7 @@ def test_the_base_is_pinned_and_the_build_tools_stay_behind(service: str) -> Non
 def test_nobody_in_particular_runs_it(service: str) -> None:
     words = [word for word, _ in instructions(service)]
     [user] = [arguments for word, arguments in instructions(service) if word == "USER"]
-    assert user == "10001:10001"  # by number: Kubernetes cannot tell whether a name is root
+    assert user == "10001:10001"  # a number: Kubernetes cannot know whether a name is root
     last_stage = words[len(words) - words[::-1].index("FROM") :]
     assert "USER" in last_stage
     assert "RUN" not in last_stage[last_stage.index("USER") :]

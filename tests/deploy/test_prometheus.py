@@ -48,19 +48,19 @@ def test_the_rules_fire_when_they_should() -> None:
 
 def test_each_alert_is_tested_both_ways() -> None:
     fires: set[str] = set()
-    quiet: set[str] = set()
+    silent: set[str] = set()
     for group in yaml.safe_load((FOLDER / "rules_test.yml").read_text())["tests"]:
         for case in group["alert_rule_test"]:
             if case["exp_alerts"]:
                 fires.add(case["alertname"])
-                # The case has more than one series, and not all of them fire: those that do not are the quiet ones.
+                # The case has more than one series, and not all of them fire: the others are the silent ones.
                 if len(group["input_series"]) > len(case["exp_alerts"]):
-                    quiet.add(case["alertname"])
+                    silent.add(case["alertname"])
             else:
-                quiet.add(case["alertname"])
+                silent.add(case["alertname"])
     alerts = {rule["alert"] for rule in rules() if "alert" in rule}
     assert fires == alerts
-    assert quiet == alerts
+    assert silent == alerts
 
 
 def test_alerts_say_what_to_do() -> None:

@@ -32,7 +32,7 @@ def validate(manifests: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def secrets_in(folder: Path) -> Path:
     """A folder as the Secret of the overlay prod is mounted."""
     for name in ("kafka_username", "kafka_password", "redis_password", "milvus_token"):
-        (folder / f"copydetect_{name}").write_text("given")
+        (folder / f"copydetect_{name}").write_text("secret")
     (folder / "kafka_ca.crt").write_text("a certificate")
     return folder
 

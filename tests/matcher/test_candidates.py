@@ -42,7 +42,7 @@ class SpyIndex(MemoryIndex):
         return super().search_frames(request)
 
 
-def found(stage: CandidateStage, *queries: DescribedSegment) -> list[list[str]]:
+def find(stage: CandidateStage, *queries: DescribedSegment) -> list[list[str]]:
     return [[key.segment_id for key in keys] for keys in stage(queries, after=None)]
 
 
@@ -109,14 +109,14 @@ def test_a_short_copy_is_found_by_its_frames_where_the_segment_vector_fails() ->
     others = [described(f"other{n}", 0, work(10 + n)) for n in range(5)]
     index = index_of(*cut("original", work(1, 0, 64)), *others)
     stage = NearestCandidates(index, CandidateLimits(segments=1, per_frame=1, assets=5))
-    [nearest] = found(stage, described("copy", 0, copy))
+    [nearest] = find(stage, described("copy", 0, copy))
     assert "original:0" in nearest
 
 
 def test_each_segment_of_an_asset_gets_its_own_candidates() -> None:
     index = index_of(described("one", 0, work(1)), described("two", 0, work(2)))
     queries = cut("both", np.concatenate([work(1), work(2)]))
-    first, second = found(NearestCandidates(index), *queries)
+    first, second = find(NearestCandidates(index), *queries)
     assert (first[0], second[0]) == ("one:0", "two:0")
 
 
@@ -141,13 +141,13 @@ def test_own_segments_probes_other_tenants_and_empty_segments_are_no_candidates(
 def test_exhaustive_candidates_are_all_other_segments() -> None:
     index = index_of(*cut("a", work(1, 0, 96)), *cut("b", work(2, 0, 40)), *cut("mine", work(3, 0, 64)))
     everything = ["a:0", "a:1", "a:2", "b:0", "b:1"]
-    assert found(ExhaustiveCandidates(index), *cut("mine", work(3, 0, 64))) == [everything, everything]
+    assert find(ExhaustiveCandidates(index), *cut("mine", work(3, 0, 64))) == [everything, everything]
 
 
 def test_an_empty_index_has_no_candidates() -> None:
     query = described("mine", 0, unit(work(1, 0, 3)))
     for stage in (NearestCandidates(index_of()), ExhaustiveCandidates(index_of())):
-        assert found(stage, query) == [[]]
+        assert find(stage, query) == [[]]
 
 
 def test_a_search_must_see_writes_up_to_the_timestamp() -> None:
@@ -170,7 +170,7 @@ def test_a_film_behind_a_lecture_that_takes_all_places_is_found(by: dict[str, in
     other = np.concatenate([slide, work(2, 0, 3)])  # like the query, but less than any minute of the lectures
     index = index_of(*lectures, described("film", 0, unit(work(1)[:1] + other)))
     stage = NearestCandidates(index, CandidateLimits(references=0, **by))
-    [nearest] = found(stage, described("copy", 0, slide))
+    [nearest] = find(stage, described("copy", 0, slide))
     assert "film:0" in nearest
     assert {name.split(":")[0] for name in nearest} == {"lecture0", "lecture1", "lecture2", "film"}
 
@@ -200,10 +200,10 @@ def test_a_reference_is_found_behind_a_viral_family_of_its_copies() -> None:
     index = index_of(*viral, original)
     query = described("mine", 0, work(1))
     limits = CandidateLimits()
-    [nearest] = found(NearestCandidates(index, limits), query)
+    [nearest] = find(NearestCandidates(index, limits), query)
     assert nearest[-1] == "original:0"
     assert len(nearest) == limits.assets + 1
-    [without] = found(NearestCandidates(index, CandidateLimits(references=0)), query)
+    [without] = find(NearestCandidates(index, CandidateLimits(references=0)), query)
     assert "original:0" not in without
 
 
@@ -211,7 +211,7 @@ def test_references_stay_within_their_limit_and_come_once() -> None:
     references = [described(f"r{n}", 0, unit(work(1) + n / 10 * work(2)), role=Role.REFERENCE) for n in range(5)]
     index = index_of(*references, *(described(f"u{n}", 0, work(1)) for n in range(40)))
     limits = CandidateLimits(assets=3, references=2)
-    [nearest] = found(NearestCandidates(index, limits), described("mine", 0, work(1)))
+    [nearest] = find(NearestCandidates(index, limits), described("mine", 0, work(1)))
     assert len(nearest) == len(set(nearest))
     assert {"r0:0", "r1:0"} <= set(nearest)
     assert not {"r2:0", "r3:0", "r4:0"} & set(nearest)

@@ -41,7 +41,7 @@ class MemoryIndex:
     def search_frames(self, request: SearchRequest) -> list[list[Candidate]]:
         return self._search(request, lambda segment: segment.descriptor.frames)
 
-    def _searched(self, request: SearchRequest) -> list[DescribedSegment]:
+    def _searchable_segments(self, request: SearchRequest) -> list[DescribedSegment]:
         """The stored segments that the request may find."""
         roles = {Role.REFERENCE} if request.references_only else {Role.REFERENCE, Role.UPLOAD}
         excluded = request.exclude_also | {request.exclude_asset}
@@ -57,7 +57,7 @@ class MemoryIndex:
     def _search(
         self, request: SearchRequest, vectors_of: Callable[[DescribedSegment], FloatArray]
     ) -> list[list[Candidate]]:
-        segments = self._searched(request)
+        segments = self._searchable_segments(request)
         if not segments:
             return [[] for _ in request.vectors]
         rows = [segment.row for segment in segments for _ in vectors_of(segment)]

@@ -227,7 +227,7 @@ class Milvus:
     def flush(self, collection: str) -> None:
         self._client.flush(collection, **self._deadline)
 
-    def written_at(self, collection: str) -> int | None:
+    def write_timestamp(self, collection: str) -> int | None:
         """The server's timestamp of this client's last write to the collection; None for Lite, which has none.
 
         `upsert` does not return it, so it is read from the cache that pymilvus keeps for session consistency.

@@ -51,11 +51,11 @@ class MilvusIndex:
         # For the rows of one laptop a flat index is as fast as a graph, exact, and needs no time to build.
         index_type = index_type or ("FLAT" if self._milvus.is_lite else "AUTOINDEX")
         dimensions = (segment_dimension or dimension, dimension)
-        self._searched = _CollectionPair(self._milvus, model_version, *dimensions)
+        self._searchable = _CollectionPair(self._milvus, model_version, *dimensions)
         self._probes = _CollectionPair(self._milvus, model_version, *dimensions, prefix="probe_")
         try:
             with self._milvus.translating_errors():
-                self._searched.create(index_type)
+                self._searchable.create(index_type)
                 self._probes.create(index_type, ttl_s=PROBE_TTL_S)
         except BaseException:
             self._milvus.close()
@@ -81,7 +81,7 @@ class MilvusIndex:
     def store(self, batch: Sequence[DescribedSegment]) -> int | None:
         written_at = None
         with self._milvus.translating_errors():
-            for pair, other in ((self._searched, self._probes), (self._probes, self._searched)):
+            for pair, other in ((self._searchable, self._probes), (self._probes, self._searchable)):
                 # One row per key: some servers refuse an upsert that names a key twice.
                 part = {one.row.key: one for one in batch if (one.row.role is Role.PROBE) == (pair is self._probes)}
                 if part:
@@ -91,23 +91,26 @@ class MilvusIndex:
 
     def assets(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
         with self._milvus.translating_errors():
-            found = [*self._searched.rows_of_assets(tenant, asset_ids), *self._probes.rows_of_assets(tenant, asset_ids)]
+            found = [
+                *self._searchable.rows_of_assets(tenant, asset_ids),
+                *self._probes.rows_of_assets(tenant, asset_ids),
+            ]
         return sorted(found, key=lambda row: (row.asset_id, row.segment_index))
 
     def read(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
         with self._milvus.translating_errors():
-            found = self._searched.read(keys)
+            found = self._searchable.read(keys)
             return found | self._probes.read([key for key in keys if key not in found])
 
     def search_segments(self, request: SearchRequest) -> list[list[Candidate]]:
         conditions = ["frame_count > 0"]
         if request.references_only:
             conditions.append(layout.REFERENCE_SEGMENTS)
-        return self._search(self._searched.segments, request, conditions)
+        return self._search(self._searchable.segments, request, conditions)
 
     def search_frames(self, request: SearchRequest) -> list[list[Candidate]]:
         conditions = [layout.REFERENCE_FRAMES] if request.references_only else []
-        return self._search(self._searched.frames, request, conditions)
+        return self._search(self._searchable.frames, request, conditions)
 
     def _search(self, collection: str, request: SearchRequest, conditions: Sequence[str]) -> list[list[Candidate]]:
         others = layout.other_assets_filter(request.tenant, request.exclude_asset, request.exclude_also)
@@ -118,12 +121,12 @@ class MilvusIndex:
 
     def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
         with self._milvus.translating_errors():
-            for pair in (self._searched, self._probes):
+            for pair in (self._searchable, self._probes):
                 pair.delete(tenant, asset_id, from_index)
 
     def flush(self) -> None:
         with self._milvus.translating_errors():
-            for pair in (self._searched, self._probes):
+            for pair in (self._searchable, self._probes):
                 pair.flush()
 
     def close(self) -> None:
@@ -206,7 +209,7 @@ class _CollectionPair:
         self._unflushed += len(frames) + len(segments)
         if self._unflushed >= LITE_FLUSH_ROWS:
             self.flush()
-        return self._milvus.written_at(self.segments)
+        return self._milvus.write_timestamp(self.segments)
 
     def remove(self, keys: Sequence[SegmentKey]) -> None:
         """Delete these segments, rows first: frames without a row are never read."""

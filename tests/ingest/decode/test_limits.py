@@ -1,4 +1,4 @@
-"""Every limit of decoding that is a setting is taken from the settings."""
+"""The limits of decoding come from the settings."""
 
 from services.ingest.decode.limits import decode_limits
 from services.runtime.settings import Settings
