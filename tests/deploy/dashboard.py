@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
-# What Grafana puts in: at least four scrapes, at any zoom.
+# Grafana's value: at least four scrapes, at any zoom.
 _RATE_INTERVAL: Final = "1m"
 
 
@@ -32,7 +32,7 @@ def dashboards() -> list[dict[str, Any]]:
 
 
 def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Those that show something, which rows do not."""
+    """The panels that show data, which rows do not."""
     for panel in dashboard["panels"]:
         if panel["type"] == "row":
             yield from panels(panel)

@@ -1,4 +1,4 @@
-"""The settings that a deployment's variables come to."""
+"""The settings that result from a deployment's variables."""
 
 import os
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ KNOWN: Final = frozenset({SECRETS_DIR, *(f"{PREFIX}{name.upper()}" for name in S
 
 
 def unknown(names: Mapping[str, object]) -> set[str]:
-    """Those of our prefix that are no setting: what a typing error leaves."""
+    """The names with our prefix that are no setting, such as a typing error."""
     return {name for name in names if name.startswith(PREFIX)} - KNOWN
 
 
 def settings_of(variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, secrets: Path | None = None) -> Settings:
-    """As a process with these variables would have them; `secrets` stands for the folder that is mounted there."""
+    """The settings of a process with these variables; `secrets` replaces the mounted folder of secrets."""
     for name in os.environ:
         if name.startswith(PREFIX):
             monkeypatch.delenv(name)

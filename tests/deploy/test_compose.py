@@ -1,4 +1,4 @@
-"""compose.yaml as Docker Compose itself reads it: pinned, healthy before it is used, and locked up."""
+"""compose.yaml as Docker Compose reads it: pinned images, health checks before use, and restricted containers."""
 
 import os
 import re
@@ -23,16 +23,16 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy"
 OURS = ("topics", "ingest", "matcher")
 RUNNING = ("ingest", "matcher")
-LEAVE_S = 15  # after the drain, for leaving the consumer group
+LEAVE_S = 15  # after the drain, to leave the consumer group
 
 
 def load(*files: str) -> dict[str, Any]:
-    """The project that these files make together, defaults filled in."""
+    """The project that these files define together, with defaults filled in."""
     try:
         loader = compose_loader()
     except Unavailable as reason:
         pytest.skip(str(reason))
-    # In another folder, and so without the developer's .env; and without their variables.
+    # In another folder, to ignore the developer's .env, and without the developer's variables.
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with tempfile.TemporaryDirectory() as folder:
         for file in files:
@@ -66,7 +66,7 @@ def variables_of(service: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in service.get("environment", {}).items()}
 
 
-def test_everything_is_there(services: dict[str, Any]) -> None:
+def test_all_services_are_defined(services: dict[str, Any]) -> None:
     backends = {"kafka", "redis", "etcd", "minio", "milvus", "prometheus", "grafana"}
     assert services.keys() == {*OURS, *backends}
 
@@ -83,7 +83,7 @@ def test_images_are_pinned(services: dict[str, Any]) -> None:
         assert re.search(r"\d+\.\d+\.\d+|RELEASE\.\d{4}-\d\d-\d\dT", tag), f"{name}: {service['image']}"
 
 
-def test_everything_that_runs_has_a_health_check_and_comes_back(services: dict[str, Any]) -> None:
+def test_every_running_service_has_a_health_check_and_restarts(services: dict[str, Any]) -> None:
     for name, service in services.items():
         if name == "topics":
             continue
@@ -91,7 +91,7 @@ def test_everything_that_runs_has_a_health_check_and_comes_back(services: dict[s
         assert service["restart"] == "unless-stopped", name
 
 
-def test_nobody_starts_before_what_they_need(services: dict[str, Any]) -> None:
+def test_services_start_after_their_dependencies(services: dict[str, Any]) -> None:
     healthy, done = {"condition": "service_healthy"}, {"condition": "service_completed_successfully"}
     for name in RUNNING:
         needs = services[name]["depends_on"]
@@ -100,7 +100,7 @@ def test_nobody_starts_before_what_they_need(services: dict[str, Any]) -> None:
     assert services["topics"]["depends_on"]["kafka"].items() >= healthy.items()
 
 
-def test_our_services_are_locked_up(services: dict[str, Any]) -> None:
+def test_our_containers_are_restricted(services: dict[str, Any]) -> None:
     for name in OURS:
         service = services[name]
         assert service["read_only"] is True
@@ -127,7 +127,7 @@ def test_settings_are_known_and_valid(services: dict[str, Any], monkeypatch: pyt
         assert settings.milvus_uri == "http://milvus:19530"
     assert settings_of(variables_of(services["ingest"]), monkeypatch).fetch_roots == (Path("/uploads"),)
     assert settings_of(variables_of(services["matcher"]), monkeypatch).instance == "matcher-0"
-    # One name, one matcher: compose refuses to start a second container of a fixed name.
+    # A fixed name prevents a second matcher: compose refuses to start a second container with it.
     assert services["matcher"]["container_name"]
 
 
@@ -136,7 +136,7 @@ def test_the_drain_fits_into_the_grace(services: dict[str, Any]) -> None:
         assert seconds(services[name]["stop_grace_period"]) > Settings().drain_s + LEAVE_S
 
 
-def test_probes_and_prometheus_look_where_the_services_listen(services: dict[str, Any]) -> None:
+def test_probes_and_prometheus_use_the_port_of_the_services(services: dict[str, Any]) -> None:
     port = Settings().http_port
     scraped = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     ours = {name: (job, sd["port"]) for job, sd, name in _targets(scraped)}
@@ -152,14 +152,14 @@ def _targets(scraped: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any], s
     ]
 
 
-def test_an_operator_brings_backends_of_their_own() -> None:
-    # Read by hand: the loader's command leaves the environment out when it fills variables in.
+def test_an_operator_can_use_other_backends() -> None:
+    # Read directly: the loader's command ignores the environment when it fills in variables.
     backends = yaml.safe_load((FOLDER / "compose.yaml").read_text())["x-backends"]
     for name in ("COPYDETECT_KAFKA_BROKERS", "COPYDETECT_REDIS_URL", "COPYDETECT_MILVUS_URI"):
         assert backends[name].startswith(f"${{{name}:-")
 
 
-def test_a_gpu_is_asked_for_in_its_own_file_alone(services: dict[str, Any]) -> None:
+def test_only_the_gpu_file_requests_a_gpu(services: dict[str, Any]) -> None:
     assert "deploy" not in services["ingest"]
     loaded = load("compose.yaml", "compose.gpu.yaml")["services"]
     [device] = loaded["ingest"]["deploy"]["resources"]["reservations"]["devices"]
@@ -168,7 +168,7 @@ def test_a_gpu_is_asked_for_in_its_own_file_alone(services: dict[str, Any]) -> N
     assert "deploy" not in loaded["matcher"]
 
 
-def test_the_files_of_grafana_and_prometheus_lie_where_they_are_looked_for(services: dict[str, Any]) -> None:
+def test_grafana_and_prometheus_find_their_files(services: dict[str, Any]) -> None:
     mounts = {
         mount["target"]: FOLDER / mount["source"]
         for name in ("grafana", "prometheus")

@@ -1,4 +1,4 @@
-"""The dashboard is what its source says, names only metrics that are there, and every panel explains itself."""
+"""The dashboard file is current, uses only metrics that exist, and describes every panel."""
 
 import re
 

@@ -10,7 +10,7 @@ from tests.deploy.settings import KNOWN, settings_of, unknown
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "env.example"
-# By default they are those of the machine.
+# Their defaults depend on the machine.
 OF_THE_MACHINE = {"COPYDETECT_INSTANCE", "COPYDETECT_DECODE_WORKERS"}
 
 
@@ -24,7 +24,7 @@ def examples() -> set[str]:
     return {name for block in blocks for name in re.findall(r"^#([A-Z_]+)=", block, re.MULTILINE)}
 
 
-def test_every_setting_is_there() -> None:
+def test_every_setting_is_listed() -> None:
     assert unknown(lines()) == set()
     assert KNOWN - lines().keys() == set()
 
@@ -33,7 +33,7 @@ def test_nothing_is_set_before_the_operator_sets_it() -> None:
     assert re.findall(r"^[^#\n].*", FILE.read_text(), re.MULTILINE) == []
 
 
-def test_what_is_not_an_example_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_are_no_examples_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = {name: value for name, value in lines().items() if name not in examples()}
     documented, real = settings_of(defaults, monkeypatch), settings_of({}, monkeypatch)
     assert documented == real
@@ -52,6 +52,6 @@ def test_every_setting_has_a_comment_or_a_heading() -> None:
     assert len(re.findall(r"^# [^-]", FILE.read_text(), re.MULTILINE)) > len(described) / 2
 
 
-def test_what_compose_fills_in_is_there() -> None:
+def test_variables_of_compose_are_listed() -> None:
     compose = (ROOT / "deploy" / "compose.yaml").read_text()
     assert set(re.findall(r"\$\{([A-Z_]+)", compose)) <= lines().keys()

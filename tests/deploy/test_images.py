@@ -1,4 +1,4 @@
-"""The images: small, pinned, run by nobody in particular, and with all that their service imports."""
+"""The images: small, pinned, run by an unprivileged user, and with everything that their service imports."""
 
 import json
 import re
@@ -31,12 +31,12 @@ def instructions(service: str) -> list[tuple[str, str]]:
 def test_the_base_is_pinned_and_the_build_tools_stay_behind(service: str) -> None:
     bases = [arguments.split()[0] for word, arguments in instructions(service) if word == "FROM"]
     assert len(bases) == 2
-    assert set(bases) == {bases[0]}  # the environment is copied over, so the interpreter has to be the same
+    assert set(bases) == {bases[0]}  # the environment is copied over, so the interpreter must be the same
     assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", bases[0])
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_nobody_in_particular_runs_it(service: str) -> None:
+def test_an_unprivileged_user_runs_it(service: str) -> None:
     words = [word for word, _ in instructions(service)]
     [user] = [arguments for word, arguments in instructions(service) if word == "USER"]
     assert user == "10001:10001"  # a number: Kubernetes cannot know whether a name is root
@@ -53,7 +53,7 @@ def test_signals_reach_the_service(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_is_installed_is_what_was_tested(service: str) -> None:
+def test_the_tested_versions_are_installed(service: str) -> None:
     installs = [part for _, rest in instructions(service) for part in rest.split("&&") if "pip install" in part]
     assert len(installs) == 2
     for install in installs:
@@ -62,7 +62,7 @@ def test_what_is_installed_is_what_was_tested(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_context_holds_what_is_copied_and_nothing_else(service: str) -> None:
+def test_the_build_context_contains_only_copied_files(service: str) -> None:
     ignored = Path(f"{dockerfile(service)}.dockerignore").read_text().splitlines()
     assert ignored[1] == "*"
     allowed = {line[1:] for line in ignored if line.startswith("!")}
@@ -76,20 +76,20 @@ def test_the_context_holds_what_is_copied_and_nothing_else(service: str) -> None
     assert all((ROOT / path).exists() for path in copied)
 
 
-def test_the_matcher_takes_all_but_what_makes_descriptors() -> None:
+def test_the_matcher_has_no_package_that_only_computes_descriptors() -> None:
     everything, few = (requirements(service, ROOT / "pyproject.toml") for service in ("ingest", "matcher"))
     left_out = {re.split(r"[^\w.-]", requirement)[0] for requirement in set(everything) - set(few)}
     assert left_out == INGEST_ONLY
     assert set(few) < set(everything)
 
 
-def test_a_service_that_there_is_not_is_refused() -> None:
+def test_an_unknown_service_is_refused() -> None:
     with pytest.raises(SystemExit, match="no service"):
         requirements("both", ROOT / "pyproject.toml")
 
 
-def imported_without(modules: list[str]) -> subprocess.CompletedProcess[str]:
-    """Imports them in an interpreter that has what the matcher's image has."""
+def import_without(modules: list[str]) -> subprocess.CompletedProcess[str]:
+    """Import the modules in an interpreter with the packages of the matcher's image."""
     lines = ["import sys", f"for name in {LEFT_OUT!r}:", "    sys.modules[name] = None"]
     program = "\n".join([*lines, *(f"import {module}" for module in modules)])
     return subprocess.run(
@@ -98,22 +98,22 @@ def imported_without(modules: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.integration
-def test_the_matchers_image_has_all_that_the_matcher_imports() -> None:
+def test_the_matchers_image_has_everything_that_the_matcher_imports() -> None:
     folders = ("matcher", "backends", "runtime", "contracts")
     modules = [
         f"services.{folder}.{file.stem}" for folder in folders for file in (ROOT / "services" / folder).glob("[!_]*.py")
     ]
     assert len(modules) > 20
-    done = imported_without([*modules, "tca_model.bundle"])
+    done = import_without([*modules, "tca_model.bundle"])
     assert done.returncode == 0, done.stderr[-1500:]
 
 
 @pytest.mark.integration
-def test_the_matchers_image_has_all_that_its_command_imports() -> None:
-    done = imported_without(["services.cli.main"])
+def test_the_matchers_image_has_everything_that_its_command_imports() -> None:
+    done = import_without(["services.cli.main"])
     assert done.returncode == 0, done.stderr[-1500:]
 
 
 @pytest.mark.integration
-def test_the_check_sees_what_the_image_lacks() -> None:
-    assert "av" in imported_without(["tca_model.video.decode"]).stderr
+def test_the_check_finds_missing_packages() -> None:
+    assert "av" in import_without(["tca_model.video.decode"]).stderr

@@ -75,7 +75,7 @@ def test_rules_name_metrics_and_labels_that_are_exported() -> None:
     assert [problem for rule in rules() for problem in problems(rule["expr"])] == []
 
 
-def test_recorded_series_are_used_under_the_name_that_they_are_recorded_under() -> None:
+def test_recorded_series_are_used_by_their_names() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     used = {name for rule in rules() for name in re.findall(r"copydetect:\w+:\w+", rule["expr"])}
     assert used == recorded

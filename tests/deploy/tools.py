@@ -1,4 +1,4 @@
-"""Checkers of deployments that are Go modules: built once, into the user's cache."""
+"""Checkers of deployments, which are Go modules and are built once, into the user's cache."""
 
 import json
 import os
@@ -10,22 +10,22 @@ from typing import Final
 from tests.servers.cached import ensure_folder
 from tests.servers.process import Unavailable, cache_folder
 
-_BUILD_S: Final = 540  # kubectl-validate holds the schemas of many Kubernetes versions
+_BUILD_S: Final = 540  # kubectl-validate contains the schemas of many Kubernetes versions
 
 
 def compose_loader() -> str:
     """Docker Compose's own loader of compose files, without an engine. Raises Unavailable."""
-    return _built("github.com/compose-spec/compose-go/v2/cmd@v2.6.3", "cmd")
+    return _build("github.com/compose-spec/compose-go/v2/cmd@v2.6.3", "cmd")
 
 
 def kustomize() -> str:
     """Raises Unavailable."""
-    return _built("sigs.k8s.io/kustomize/kustomize/v5@v5.6.0", "kustomize")
+    return _build("sigs.k8s.io/kustomize/kustomize/v5@v5.6.0", "kustomize")
 
 
 def kubectl_validate() -> str:
     """The checker of manifests against the schemas of Kubernetes. Raises Unavailable."""
-    return _built("sigs.k8s.io/kubectl-validate@v0.0.4", "kubectl-validate")
+    return _build("sigs.k8s.io/kubectl-validate@v0.0.4", "kubectl-validate")
 
 
 def keda_crds() -> Path:
@@ -37,11 +37,11 @@ def keda_crds() -> Path:
         for file in source.glob("keda.sh_*.yaml"):
             shutil.copyfile(file, folder / file.name)
 
-    return ensure_folder(_cached(module), fetch)
+    return ensure_folder(_cache_path(module), fetch)
 
 
-def _built(package: str, program: str) -> str:
-    folder = ensure_folder(_cached(package), lambda folder: _install(package, folder))
+def _build(package: str, program: str) -> str:
+    folder = ensure_folder(_cache_path(package), lambda folder: _install(package, folder))
     return str(folder / program)
 
 
@@ -49,14 +49,14 @@ def _install(package: str, folder: Path) -> None:
     _go("install", package, GOBIN=str(folder))
 
 
-def _cached(module: str) -> Path:
+def _cache_path(module: str) -> Path:
     return cache_folder() / "go" / module.replace("/", "_")
 
 
 def _go(*arguments: str, **environment: str) -> str:
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
-        raise Unavailable("no go: install it, from 1.23 on, and put it on PATH")
+        raise Unavailable("no go: install version 1.23 or newer and add it to PATH")
     done = subprocess.run(
         [go, *arguments],
         cwd="/",  # outside of any Go module

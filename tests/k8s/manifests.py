@@ -17,7 +17,7 @@ Manifest = dict[str, Any]
 
 @cache
 def text(build: str) -> str:
-    """Raises Unavailable where kustomize cannot be had."""
+    """Raises Unavailable if kustomize is not available."""
     done = subprocess.run(
         [kustomize(), "build", str(FOLDER / build)], capture_output=True, text=True, timeout=50, check=False
     )
@@ -36,13 +36,13 @@ class Build:
         return {found["metadata"]["name"]: found for found in self.manifests if found["kind"] == kind}
 
     def workloads(self) -> Iterator[tuple[str, Manifest]]:
-        """Everything that makes pods, each with the pods' specification."""
+        """Every workload, each with the specification of its pods."""
         for found in self.manifests:
             if found["kind"] in {"Deployment", "StatefulSet", "Job"}:
                 yield found["metadata"]["name"], found["spec"]["template"]["spec"]
 
     def services(self) -> dict[str, Manifest]:
-        """The two that run for good."""
+        """The two that run permanently."""
         return {name: pod for name, pod in self.workloads() if name != "copydetect-topics"}
 
     @property

@@ -1,4 +1,4 @@
-"""The manifests are valid, and say of pods what a cluster of strangers' media needs them to say."""
+"""The manifests are valid, and restrict pods as needed for media from strangers."""
 
 import subprocess
 from pathlib import Path
@@ -14,9 +14,9 @@ from tests.servers.process import Unavailable
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # the first run builds the checkers
 
-LEAVE_S = 15  # after the drain, for leaving the consumer group
+LEAVE_S = 15  # after the drain, to leave the consumer group
 KUBERNETES = "1.30"
-LOADED_BYTES = 4 * 2**30  # the model and its frames, beside the decoders
+LOADED_BYTES = 4 * 2**30  # the model and its frames, in addition to the decoders
 
 
 def validate(manifests: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -30,7 +30,7 @@ def validate(manifests: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def secrets_in(folder: Path) -> Path:
-    """A folder as the Secret of the overlay prod is mounted."""
+    """A folder with the files of the Secret that the overlay prod mounts."""
     for name in ("kafka_username", "kafka_password", "redis_password", "milvus_token"):
         (folder / f"copydetect_{name}").write_text("secret")
     (folder / "kafka_ca.crt").write_text("a certificate")
@@ -69,14 +69,14 @@ def test_pods_pass_the_restricted_standard(build: Build) -> None:
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
-def test_pods_say_what_they_need_and_may_use(build: Build) -> None:
+def test_pods_have_requests_and_limits(build: Build) -> None:
     for name, pod in build.workloads():
         resources = container(pod)["resources"]
         for what in ("cpu", "memory", "ephemeral-storage"):
             assert 0 < quantity(resources["requests"][what]) <= quantity(resources["limits"][what]), (name, what)
 
 
-def test_only_ingest_wants_a_gpu_and_not_on_a_workstation(build: Build) -> None:
+def test_only_ingest_requests_a_gpu_and_not_on_a_workstation(build: Build) -> None:
     for name, pod in build.workloads():
         wanted = container(pod)["resources"]["limits"].get("nvidia.com/gpu")
         expected = "1" if name == "copydetect-ingest" and build.name != "overlays/dev" else None
@@ -121,17 +121,17 @@ def test_no_secret_is_in_the_manifests(build: Build) -> None:
     assert {f"COPYDETECT_{name.upper()}" for name in secret} & build.settings.keys() == set()
 
 
-def test_secrets_are_files_where_the_settings_look(build: Build) -> None:
+def test_secrets_are_files_in_the_folder_of_the_settings(build: Build) -> None:
     for _, pod in build.workloads():
         mounts = {mount["name"]: mount for mount in container(pod)["volumeMounts"]}
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         assert mounts["secrets"]["mountPath"] == build.settings[SECRETS_DIR]
         assert mounts["secrets"]["readOnly"] is True
-        # Where passwords are wanted a pod without them must not start.
+        # If passwords are required, a pod without them must not start.
         assert volumes["secrets"]["secret"]["optional"] is (build.name != "overlays/prod")
 
 
-def test_every_matcher_has_a_name_of_its_own_that_stays(build: Build) -> None:
+def test_every_matcher_has_a_unique_and_stable_name(build: Build) -> None:
     [matcher] = build.of("StatefulSet").values()
     assert matcher["spec"]["serviceName"] in build.of("Service")
     env: list[dict[str, Any]] = container(matcher["spec"]["template"]["spec"])["env"]
@@ -152,7 +152,7 @@ def test_fetched_files_fit_into_tmp(build: Build, monkeypatch: pytest.MonkeyPatc
     [tmp] = [volume for volume in pod["volumes"] if volume["name"] == "tmp"]
     size = quantity(tmp["emptyDir"]["sizeLimit"])
     assert settings.max_in_flight_bytes + settings.max_file_bytes <= size
-    # Beyond its request a pod is the first to go when the node's disk is full, at its limit it is put out.
+    # A pod above its request is evicted first when the node's disk is full; at its limit it is always evicted.
     assert size <= quantity(container(pod)["resources"]["requests"]["ephemeral-storage"])
 
 

@@ -1,4 +1,4 @@
-"""What names something else in the manifests names something that is there: probes, selectors, topics, ports."""
+"""References within the manifests are correct: probes, selectors, topics, ports."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.k8s.test_manifests import settings_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-# Who reads what, as the services' own code has it.
+# The topics that each service reads, according to its code.
 CONSUMED = {
     "copydetect-ingest": (topics.VIDEO_SEGMENTS, ingest.GROUP),
     "copydetect-matcher": (topics.ENCODED_SEGMENTS, matcher.GROUP),
@@ -36,7 +36,7 @@ def partitions(build: Build) -> int:
 
 
 def egress(build: Build, pod: str) -> list[Manifest]:
-    """The rules by which a pod may talk to others."""
+    """The rules for connections from a pod to others."""
     labels = pods_labels(build)[pod]
     return [
         rule
@@ -61,7 +61,7 @@ def reaches(rules: list[Manifest], namespace: str, port: int) -> bool:
     )
 
 
-def test_probes_ask_where_the_service_listens(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_probes_use_the_port_of_the_service(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     port = settings_in(build, monkeypatch, tmp_path).http_port
     for name, pod in build.services().items():
         own = container(pod)
@@ -69,7 +69,7 @@ def test_probes_ask_where_the_service_listens(build: Build, monkeypatch: pytest.
         paths = {kind: own[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
         assert {kind: asked["path"] for kind, asked in paths.items()} == {
             "startup": "/livez",
-            "liveness": "/livez",  # never /readyz: a restart mends no backend
+            "liveness": "/livez",  # never /readyz: a restart does not fix a backend
             "readiness": "/readyz",
         }
         assert {asked["port"] for asked in paths.values()} == {"metrics"}, name
@@ -77,7 +77,7 @@ def test_probes_ask_where_the_service_listens(build: Build, monkeypatch: pytest.
         assert (served["port"], served["targetPort"]) == (port, "metrics")
 
 
-def test_a_slow_start_is_not_taken_for_a_dead_loop(build: Build) -> None:
+def test_a_slow_start_does_not_count_as_a_dead_loop(build: Build) -> None:
     for pod in build.services().values():
         startup = container(pod)["startupProbe"]
         assert startup["periodSeconds"] * startup["failureThreshold"] > Settings().loop_timeout_s
@@ -103,7 +103,7 @@ def test_everything_is_in_the_namespace(build: Build) -> None:
         assert found["kind"] == "Namespace" or found["metadata"]["namespace"] == "copydetect"
 
 
-def test_the_scaler_looks_at_what_the_service_consumes(build: Build) -> None:
+def test_the_scaler_watches_the_consumed_topic(build: Build) -> None:
     scalers = build.of("ScaledObject")
     assert scalers.keys() == CONSUMED.keys()
     for name, scaler in scalers.items():
@@ -124,7 +124,7 @@ def test_no_more_replicas_than_partitions(build: Build) -> None:
         assert all("replicas" not in found["spec"] for found in build.of(kind).values())
 
 
-def test_the_scaler_logs_in_where_the_services_do(build: Build) -> None:
+def test_the_scaler_uses_the_login_of_the_services(build: Build) -> None:
     uses_login = "COPYDETECT_KAFKA_SASL_MECHANISM" in build.settings
     for scaler in build.of("ScaledObject").values():
         [trigger] = scaler["spec"]["triggers"]
@@ -135,7 +135,7 @@ def test_the_scaler_logs_in_where_the_services_do(build: Build) -> None:
             assert trigger["metadata"]["tls"] == "enable"
 
 
-def test_nothing_is_let_through_that_is_not_named(build: Build) -> None:
+def test_all_other_traffic_is_denied(build: Build) -> None:
     deny = build.of("NetworkPolicy")["default-deny"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
@@ -150,7 +150,7 @@ def test_services_reach_their_backends(build: Build) -> None:
             assert reaches(egress(build, pod), backend.hostname.split(".")[1], backend.port), (pod, backend)
 
 
-def test_strangers_names_lead_to_no_private_address(build: Build) -> None:
+def test_uploaded_names_reach_no_private_address(build: Build) -> None:
     [block] = [
         peer["ipBlock"]
         for rule in egress(build, "copydetect-ingest")
@@ -162,7 +162,7 @@ def test_strangers_names_lead_to_no_private_address(build: Build) -> None:
         assert all("ipBlock" not in peer for rule in egress(build, pod) for peer in rule["to"])
 
 
-def test_prometheus_may_scrape_and_nobody_else_may_come_in(build: Build) -> None:
+def test_only_prometheus_may_connect(build: Build) -> None:
     opened = {
         name: policy["spec"]["ingress"]
         for name, policy in build.of("NetworkPolicy").items()

@@ -106,7 +106,7 @@ def test_models_never_meet(make_cache: MakeCache) -> None:
     assert make_cache(model_version="v2").get_many(keys_of(segments(1))) == {}
 
 
-def test_requests_are_count_requests(cache: RedisCache) -> None:
+def test_requests_are_counted(cache: RedisCache) -> None:
     stored = segments(3)
     cache.put_many(stored[:2])
     assert count_requests(lambda: cache.get_many(keys_of(stored))) == {"hit": 2, "miss": 1}
