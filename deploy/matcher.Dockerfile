@@ -15,7 +15,7 @@ COPY tca_model tca_model
 RUN /opt/copydetect/bin/pip install --no-deps .
 
 FROM python:3.11.13-slim-bookworm
-# As the first process Python would ignore SIGTERM until the service has its handler.
+# As process 1, Python would ignore SIGTERM until the service installs its handler.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* \

@@ -1,7 +1,7 @@
-"""Prints what an image has to install, a requirement a line: `python requirements.py matcher pyproject.toml`.
+"""Prints the requirements of an image, one per line: `python requirements.py matcher pyproject.toml`.
 
-The matcher searches and compares vectors that are there: without the packages that make them its image is a tenth of
-the size, starts in a second, and holds no FFmpeg that somebody would have to keep patched.
+The matcher only searches and compares stored vectors. Without the packages that compute them, its image has a tenth of
+the size, starts in a second, and contains no FFmpeg to keep patched.
 """
 
 import re
@@ -10,12 +10,12 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-# What frames and descriptors are made with. `services.matcher` may not import these (pyproject.toml, importlinter).
+# The packages that decode and describe. `services.matcher` may not import them (pyproject.toml, importlinter).
 INGEST_ONLY: Final = frozenset({"av", "pillow", "timm", "torch", "torchvision"})
 
 
 def requirements(service: str, pyproject: Path) -> list[str]:
-    """The project's dependencies, for the matcher without those of ingest alone."""
+    """The project's dependencies; for the matcher without those that only ingest needs."""
     dependencies: list[str] = tomllib.loads(pyproject.read_text())["project"]["dependencies"]
     unknown = INGEST_ONLY - {_name(dependency) for dependency in dependencies}
     if service == "ingest":

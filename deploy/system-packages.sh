@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the environment needs of the system, through apt where that is allowed; else says what to type.
-# PYTHON names the interpreter that the environment will be made with. With the argument `test`: the servers that tests
-# start, what they run on, and a browser; the tests of what is still missing then are skipped, so that is no failure.
+# Installs the system packages of the environment, with apt if that is allowed; otherwise prints the command.
+# PYTHON is the interpreter for the environment. With the argument `test` it installs the servers of tests, their
+# runtimes, and a browser; tests of packages that are still missing are skipped, so that is not a failure.
 set -eu
 PYTHON=${PYTHON:-python3}
 FOR=${1:-setup}
@@ -11,7 +11,7 @@ has() {
 }
 
 if [ "$FOR" = setup ] && { ! has "$PYTHON" || ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }; then
-    echo "copydetect needs Python 3.11 or newer; make it with: make setup PYTHON=/path/to/python3.11" >&2
+    echo "copydetect needs Python 3.11 or newer; run: make setup PYTHON=/path/to/python3.11" >&2
     exit 1
 fi
 
@@ -19,11 +19,11 @@ missing=""
 services=""
 case $FOR in
 setup)
-    # Debian ships the module without the package that can make environments with it.
+    # Debian ships venv without the package that it needs to create environments.
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     ;;
 test)
-    PATH=$PATH:/usr/sbin:/usr/local/go/bin # where Debian puts servers, and where Go's own archive goes
+    PATH=$PATH:/usr/sbin:/usr/local/go/bin # where Debian installs servers, and where Go's archive is unpacked
     has redis-server || { missing="$missing redis-server" && services="$services redis-server"; }
     { has prometheus && has promtool; } || { missing="$missing prometheus" && services="$services prometheus"; }
     has java || missing="$missing default-jre-headless"
@@ -39,13 +39,13 @@ esac
 [ -n "$missing" ] || exit 0
 
 if ! has apt-get; then
-    echo "missing, by their names in Debian:$missing" >&2
+    echo "missing (names of Debian packages):$missing" >&2
 elif [ "$(id -u)" = 0 ]; then
     as_root=""
 elif has sudo && sudo -n true 2>/dev/null; then
     as_root="sudo -n"
 else
-    echo "missing system packages; type: sudo apt-get install -y --no-install-recommends$missing" >&2
+    echo "missing system packages; run: sudo apt-get install -y --no-install-recommends$missing" >&2
 fi
 if [ -z "${as_root+set}" ]; then
     [ "$FOR" = test ] && exit 0
@@ -58,7 +58,7 @@ if ! { $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-insta
     echo "cannot install$missing; tests that need them will be skipped" >&2
     exit 0
 fi
-# Debian starts the servers that it installs, and at every boot. Tests start their own, on other ports.
+# Debian starts installed servers now and at every boot. Tests start their own, on other ports.
 if [ -n "$services" ] && [ -d /run/systemd/system ]; then
     $as_root systemctl disable --quiet --now $services || true
 fi

@@ -12,7 +12,7 @@ __all__ = ["kafka", "milvus_server", "promtool", "redis_server", "start_server"]
 
 @pytest.fixture(scope="session")
 def real_videos() -> Path:
-    """The folder of real clips, beside the repository or where COPYDETECT_TEST_DATA says."""
+    """The folder of real clips: COPYDETECT_TEST_DATA, or a folder beside the repository."""
     beside = Path(__file__).parents[2] / "shared" / "data" / "videos"
     folder = Path(os.environ.get("COPYDETECT_TEST_DATA", beside))
     if not folder.is_dir():
@@ -21,7 +21,7 @@ def real_videos() -> Path:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """CI has everything but a GPU: a test that was skipped there for another reason is one that nobody runs."""
+    """Fail in CI if tests were skipped: CI has everything but a GPU, so nobody would ever run the others."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not os.environ.get("CI"):
         return

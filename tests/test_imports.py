@@ -1,4 +1,4 @@
-"""What a process imports: the matcher runs without the GPU stack, and help comes at once."""
+"""What a process imports: the matcher runs without the GPU stack, and help is printed at once."""
 
 import subprocess
 import sys
@@ -11,9 +11,9 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[1]
 
 
-def imported(statement: str, wanted: set[str]) -> set[str]:
-    """Which of these modules a fresh interpreter holds after the statement."""
-    program = f"{statement}\nimport sys\nprint(*sorted({wanted!r} & sys.modules.keys()), file=sys.stderr)"
+def find_imports(statement: str, modules: set[str]) -> set[str]:
+    """Those of the modules that a new interpreter has imported after the statement."""
+    program = f"{statement}\nimport sys\nprint(*sorted({modules!r} & sys.modules.keys()), file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=50, check=True
     )
@@ -29,11 +29,11 @@ def imported(statement: str, wanted: set[str]) -> set[str]:
         "services.contracts.events",
     ],
 )
-def test_the_matcher_stays_off_the_gpu_stack(module: str) -> None:
-    assert imported(f"import {module}", {"torch", "torchvision", "timm", "av"}) == set()
+def test_the_matcher_does_not_import_the_gpu_stack(module: str) -> None:
+    assert find_imports(f"import {module}", {"torch", "torchvision", "timm", "av"}) == set()
 
 
-def test_help_waits_for_neither_torch_nor_milvus() -> None:
+def test_help_imports_neither_torch_nor_milvus() -> None:
     run = "\n".join(
         [
             "import sys",
@@ -45,8 +45,8 @@ def test_help_waits_for_neither_torch_nor_milvus() -> None:
             "    assert not end.code",
         ]
     )
-    assert imported(run, {"torch", "torchvision", "pymilvus", "milvus_lite"}) == set()
+    assert find_imports(run, {"torch", "torchvision", "pymilvus", "milvus_lite"}) == set()
 
 
-def test_the_check_sees_what_is_imported() -> None:
-    assert imported("import json", {"json", "torch"}) == {"json"}
+def test_the_check_finds_imports() -> None:
+    assert find_imports("import json", {"json", "torch"}) == {"json"}

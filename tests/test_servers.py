@@ -1,4 +1,4 @@
-"""The servers that other tests start: found or said why not, frozen, killed, started again, and never left behind."""
+"""The servers that other tests start: skipped with a reason, frozen, killed, restarted, and never left behind."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers import __main__ as local
-from tests.servers.cached import made_once
-from tests.servers.fixtures import Given, StartServer, shared, start_or_skip
+from tests.servers.cached import ensure_folder
+from tests.servers.fixtures import ExternalServer, StartServer, share_server, start_or_skip
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.milvus_server import MilvusServer
 from tests.servers.process import NotStarted, Server, free_ports, is_free
@@ -22,18 +22,18 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("kind", [KafkaServer, RedisServer, MilvusServer])
-def test_an_address_that_is_given_is_used(
+def test_an_external_address_is_used(
     kind: type[Server], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setenv(f"COPYDETECT_TEST_{kind.name.upper()}", "there:1")
-    assert list(shared(kind, tmp_path_factory)) == [Given("there:1")]
+    assert list(share_server(kind, tmp_path_factory)) == [ExternalServer("there:1")]
 
 
 @pytest.mark.parametrize(
     ("kind", "package"),
     [(KafkaServer, "default-jre-headless"), (RedisServer, "redis-server"), (PrometheusServer, "prometheus")],
 )
-def test_what_is_missing_is_named(
+def test_a_missing_package_is_named(
     kind: type[Server], package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
@@ -53,18 +53,18 @@ def test_ports_are_different_and_free() -> None:
     assert all(is_free(port) for port in ports)
 
 
-def test_a_folder_whose_making_failed_is_made_again(tmp_path: Path) -> None:
+def test_a_folder_that_could_not_be_filled_is_filled_again(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").touch()
         raise OSError("no network")
 
     with pytest.raises(OSError, match="no network"):
-        made_once(tmp_path / "made", fail)
+        ensure_folder(tmp_path / "filled", fail)
     assert list(tmp_path.iterdir()) == []
-    made = made_once(tmp_path / "made", lambda folder: (folder / "whole").touch())
-    assert [file.name for file in made.iterdir()] == ["whole"]
-    assert made_once(tmp_path / "made", fail) == made
-    assert list(tmp_path.iterdir()) == [made]
+    filled = ensure_folder(tmp_path / "filled", lambda folder: (folder / "whole").touch())
+    assert [file.name for file in filled.iterdir()] == ["whole"]
+    assert ensure_folder(tmp_path / "filled", fail) == filled
+    assert list(tmp_path.iterdir()) == [filled]
 
 
 @pytest.mark.integration
@@ -85,7 +85,7 @@ def test_a_server_can_be_frozen_killed_and_started_again(start_server: StartServ
     assert server.answers()
     for end in (server.kill, server.stop):
         end()
-        assert not server.running
+        assert not server.is_running
         with pytest.raises(ConnectionRefusedError):
             server.answers()
         server.start()
@@ -123,7 +123,7 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 @pytest.mark.timeout(120)
-def test_kafka_and_prometheus_come_back_with_what_they_had(start_server: StartServer, tmp_path: Path) -> None:
+def test_kafka_and_prometheus_restart_with_their_data(start_server: StartServer, tmp_path: Path) -> None:
     kafka = start_server(KafkaServer(tmp_path / "kafka"))
     cluster = (tmp_path / "kafka" / "data" / "meta.properties").read_text()
     kafka.stop()
@@ -138,22 +138,22 @@ def test_kafka_and_prometheus_come_back_with_what_they_had(start_server: StartSe
 
 
 @pytest.mark.integration
-def test_up_finds_what_runs_and_down_stops_only_that(
+def test_up_finds_running_servers_and_down_stops_only_these(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], redis_server: object
 ) -> None:
-    assert redis_server  # for its reason to skip
+    assert redis_server  # skips the test if there is no Redis
     monkeypatch.setattr(local, "KINDS", [kind for kind in local.KINDS if kind.server is RedisServer])
     (port,) = free_ports(1)
     folder = tmp_path / "local"
-    told = f"export COPYDETECT_REDIS_URL=redis://127.0.0.1:{port}\n"
+    exports = f"export COPYDETECT_REDIS_URL=redis://127.0.0.1:{port}\n"
     started = local.up(folder, {"redis": port})
     try:
         assert [server.address for server in started] == [f"redis://127.0.0.1:{port}"]
         assert local.up(folder, {"redis": None}) == []
-        assert capsys.readouterr().out == 2 * told
-        # A pid that another process has by now is left alone.
+        assert capsys.readouterr().out == 2 * exports
+        # A pid that belongs to another process by now is left alone.
         other = local.Process(os.getpid(), "Thu Jan  1 00:00:00 1970", "")
-        local.record(folder, local.recorded(folder) | {"other": other})
+        local.write_processes(folder, local.read_processes(folder) | {"other": other})
         assert local.main(["down", str(folder)]) == 0
         assert capsys.readouterr().out == "stopped redis\n"
         assert is_free(port)

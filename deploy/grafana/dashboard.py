@@ -1,6 +1,6 @@
-"""Writes the overview dashboard: `python -m deploy.grafana.dashboard`, after a change in panels.py.
+"""Writes the overview dashboard: run `python -m deploy.grafana.dashboard` after a change in panels.py.
 
-The JSON that Grafana reads is 1600 lines of which panels.py are the ones that somebody means.
+Grafana reads 1600 lines of JSON; panels.py contains the part that people edit.
 """
 
 import json
@@ -17,6 +17,7 @@ DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 
 def dashboard() -> dict[str, Any]:
+    """The dashboard as Grafana's JSON."""
     ids = count(1)
     panels: list[dict[str, Any]] = []
     top = 0
@@ -36,14 +37,14 @@ def dashboard() -> dict[str, Any]:
     return {
         "uid": "copydetect-overview",
         "title": "copydetect",
-        "description": "The two services, their flow and what they depend on. Written by deploy/grafana/dashboard.py.",
+        "description": "The two services, their flow and their dependencies. Written by deploy/grafana/dashboard.py.",
         "tags": ["copydetect"],
         "editable": False,
         "schemaVersion": 39,
         "timezone": "browser",
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
-        "graphTooltip": 1,  # one cross-hair in all graphs
+        "graphTooltip": 1,  # a shared cross-hair in all graphs
         "annotations": {"list": []},
         "links": [],
         "templating": {

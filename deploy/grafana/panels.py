@@ -1,4 +1,4 @@
-"""What the overview dashboard shows: rows of panels, each panel some queries. dashboard.py lays them out."""
+"""The content of the overview dashboard: rows of panels, each with some queries. dashboard.py arranges them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,14 +8,14 @@ RATE: Final = "[$__rate_interval]"
 
 @dataclass(frozen=True)
 class Panel:
-    """A graph of some queries, each with its legend; `small` ones, of one number, go six to a row."""
+    """A graph of queries, each with its legend. `small` panels show one number, six per row."""
 
     title: str
     description: str
     unit: str
     queries: tuple[tuple[str, str], ...]
     small: bool = False
-    limits: tuple[float, ...] = ()  # where green ends, and orange
+    limits: tuple[float, ...] = ()  # where green ends, and where orange ends
 
 
 def quantiles(metric: str, by: str = "") -> tuple[tuple[str, str], ...]:
@@ -27,7 +27,7 @@ def quantiles(metric: str, by: str = "") -> tuple[tuple[str, str], ...]:
 
 
 def share(part: str, whole: str) -> str:
-    """Of two rates; no value, instead of NaN, where nothing happens."""
+    """The ratio of two rates; no value, instead of NaN, while nothing happens."""
     return f"sum(rate({part}{RATE})) / (sum(rate({whole}{RATE})) > 0)"
 
 
@@ -56,7 +56,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel(
             "Records waiting",
-            "Behind the last one taken, over all partitions. Rule: CopydetectLagHigh.",
+            "Lag, summed over all partitions. Rule: CopydetectLagHigh.",
             "short",
             (("sum by (topic) (copydetect_consumer_lag_records)", "{{topic}}"),),
             small=True,
@@ -64,22 +64,22 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel(
             "Dependencies up",
-            "0 where the last call of some replica failed. Rule: CopydetectDependencyDown.",
+            "0 if the last call of any replica failed. Rule: CopydetectDependencyDown.",
             "short",
             (("min by (dependency) (copydetect_dependency_up)", "{{dependency}}"),),
             small=True,
         ),
         Panel(
             "Paused replicas",
-            "They take no records: a budget is used up or a backend down. Rule: CopydetectPaused.",
+            "They consume no records: a budget is used up or a backend is down. Rule: CopydetectPaused.",
             "short",
             (("sum by (job) (copydetect_consumption_paused)", "{{job}}"),),
             small=True,
             limits=(1, 2),
         ),
         Panel(
-            "Silence of the loop",
-            "Since the loop of the slowest replica last turned. Rule: CopydetectLoopStuck.",
+            "Time since the last step",
+            "Of the slowest replica's loop. Rule: CopydetectLoopStuck.",
             "s",
             (("max by (job) (time() - copydetect_loop_last_tick_timestamp_seconds)", "{{job}}"),),
             small=True,
@@ -89,31 +89,31 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Flow": [
         Panel(
             "Records",
-            "Taken from each topic.",
+            "Consumed from each topic.",
             "reqps",
             ((f"sum by (topic) (rate(copydetect_records_total{RATE}))", "{{topic}}"),),
         ),
         Panel(
             "Lag",
-            "Records between the last one taken and the end, a line a partition. One high line is one slow record.",
+            "Offsets between position and end, one line per partition. One high line means one slow record.",
             "short",
             (("sum by (topic, partition) (copydetect_consumer_lag_records)", "{{topic}} {{partition}}"),),
         ),
         Panel(
             "Video described",
-            "Seconds of video a second: the real-time factor of all of ingest.",
+            "Seconds of video per second: the real-time factor of all ingest replicas.",
             "short",
-            ((f"sum(rate(copydetect_media_seconds_total{RATE}))", "seconds a second"),),
+            ((f"sum(rate(copydetect_media_seconds_total{RATE}))", "seconds per second"),),
         ),
         Panel(
             "Segments",
-            "Announced by ingest, by what became of them.",
+            "Announced by ingest, by status.",
             "reqps",
             ((f"sum by (status) (rate(copydetect_segments_total{RATE}))", "{{status}}"),),
         ),
         Panel(
             "Alerts and verdicts",
-            "Revisions of alerts, and assets decided on.",
+            "Revisions of alerts, and decided assets.",
             "reqps",
             (
                 (f"sum by (status) (rate(copydetect_alerts_total{RATE}))", "alert {{status}}"),
@@ -122,13 +122,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel(
             "In work",
-            "Records taken and not yet committed.",
+            "Records polled and not yet committed.",
             "short",
             (("sum by (job) (copydetect_in_flight_records)", "{{job}}"),),
         ),
         Panel(
             "Media in work",
-            "Up to COPYDETECT_MAX_IN_FLIGHT_BYTES and one file more for each replica.",
+            "Up to COPYDETECT_MAX_IN_FLIGHT_BYTES and one more file per replica.",
             "bytes",
             (("sum by (instance) (copydetect_in_flight_bytes)", "{{instance}}"),),
         ),
@@ -142,13 +142,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel(
             "Stages",
-            "Time spent in each stage, tries included.",
+            "Time spent in each stage, including retries.",
             "s",
             quantiles("copydetect_stage_seconds", "stage"),
         ),
         Panel(
             "Where the time goes",
-            "Seconds in each stage a second; stages may contain others.",
+            "Seconds per second in each stage; stages may contain others.",
             "short",
             ((f"sum by (stage) (rate(copydetect_stage_seconds_sum{RATE}))", "{{stage}}"),),
         ),
@@ -161,14 +161,14 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((f"sum(rate(copydetect_frames_encoded_total{RATE}))", "frames"),),
         ),
         Panel(
-            "Frames in a batch",
-            "Small ones waste the GPU; they are small when little is uploaded.",
+            "Frames per batch",
+            "Small batches waste the GPU; they are small when there are few uploads.",
             "short",
             quantiles("copydetect_batch_frames"),
         ),
         Panel(
             "Candidates",
-            "Segments of other assets that a segment is compared with. It grows with the index.",
+            "Segments of other assets that each segment is compared with. Grows with the index.",
             "short",
             quantiles("copydetect_candidates"),
         ),
@@ -179,28 +179,28 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((share('copydetect_cache_requests_total{result="hit"}', "copydetect_cache_requests_total"), "hits"),),
         ),
     ],
-    "What goes wrong": [
+    "Failures": [
         Panel(
             "Dead letters",
-            "Records that can never succeed, by the stage that found out. Rule: CopydetectDeadLetters.",
+            "Records that can never succeed, by the stage that failed. Rule: CopydetectDeadLetters.",
             "reqps",
             ((f"sum by (stage) (rate(copydetect_dead_letters_total{RATE}))", "{{stage}}"),),
         ),
         Panel(
             "Retries",
-            "Calls that failed for now and are made again. Rule: CopydetectRetrying.",
+            "Calls that failed and are retried. Rule: CopydetectRetrying.",
             "reqps",
             ((f"sum by (job, stage) (rate(copydetect_retries_total{RATE}))", "{{job}} {{stage}}"),),
         ),
         Panel(
             "Transactions of the matcher",
-            "Fenced: two matchers have one COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
+            "Fenced: two matchers have the same COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
             "reqps",
             ((f"sum by (outcome) (rate(copydetect_transactions_total{RATE}))", "{{outcome}}"),),
         ),
         Panel(
             "Rebalances",
-            "Partitions given, taken and lost. Lost ones were not given back in time. Rule: CopydetectRebalancing.",
+            "Partitions assigned, revoked and lost. Lost ones were not released in time. Rule: CopydetectRebalancing.",
             "short",
             (("sum by (job, event) (increase(copydetect_rebalances_total[$__rate_interval]))", "{{job}} {{event}}"),),
         ),
@@ -212,7 +212,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel(
             "Models in use",
-            "Replicas by model. Two at once belong to a release, and compare nothing with each other.",
+            "Replicas by model. Two models at once are normal during a release; their assets are not compared.",
             "short",
             (("count by (job, version) (copydetect_model_info)", "{{job}} {{version}}"),),
         ),

@@ -1,4 +1,4 @@
-"""All doors of a service in a cluster, opened from the settings."""
+"""Opens the backends of a service in a cluster from the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +22,9 @@ class Backends:
 
 @contextmanager
 def open_backends(settings: Settings, bundle: Bundle, retrier: Retrier) -> Iterator[Backends]:
-    """The doors, once Milvus and Kafka answer; Redis may be away at any time."""
-    index = retrier("milvus", milvus_index, settings, bundle)
-    cache = redis_cache(settings, bundle)
+    """The backends, as soon as Milvus answers, closed at the end; Redis may be down at any time."""
+    index = retrier("milvus", open_milvus_index, settings, bundle)
+    cache = open_redis_cache(settings, bundle)
     bus = KafkaBus(KafkaConnection.from_settings(settings), instance=settings.instance)
     try:
         yield Backends(bus, index, cache)
@@ -34,8 +34,8 @@ def open_backends(settings: Settings, bundle: Bundle, retrier: Retrier) -> Itera
         index.close()
 
 
-def milvus_index(settings: Settings, bundle: Bundle) -> MilvusIndex:
-    """The index of the bundle's model; its collections are made where they are missing."""
+def open_milvus_index(settings: Settings, bundle: Bundle) -> MilvusIndex:
+    """The index of the bundle's model; creates missing collections."""
     return MilvusIndex(
         settings.milvus_uri,
         model_version=bundle.model_version,
@@ -45,7 +45,7 @@ def milvus_index(settings: Settings, bundle: Bundle) -> MilvusIndex:
     )
 
 
-def redis_cache(settings: Settings, bundle: Bundle) -> RedisCache:
+def open_redis_cache(settings: Settings, bundle: Bundle) -> RedisCache:
     """The cache of the bundle's model."""
     return RedisCache(
         settings.redis_url,

@@ -1,6 +1,5 @@
 """`copydetect doctor`: reports in words what is reachable and what is wrong."""
 
-import os
 from collections.abc import Callable, Iterator
 
 import typer
@@ -23,7 +22,7 @@ def doctor() -> None:
     """
     settings = load_settings().model_copy(update={"milvus_timeout_s": CHECK_S})
     console.print("ok     settings")
-    for name in unknown_variables(os.environ):  # no failure: Kubernetes sets such variables for every Service
+    for name in unknown_variables():  # no failure: other programs may use the prefix
         console.print(f"note   settings: nothing reads {name}", soft_wrap=True)
     checks: dict[str, Callable[[Settings], Iterator[str]]] = {
         "model": _check_model,
@@ -62,9 +61,9 @@ def _check_kafka(settings: Settings) -> Iterator[str]:
 
 
 def _check_redis(settings: Settings) -> Iterator[str]:
-    from services.backends.open import redis_cache
+    from services.backends.open import open_redis_cache
 
-    yield from redis_cache(settings, load_bundle(settings.bundle)).problems()
+    yield from open_redis_cache(settings, load_bundle(settings.bundle)).problems()
 
 
 def _check_milvus(settings: Settings) -> Iterator[str]:

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from services.cli.errors import CommandFailed
@@ -47,9 +47,10 @@ def open_output(path: Path | None, option: str) -> Iterator[Callable[[Iterable[s
 @contextmanager
 def _open(path: Path, option: str) -> Iterator[Path]:
     """Yield an empty file beside `path`, which becomes `path` when the block ends well."""
-    with replacing(path) as beside:
+    with ExitStack() as stack:
         try:
             _check(path)
+            beside = stack.enter_context(replacing(path))
             beside.touch()
             if path.exists():
                 beside.chmod(stat.S_IMODE(path.stat().st_mode))

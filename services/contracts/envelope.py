@@ -1,4 +1,4 @@
-"""Events to messages and back: CloudEvents 1.0 in binary mode (attributes in headers, the event as value)."""
+"""Converts events to messages and back: CloudEvents 1.0 in binary mode (attributes in headers, the event as value)."""
 
 import uuid
 
@@ -9,16 +9,16 @@ from services.contracts.events import EVENT_TYPES, Event, now
 from services.contracts.ports import Message, Record
 from services.contracts.topics import DEAD_LETTER_SUFFIX
 
-# Beyond that many wrong fields a message is not mended by naming them; the reason travels in a header.
+# Naming more wrong fields than fit does not help to fix a message, and the reason is sent in a header.
 MAX_REASON_CHARACTERS = 1000
-# With room for headers below the 16 MiB that the topics take.
+# Leaves room for headers below the topics' limit of 16 MiB.
 MAX_DEAD_BYTES = 15 * 2**20
 
 _TYPE_OF = {kind: name for name, kind in EVENT_TYPES.items()}
 
 
 def to_message(topic: str, event: Event, *, source: str, cause: Message | None = None) -> Message:
-    """The message that announces `event`; the trace of its cause goes on in it."""
+    """The message that announces `event`; it continues the trace of its cause."""
     headers = {
         "ce_specversion": "1.0",
         "ce_id": str(uuid.uuid4()),
@@ -33,7 +33,7 @@ def to_message(topic: str, event: Event, *, source: str, cause: Message | None =
 
 
 def to_event(message: Message) -> Event:
-    """The event in a message. Raises InvalidMessage, in words, when type, JSON or a field is wrong."""
+    """The event in a message. Raises InvalidMessage, with an explanation, if its type, JSON or a field is wrong."""
     name = message.headers.get("ce_type")
     kind = EVENT_TYPES.get(name or "")
     if kind is None:
@@ -48,9 +48,9 @@ def to_event(message: Message) -> Event:
 
 
 def dead_letter(record: Record, error: InvalidMessage) -> Message:
-    """The record as it came, on its topic's dead-letter topic, with why and from where in the headers.
+    """The unchanged record for its topic's dead-letter topic, with reason and origin in the headers.
 
-    One that is too large to be published, as it was compressed when it came, is cut, and a header says how long it was.
+    A value that is too large to be published (it was compressed when it arrived) is cut, and a header has its length.
     """
     original = record.message
     cut = {"dlq_cut_from_bytes": str(len(original.value))} if len(original.value) > MAX_DEAD_BYTES else {}

@@ -5,10 +5,10 @@ CopydetectError
     TransientError     may succeed later: retried with backoff, never dead-lettered
         DependencyDown a backend does not answer: consumption pauses until it does
     UsageError         the operator's mistake (settings, bundle, paths): refuse to start, say what to do
-    Fenced             another process took this one's place: exit, a supervisor starts it again
+    Fenced             another process replaced this one: exit, a supervisor starts it again
 
-Anything else is a defect and crashes the process with its offsets uncommitted.
-Client exceptions are translated to these at the door (services.backends), nowhere else.
+Anything else is a bug and crashes the process, with its offsets uncommitted.
+Exceptions of client libraries are translated to these in services.backends, nowhere else.
 """
 
 
@@ -17,7 +17,7 @@ class CopydetectError(Exception):
 
 
 class InvalidMessage(CopydetectError):
-    """Input that can never succeed; `stage` says where it failed."""
+    """Input that can never succeed; `stage` is where it failed."""
 
     def __init__(self, reason: str, *, stage: str) -> None:
         super().__init__(reason)
@@ -26,7 +26,7 @@ class InvalidMessage(CopydetectError):
 
 
 class TransientError(CopydetectError):
-    """A fault that may pass; the call, not the pipeline, is retried."""
+    """A temporary fault; the call is retried, not the pipeline."""
 
 
 class DependencyDown(TransientError):
@@ -34,8 +34,8 @@ class DependencyDown(TransientError):
 
 
 class UsageError(CopydetectError):
-    """What the operator asked for cannot be done; the message says what to change."""
+    """The operator's request cannot be fulfilled; the message says what to change."""
 
 
 class Fenced(CopydetectError):
-    """Another process with the same identity took over; going on would fence that one in turn."""
+    """Another process with the same identity took over; continuing would fence that one in turn."""

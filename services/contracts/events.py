@@ -6,7 +6,7 @@
     asset-verdicts     AssetVerdict
 
 Events carry ids and small values, never frames or descriptors. An unknown field or schema version is refused, so
-that a misspelt optional field cannot be lost in silence. JSON Schemas: deploy/schemas/ (`copydetect schemas`).
+that a misspelt optional field is never lost silently. JSON Schemas: deploy/schemas/ (`copydetect schemas`).
 """
 
 from datetime import UTC, datetime
@@ -19,14 +19,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, mod
 Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
 Similarity: TypeAlias = Annotated[float, Field(ge=-1.001, le=1.001)]  # rounding of unit vectors in float32
-Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]  # an index stores them in 64 bits, with room to add
-# A wider range would not survive the way through seconds since the epoch and another time zone.
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]  # an index stores them in 64 bits, so sums fit too
+# A wider range would not survive the conversion to seconds since the epoch and to another time zone.
 Moment: TypeAlias = Annotated[
     AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))
 ]
 
-MAX_UPLOADED_SEGMENT_S = 120.0  # an event that names one segment file of a longer upload
-# A start beyond a week is a clock time, and no place in a video.
+MAX_UPLOADED_SEGMENT_S = 120.0  # of a segment file of a longer upload
+# A start beyond a week is a time of day, not a position in a video.
 MAX_START_S = 7 * 24 * 3600.0
 
 
@@ -37,7 +37,7 @@ class Role(StrEnum):
 
 
 def side_order(role: Role, uploaded_at: float, asset_id: str) -> tuple[bool, float, str]:
-    """Sorts two assets, the reference side of their alert first: a reference, else the earlier upload, ties by id.
+    """A sort key that puts the reference side of an alert first: a reference, else the earlier upload, ties by id.
 
     `uploaded_at` is in seconds since the epoch.
     """
@@ -52,7 +52,7 @@ class Event(BaseModel):
 
     @property
     def key(self) -> str:
-        """The Kafka key: what has to stay in order."""
+        """The Kafka key: events with equal keys stay in order."""
         raise NotImplementedError
 
 
@@ -65,7 +65,7 @@ class AssetEvent(Event):
 
 
 class SegmentUploaded(AssetEvent):
-    """A whole file, which ingest cuts itself, or one segment file of a longer upload (`segment_index`, `start_s`)."""
+    """A whole file, which ingest cuts, or one segment file of a longer upload (`segment_index`, `start_s`)."""
 
     uri: Annotated[str, Field(min_length=1, max_length=4096)]
     role: Role = Role.UPLOAD
@@ -90,7 +90,7 @@ class SegmentUploaded(AssetEvent):
 
 
 class UploadEnded(AssetEvent):
-    """Ends an upload by segments whose last one was not known when it was published."""
+    """Ends an upload of segment files if the last one was not marked when it was published."""
 
     segment_count: Count
 
@@ -102,7 +102,7 @@ class SegmentStatus(StrEnum):
 
 
 class SegmentEncoded(AssetEvent):
-    """What became of a segment: every segment that came in comes out once."""
+    """The outcome of a segment; every uploaded segment gets one."""
 
     segment_id: str
     segment_index: Count
@@ -112,18 +112,18 @@ class SegmentEncoded(AssetEvent):
     status: SegmentStatus
     reason: str | None = None
     frame_count: Count
-    stamp: str | None = None  # tells contents apart; None where there is none, of a failed segment
-    index_timestamp: int | None = None  # None (a re-announced segment): search at strong consistency
+    stamp: str | None = None  # changes with the content; None for a failed segment
+    index_timestamp: int | None = None  # None (a segment announced again): search with strong consistency
     model_version: str
     uploaded_at: Moment
     encoded_at: Moment
 
 
 class AssetEnded(AssetEvent):
-    """All segments of an asset were announced, or no more will come; the asset is done when they are done."""
+    """All segments of an asset were announced, or no more will come; the asset is complete when they are."""
 
     segment_count: Count
-    duration_s: Seconds | None  # unknown when the uploader ended the upload
+    duration_s: Seconds | None  # None if the uploader ended the upload
     status: Literal["complete", "failed"]
     reason: str | None = None
 
@@ -193,7 +193,7 @@ class DuplicateAlert(Event):
 
 
 class AssetVerdict(AssetEvent):
-    """One a finished asset, so that silence never means two things."""
+    """The outcome of an asset, one per finished asset, so that a missing message never has two meanings."""
 
     verdict: Literal["unique", "copies", "undecidable", "failed"]
     reason: str | None = None

@@ -1,9 +1,9 @@
-"""The three doors of a service: bus, descriptor index, descriptor cache.
+"""The three ports of a service: bus, descriptor index, descriptor cache.
 
-Kafka, Milvus and Redis stand behind them in a cluster; an in-process bus, Milvus Lite and a byte-bounded
-dictionary on a laptop. Every implementation passes the same contract tests (tests/contracts).
-An index and a cache are opened for one model version, and carry it in their names, so that descriptors of
-different models never meet.
+They are implemented by Kafka, Milvus and Redis in a cluster; by an in-process bus, Milvus Lite and a dictionary of
+bounded size on a laptop. Every implementation passes the same contract tests (tests/contracts).
+An index and a cache are opened for one model version, which is part of their names, so that descriptors of different
+models never mix.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from tca_model.types import FloatArray, VideoDescriptor
 
 
 class SegmentKey(NamedTuple):
-    """What names a segment: no tenant ever sees another's."""
+    """The name of a segment. A tenant never sees segments of another."""
 
     tenant: str
     segment_id: str
@@ -25,9 +25,9 @@ class SegmentKey(NamedTuple):
 class SegmentRow:
     """One row of the segment collection.
 
-    `stamp` tells the content apart: a redelivered segment with an equal stamp is not described again.
-    `segment_count` is 0 until the asset's last segment, which carries how many there are.
-    A segment without informative frames has a row too (`frame_count` 0), so that it is not decoded again.
+    `stamp` changes with the content: a redelivered segment with an equal stamp is not described again.
+    `segment_count` is 0 except in the asset's last segment, where it is the number of its segments.
+    A segment without informative frames also has a row (`frame_count` 0), so that it is not decoded again.
     """
 
     tenant: str
@@ -53,7 +53,7 @@ class SegmentRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DescribedSegment:
-    """A segment with everything that the index stores of it; `vector` (D,) is the segment descriptor."""
+    """A segment with everything that the index stores; `vector` (D,) is the segment descriptor."""
 
     row: SegmentRow
     descriptor: VideoDescriptor
@@ -65,11 +65,42 @@ class DescribedSegment:
 
 
 class Candidate(NamedTuple):
-    """A stored segment that a search found, with the inner product that found it."""
+    """A stored segment that a search found, with the inner product of the two vectors."""
 
     segment_id: str
     asset_id: str
     similarity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchRequest:
+    """One search of an index: what to look for, and among which stored segments.
+
+    tenant           whose segments are searched
+    vectors          (N, D) float32, unit length; segment or frame descriptors, depending on the search
+    exclude_asset    the searching asset, whose own segments are left out
+    limit            at most so many candidates per vector, 1 or more
+    after            a timestamp that `store` returned: see at least every write up to it;
+                     None: see every write that was acknowledged
+    exclude_also     further assets to leave out, at most a few hundred
+    references_only  search only among segments of references
+
+    Raises ValueError for a limit below 1 and for vectors that are not a matrix.
+    """
+
+    tenant: str
+    vectors: FloatArray
+    exclude_asset: str
+    limit: int
+    after: int | None = None
+    exclude_also: frozenset[str] = frozenset()
+    references_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.limit < 1:
+            raise ValueError(f"a search needs a limit of 1 or more, not {self.limit}")
+        if self.vectors.ndim != 2:
+            raise ValueError(f"vectors must be (N, D), not {self.vectors.shape}")
 
 
 class DescriptorIndex(Protocol):
@@ -79,67 +110,43 @@ class DescriptorIndex(Protocol):
     def model_version(self) -> str: ...
 
     def store(self, batch: Sequence[DescribedSegment]) -> int | None:
-        """Upsert all frame rows, then all segment rows; the write's timestamp where the backend tells one."""
+        """Upsert all frame rows, then all segment rows; returns the write's timestamp if the backend has one."""
 
     def assets(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
-        """All segment rows of these assets (None: of every asset of the tenant), by asset and index."""
+        """All segment rows of these assets (None: of every asset of the tenant), sorted by asset and index."""
 
     def read(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
-        """What is stored of those segments whose row and all `frame_count` frame rows are there."""
+        """The stored segments; leaves out those whose row or one of its `frame_count` frame rows is missing."""
 
-    def search_segments(
-        self,
-        tenant: str,
-        vectors: FloatArray,
-        *,
-        exclude_asset: str,
-        limit: int,
-        after: int | None = None,
-        exclude_also: Collection[str] = (),
-        references_only: bool = False,
-    ) -> list[list[Candidate]]:
-        """For each vector (N, D) the nearest segments of other assets, best first; probes are never found.
+    def search_segments(self, request: SearchRequest) -> list[list[Candidate]]:
+        """For each of the N vectors the nearest segments by segment vector, best first. Probes are never found."""
 
-        `after`: see at least every write up to that timestamp; None: every write that was acknowledged.
-        `exclude_also`: other assets to leave out, at most a few hundred.
-        """
-
-    def search_frames(
-        self,
-        tenant: str,
-        vectors: FloatArray,
-        *,
-        exclude_asset: str,
-        limit: int,
-        after: int | None = None,
-        exclude_also: Collection[str] = (),
-        references_only: bool = False,
-    ) -> list[list[Candidate]]:
-        """The same over frame vectors: for each frame vector (N, D) the segments of its nearest frames."""
+    def search_frames(self, request: SearchRequest) -> list[list[Candidate]]:
+        """The same over frame vectors: for each of the N vectors the segments of its nearest frames."""
 
     def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
-        """Remove the asset's segments from this index on, with their frames; segment rows go first."""
+        """Remove the asset's segments with this index or a higher one, and then their frames."""
 
     def flush(self) -> None:
-        """Make what was stored durable and fast to search."""
+        """Make stored segments durable and fast to search."""
 
     def close(self) -> None: ...
 
 
 class DescriptorCache(Protocol):
-    """Described segments by key; may forget anything at any time."""
+    """Described segments by key; may lose any of them at any time."""
 
     def get_many(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]: ...
 
     def put_many(self, segments: Iterable[DescribedSegment]) -> None: ...
 
     def discard(self, keys: Collection[SegmentKey]) -> None:
-        """Forget these: their segments were replaced."""
+        """Remove these, because their segments were replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published: JSON bytes with CloudEvents headers; equal keys stay in order."""
+    """A message to publish: JSON bytes with CloudEvents headers. Messages with equal keys stay in order."""
 
     topic: str
     key: str
@@ -149,7 +156,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message as it was consumed, with its place in the topic."""
+    """A consumed message, with its position in the topic."""
 
     message: Message
     partition: int
@@ -166,51 +173,52 @@ class Rebalance(NamedTuple):
 class Consumer(Protocol):
     """Reads the partitions of one topic that its group assigns to it. For one thread.
 
-    A partition may be taken away at any time: what was polled from it is then another consumer's, a commit of it is
-    ignored, and its unfinished work is to be dropped.
+    A partition may be revoked at any time: its polled records then belong to another consumer, commits of them are
+    ignored, and unfinished work on them is to be dropped.
     """
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Up to that many next records, none when the time is over or while paused.
+        """Up to `max_records` next records; none after `timeout_s`, or while paused.
 
-        To be called often even when paused: it is also how a consumer shows its group that it lives.
+        Call it often even while paused: it also shows the group that the consumer is alive.
         """
 
     def take_rebalance(self) -> Rebalance:
-        """What changed hands since the last call; ask after every poll."""
+        """The partitions assigned and revoked since the last call. To be called after every poll."""
 
     def pause(self) -> None:
-        """Give no records, of partitions given later neither, until `resume`."""
+        """Return no records until `resume`, also of partitions that are assigned meanwhile."""
 
     def resume(self) -> None: ...
 
     def lag(self) -> Mapping[int, int]:
-        """For each partition at hand, how many offsets lie between what was polled and the end; without a request."""
+        """The lag of each owned partition: offsets between the position and the end, as known without a request."""
 
     def commit(self, records: Sequence[Record]) -> None:
-        """These, and all before them in their partitions, are done with."""
+        """Commit these records, and all before them in their partitions."""
 
     def close(self) -> None:
         """Leave the group, so that another consumer takes over at once."""
 
 
-States: TypeAlias = Mapping[int, Mapping[str, bytes | None]]  # by partition and key; None: forgotten
+States: TypeAlias = Mapping[int, Mapping[str, bytes | None]]  # by partition and key; None removes the state
 
 
 class StateConsumer(Consumer, Protocol):
-    """A consumer whose commits carry what follows from the records: all of it happens, or nothing.
+    """A consumer that commits records together with their effects: all of it happens, or nothing.
 
-    It keeps a state a key beside each partition of its topic. After an error of `commit_all` its partitions are taken
-    and given anew, from what was last committed: whoever holds states must drop them and restore.
+    It keeps one state per key beside each partition of its topic. After an error of `commit_all` its partitions are
+    revoked and assigned again, at the last commit: states held in memory must be dropped and restored.
     """
 
     def restore(self, partition: int) -> dict[str, bytes]:
-        """The states that were committed for a partition; call once it was given, records come only after it."""
+        """The committed states of a partition. Call it after the assignment: the partition gives no records before."""
 
     def commit_all(self, records: Sequence[Record], messages: Sequence[Message], states: States) -> None:
         """Publish the messages, change the states and commit the records in one transaction.
 
-        Raises TransientError when nothing of it is certain, and Fenced when another process took this one's place.
+        Raises TransientError if the outcome is unknown or nothing happened, and Fenced if another process replaced
+        this one.
         """
 
 
@@ -222,6 +230,6 @@ class Bus(Protocol):
         """A consumer that starts at the first record that its group has not committed."""
 
     def state_consumer(self, topic: str, group: str, state_topic: str) -> StateConsumer:
-        """The same with a state of its own, kept in `state_topic`, which has as many partitions."""
+        """The same, with states in `state_topic`, which has as many partitions as `topic`."""
 
     def close(self) -> None: ...

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.contracts.ports import DescriptorCache, DescriptorIndex
+from services.ingest.decode.limits import decode_limits
 from services.ingest.decode.pool import DecodePool
 from services.ingest.describe import Describer
 from services.ingest.fetch.media import FetchPolicy
@@ -14,7 +15,6 @@ from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
-from tca_model.video.decode import DecodeLimits
 
 if TYPE_CHECKING:
     from tca_model.networks.extractor import DescriptorExtractor
@@ -45,20 +45,13 @@ def open_ingest_pipeline(
         max_bytes=settings.max_file_bytes,
         deadline_s=settings.fetch_deadline_s,
     )
-    limits = DecodeLimits(
-        max_bytes=settings.max_file_bytes,
-        max_pixels=settings.max_pixels,
-        max_duration_s=settings.max_duration_s,
-        max_sampled_frames=settings.max_frames,
-        max_memory_bytes=settings.max_decoder_bytes,
-    )
     decoders = DecodePool(
         workers=settings.decode_workers,
         size=(frame.input_px, frame.input_px),
         every_s=frame.sample_every_s,
         remove_bars=frame.remove_bars,
         panels=options.panels,
-        limits=limits,
+        limits=decode_limits(settings),
         deadline_s=settings.decode_deadline_s,
     )
     with decoders, FetchPool(policy, threads=settings.decode_workers, wake=decoders.wake) as fetches:

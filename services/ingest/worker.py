@@ -66,13 +66,13 @@ class IngestWorker:
             # If its partition was revoked meanwhile, another consumer has the record, or it is delivered here again.
             if records[0].partition not in lost and not self._tracker.is_in_work(records[0]):
                 metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
-                self._tracker.dispatched(records[0])
+                self._tracker.start(records[0])
                 self._publish_and_commit(self._pipeline.accept(records[0]))
         metrics.paused.set(not self._has_room())
         return accepted
 
     def _has_room(self) -> bool:
-        return self._pipeline.has_room and self._tracker.uncommitted < MAX_UNCOMMITTED
+        return self._pipeline.has_room and self._tracker.uncommitted_count < MAX_UNCOMMITTED
 
     def _has_work(self) -> bool:
         return not self._pipeline.is_idle
@@ -100,7 +100,7 @@ class IngestWorker:
             self._call("publish", self._bus.publish, outcome.messages)
         if outcome.done:
             self._log(outcome)
-            if newest := self._tracker.done(outcome.record):
+            if newest := self._tracker.finish(outcome.record):
                 self._call("offsets", self._consumer.commit, [newest])
 
     def _log(self, outcome: Outcome) -> None:

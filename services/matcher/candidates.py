@@ -1,47 +1,49 @@
-"""Which stored segments may share content with a query segment: the recall of everything after it.
+"""Finds the stored segments that may share content with a segment; this limits the recall of all later stages.
 
-A segment vector alone loses short copies (FIVR-200K DSVR 0.570 against 0.877 for comparing every frame), so frame
-vectors are searched too, and both results are merged by asset. Where a static lecture takes all places of a vector,
-what lies behind it is asked for; references are searched also on their own, so that a viral family of uploads does not
-crowd out the original. `python -m bench.candidates` measures what that finds and costs.
+A segment vector alone misses short copies (FIVR-200K DSVR 0.570 against 0.877 for comparing every frame), so frame
+vectors are searched too, and both results are merged by asset. If a static lecture fills all results of a vector, the
+vector is searched again without it. References are also searched on their own, so that a viral family of uploads does
+not crowd out the original. `python -m bench.candidates` measures what that finds and costs.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import accumulate, pairwise
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import Candidate, DescribedSegment, DescriptorIndex, SegmentKey
+from services.contracts.ports import Candidate, DescribedSegment, DescriptorIndex, SearchRequest, SegmentKey
 from tca_model.types import FloatArray
 
-# Frames of a still or a slow pan find the same neighbours: one of them asks for all.
+# Frames of a still or a slow pan find the same neighbours, so only one of them is searched.
 NEAR_IDENTICAL = 0.95
-# A vector whose places are all taken by fewer assets is asked again without these.
+# A vector whose results all belong to fewer assets is searched again without these.
 CROWDED_ASSETS = 4
 
-# ask(vectors (N, D), exclude_also=assets) -> for each vector the nearest
-Ask: TypeAlias = Callable[..., list[list[Candidate]]]
+IndexSearch: TypeAlias = Callable[[SearchRequest], list[list[Candidate]]]
 
 
 class CandidateStage(Protocol):
     def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:
-        """For each of these segments of one asset, the segments of other assets to compare it with."""
+        """For each of the segments, which are of one asset, the segments of other assets to compare it with.
+
+        `after`: as in SearchRequest.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateLimits:
-    """How far the searches go, for one query segment; one without places is not made."""
+    """Limits of the searches for one segment; a search with a limit of 0 is not made."""
 
     segments: int = 32  # nearest by segment vector
     per_frame: int = 8  # nearest frames of each distinct query frame
-    assets: int = 32  # kept after merging, best first
-    references: int = 8  # nearest assets of that role, kept beside those
+    assets: int = 32  # kept after merging, the best ones
+    references: int = 8  # nearest references, kept in addition
     segments_per_asset: int = 16
-    rounds: int = 3  # at most, of asking again what one asset crowds: Milvus cannot group everywhere
+    rounds: int = 3  # at most, of repeating crowded searches; not every Milvus can group results by asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +55,47 @@ class NearestCandidates:
 
     def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:
         tenant, limits = segments[0].row.tenant, self.limits
-        merged = [merge(found, limits) for found in self._found(segments, after)]
+        merged = [merge(found, limits) for found in self._search(segments, after)]
         if limits.references:
             own = replace(limits, assets=limits.references)
-            for ids, found in zip(merged, self._found(segments, after, references_only=True), strict=True):
+            for ids, found in zip(merged, self._search(segments, after, references_only=True), strict=True):
                 ids += merge(found, own)
         return [[SegmentKey(tenant, segment_id) for segment_id in dict.fromkeys(ids)] for ids in merged]
 
-    def _found(
+    def _search(
         self, segments: Sequence[DescribedSegment], after: int | None, *, references_only: bool = False
     ) -> list[list[Candidate]]:
-        """What both searches find for each segment."""
-        tenant, asset_id = segments[0].row.tenant, segments[0].row.asset_id
+        """What the searches by segment and by frame find for each segment."""
+        asset, limits = segments[0].row, self.limits
+        frames = [distinct_frames(one.descriptor.frames) for one in segments]
+        searches: tuple[tuple[IndexSearch, int, list[FloatArray]], ...] = (
+            (self.index.search_segments, limits.segments, [one.vector[np.newaxis] for one in segments]),
+            (self.index.search_frames, limits.per_frame, frames),
+        )
         found: list[list[Candidate]] = [[] for _ in segments]
-        for search, limit, vectors in (
-            (self.index.search_segments, self.limits.segments, [one.vector[np.newaxis] for one in segments]),
-            (
-                self.index.search_frames,
-                self.limits.per_frame,
-                [distinct_frames(one.descriptor.frames) for one in segments],
-            ),
-        ):
+        for search, limit, vectors in searches:
             if limit:
-                ask = partial(
-                    search, tenant, exclude_asset=asset_id, references_only=references_only, limit=limit, after=after
+                request = SearchRequest(
+                    tenant=asset.tenant,
+                    vectors=np.concatenate(vectors),
+                    exclude_asset=asset.asset_id,
+                    limit=limit,
+                    after=after,
+                    references_only=references_only,
                 )
-                for of_segment, more in zip(found, nearest(vectors, ask, limit, self.limits.rounds), strict=True):
-                    of_segment += more
+                counts = [len(of_segment) for of_segment in vectors]
+                for candidates, more in zip(found, find_nearest(search, request, counts, limits.rounds), strict=True):
+                    candidates += more
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class ExhaustiveCandidates:
-    """Every described segment of every other asset of the tenant: slow, and misses nothing."""
+    """Every described segment of every other asset of the tenant: slow, but misses nothing."""
 
     index: DescriptorIndex
 
-    def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:  # noqa: ARG002 - whatever is stored is compared
+    def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:  # noqa: ARG002 - compares everything stored
         tenant, asset_id = segments[0].row.tenant, segments[0].row.asset_id
         keys = [
             row.key
@@ -100,7 +106,7 @@ class ExhaustiveCandidates:
 
 
 def distinct_frames(frames: FloatArray) -> FloatArray:
-    """The frames (N, D) that are not nearly identical to an earlier one that is kept."""
+    """The frames of (N, D) that are not nearly identical to an earlier kept frame."""
     similarity = frames @ frames.T
     kept: list[int] = []
     for position, row in enumerate(similarity):
@@ -109,30 +115,33 @@ def distinct_frames(frames: FloatArray) -> FloatArray:
     return frames[kept]
 
 
-def nearest(vectors: Sequence[FloatArray], ask: Ask, limit: int, rounds: int) -> list[list[Candidate]]:
-    """For each query segment what its vectors (N, D) find in `limit` places each, and behind what crowds these."""
-    answers = iter(ask(np.concatenate(vectors)))
+def find_nearest(
+    search: IndexSearch, request: SearchRequest, counts: Sequence[int], rounds: int
+) -> list[list[Candidate]]:
+    """The candidates of each query segment: what its vectors find, and what they find behind assets that crowd them.
+
+    `request.vectors` holds the vectors of all segments, one segment after the other: `counts[i]` of segment i.
+    """
+    answers = search(request)
     found = []
-    for of_segment in vectors:
-        first = [next(answers) for _ in of_segment]
-        found.append(
-            [candidate for answer in (*first, *_behind(of_segment, first, ask, limit, rounds)) for candidate in answer]
-        )
+    for start, end in pairwise(accumulate(counts, initial=0)):
+        of_segment = replace(request, vectors=request.vectors[start:end])
+        crowded = _search_behind(search, of_segment, answers[start:end], rounds)
+        found.append([candidate for answer in (*answers[start:end], *crowded) for candidate in answer])
     return found
 
 
-def _behind(
-    vectors: FloatArray, answers: Sequence[list[Candidate]], ask: Ask, limit: int, rounds: int
+def _search_behind(
+    search: IndexSearch, request: SearchRequest, answers: Sequence[list[Candidate]], rounds: int
 ) -> Iterator[list[Candidate]]:
-    """What crowded vectors of a segment find without the assets that crowd them: these are its candidates already."""
-    passed: set[str] = set()
+    """What crowded vectors of one segment find without the assets that crowd them, which are candidates already."""
     for _ in range(rounds):
-        crowded = [n for n, answer in enumerate(answers) if _is_crowded(answer, limit)]
+        crowded = [n for n, answer in enumerate(answers) if _is_crowded(answer, request.limit)]
         if not crowded:
             return
-        passed |= {candidate.asset_id for n in crowded for candidate in answers[n]}
-        vectors = vectors[crowded]
-        answers = ask(vectors, exclude_also=passed)
+        crowding = {candidate.asset_id for n in crowded for candidate in answers[n]}
+        request = replace(request, vectors=request.vectors[crowded], exclude_also=request.exclude_also | crowding)
+        answers = search(request)
         yield from answers
 
 
@@ -141,7 +150,7 @@ def _is_crowded(answer: Sequence[Candidate], limit: int) -> bool:
 
 
 def merge(found: Sequence[Candidate], limits: CandidateLimits) -> list[str]:
-    """Segment ids of the best assets, an asset ranked by its nearest vector, within each the best segments first."""
+    """Segment ids of the best assets, ranked by their nearest vector, and within each asset the best segments first."""
     best: dict[str, dict[str, float]] = defaultdict(dict)
     for candidate in found:
         segments = best[candidate.asset_id]

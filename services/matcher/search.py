@@ -1,4 +1,4 @@
-"""What described segments of one asset show of others: read -> search -> read -> rerank."""
+"""Compares described segments of one asset with similar segments of others: read -> search -> read -> rerank."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from services.matcher.candidates import CandidateStage
 from services.matcher.rerank import Comparison, DescriptorReader, compare
 from services.runtime import metrics
 
-# Each has up to (32 + 8) x 16 candidates, of 60 KB: so many are in memory at once.
+# Limits memory: each segment has up to (32 + 8) x 16 candidates of 60 KB.
 QUERIES_AT_ONCE = 8
 
 
 class Content(NamedTuple):
-    """A segment as an event announced it; another may announce the same segment with other content."""
+    """A segment with the content that an event announced; a later event may announce other content."""
 
     key: SegmentKey
     stamp: str | None
@@ -27,32 +27,34 @@ class Content(NamedTuple):
 
 class Found(NamedTuple):
     comparisons: list[Comparison]
-    candidate_count: int | None  # None: not searched for
+    candidate_count: int | None  # None: the segment was not searched for
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     read: DescriptorReader
     candidates: CandidateStage
-    finders: frozenset[Role]  # the roles that are searched for
+    searching_roles: frozenset[Role]  # only segments of these roles are searched for
 
     def __call__(self, events: Collection[SegmentEncoded]) -> dict[Content, Found]:
-        """What each of these segments of one asset shows of others, for which all are searched at once."""
+        """The comparisons of each of the segments, which are of one asset and are searched for together."""
         found = {Content.of(event): Found([], None) for event in events}
-        wanted = [event for event in events if event.status == SegmentStatus.DESCRIBED and event.role in self.finders]
-        stamps = {content.key: content.stamp for content in map(Content.of, wanted)}
+        searching = [
+            event for event in events if event.status == SegmentStatus.DESCRIBED and event.role in self.searching_roles
+        ]
+        stamps = {content.key: content.stamp for content in map(Content.of, searching)}
         with metrics.stage("read"):
-            # One that was deleted or replaced meanwhile may not be there; an event of its new content will come.
-            queries = _whole(stamps, self.read(stamps.keys(), stamps))
+            # Segments that were deleted or replaced meanwhile are missing; events of their new content will follow.
+            queries = _with_frames(stamps, self.read(stamps.keys(), stamps))
         if not queries:
             return found
-        after = _newest(wanted)
+        after = _newest_timestamp(searching)
         for start in range(0, len(queries), QUERIES_AT_ONCE):
-            for query, one in self._compared(queries[start : start + QUERIES_AT_ONCE], after):
+            for query, one in self._compare(queries[start : start + QUERIES_AT_ONCE], after):
                 found[Content(query.row.key, stamps[query.row.key])] = one
         return found
 
-    def _compared(
+    def _compare(
         self, queries: Sequence[DescribedSegment], after: int | None
     ) -> Iterator[tuple[DescribedSegment, Found]]:
         with metrics.stage("search"):
@@ -61,15 +63,16 @@ class Search:
             read = self.read({key for keys in candidates for key in keys})
         with metrics.stage("rerank"):
             for query, keys in zip(queries, candidates, strict=True):
-                yield query, Found(compare(query, _whole(keys, read)), len(keys))
+                yield query, Found(compare(query, _with_frames(keys, read)), len(keys))
 
 
-def _newest(events: Sequence[SegmentEncoded]) -> int | None:
-    """The timestamp that a search for these must see; None, the strongest demand, when one of them has none."""
+def _newest_timestamp(events: Sequence[SegmentEncoded]) -> int | None:
+    """The write timestamp that a search for these events must see; None (see every write) if one of them has none."""
     timestamps = [event.index_timestamp for event in events]
     known = [timestamp for timestamp in timestamps if timestamp is not None]
     return max(known) if known and len(known) == len(timestamps) else None
 
 
-def _whole(keys: Iterable[SegmentKey], read: Mapping[SegmentKey, DescribedSegment]) -> list[DescribedSegment]:
+def _with_frames(keys: Iterable[SegmentKey], read: Mapping[SegmentKey, DescribedSegment]) -> list[DescribedSegment]:
+    """Those of the segments that were read and have frames."""
     return [read[key] for key in keys if key in read and read[key].row.frame_count > 0]

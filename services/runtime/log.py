@@ -1,4 +1,4 @@
-"""One JSON object a line on standard error, from our own loggers and from those of libraries alike."""
+"""Logs of our own loggers and of libraries, on standard error as one JSON object per line."""
 
 import logging
 import sys
@@ -6,13 +6,13 @@ from typing import Any
 
 import structlog
 
-# Their records of every request and rebalance say nothing that a metric does not; kafka-python also reports as an
-# error every attempt to reach a broker that is away, a hundred lines a minute, where the doors tell it once.
+# Their records of every request and rebalance add nothing to the metrics. kafka-python also logs an error for every
+# attempt to reach a missing broker, a hundred lines per minute; services.backends logs an outage once.
 CHATTY = {"urllib3": logging.WARNING, "pymilvus": logging.WARNING, "kafka": logging.CRITICAL}
 
 
 def configure_for_commands() -> None:
-    """For commands of people: only what they should know, in words, on standard error."""
+    """Log for interactive commands: warnings only, as text, on standard error."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),  # commands print warnings themselves
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -20,7 +20,7 @@ def configure_for_commands() -> None:
 
 
 def configure(service: str, level: str) -> None:
-    """Send all logs of this process there; every line names the service."""
+    """Log for services: every record of this process as JSON, with the service's name."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -1,4 +1,4 @@
-"""Every metric of the services. They are an interface: dashboards and alert rules (deploy/) name them.
+"""All metrics of the services. They are an interface: dashboards and alert rules (deploy/) use their names and labels.
 
 Base units, bounded labels; never an id of an asset, segment or tenant.
 """
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
-# Their timestamps double the number of series, and nothing here reads them.
+# Creation timestamps double the number of series, and nothing reads them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -17,18 +17,20 @@ _LATENCY_BUCKETS = (0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 _COUNT_BUCKETS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 # Flow
-records = Counter("copydetect_records", "Records taken from a topic", ["topic"])
+records = Counter("copydetect_records", "Records consumed from a topic", ["topic"])
 dead_letters = Counter("copydetect_dead_letters", "Records that can never succeed, by where they failed", ["stage"])
 segments = Counter("copydetect_segments", "Segments announced by ingest", ["status"])
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
 in_flight_records = Gauge("copydetect_in_flight_records", "Records in work and not yet committed")
 in_flight_bytes = Gauge("copydetect_in_flight_bytes", "Bytes of media in work")
-paused = Gauge("copydetect_consumption_paused", "1 while no records are taken: a budget is used up or a backend down")
-lag = Gauge("copydetect_consumer_lag_records", "Records between the last one taken and the end", ["topic", "partition"])
-rebalances = Counter("copydetect_rebalances", "Partitions that came and went", ["event"])
+paused = Gauge(
+    "copydetect_consumption_paused", "1 while consumption is paused: a budget is used up or a backend is down"
+)
+lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
+rebalances = Counter("copydetect_rebalances", "Partitions assigned, revoked and lost", ["event"])
 transactions = Counter("copydetect_transactions", "Transactions of the matcher", ["outcome"])
-last_tick = Gauge("copydetect_loop_last_tick_timestamp_seconds", "When the service's loop last turned")
+last_tick = Gauge("copydetect_loop_last_tick_timestamp_seconds", "When the service's loop last made a step")
 
 # Latency
 alert_latency = Histogram(
@@ -46,14 +48,14 @@ candidates = Histogram("copydetect_candidates", "Candidate segments of a query s
 
 # Dependencies
 dependency_up = Gauge("copydetect_dependency_up", "1 when the last call succeeded, 0 when it did not", ["dependency"])
-cache_requests = Counter("copydetect_cache_requests", "Segments asked of the cache", ["result"])
-retries = Counter("copydetect_retries", "Calls that failed for now and are made again", ["stage"])
+cache_requests = Counter("copydetect_cache_requests", "Segments requested from the cache", ["result"])
+retries = Counter("copydetect_retries", "Calls that failed and are retried", ["stage"])
 model = Info("copydetect_model", "The model in use")
 
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Measures the time spent inside, as `stage_seconds{stage=name}`."""
+    """Measure the time spent inside, as `stage_seconds{stage=name}`."""
     started = time.perf_counter()
     try:
         yield

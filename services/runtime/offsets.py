@@ -1,33 +1,37 @@
-"""Which records may be committed when work completes out of order.
+"""Which records may be committed if work finishes out of order.
 
-Only dispatched offsets count: a topic written in transactions, or compacted, has gaps.
+Only started offsets count: a topic that is written in transactions, or compacted, has gaps.
 """
 
 from services.contracts.ports import Record
 
 
 class OffsetTracker:
-    """Per partition, the longest run of finished records from the oldest that was dispatched."""
+    """Per partition, the longest run of finished records, starting at the oldest one that was started."""
 
     def __init__(self) -> None:
         self._unfinished: dict[int, dict[int, Record]] = {}
         self._finished: dict[int, dict[int, Record]] = {}
 
     @property
-    def uncommitted(self) -> int:
-        """How many records were dispatched and not yet given out by `done` to be committed."""
+    def uncommitted_count(self) -> int:
+        """The number of records that were started and are not covered by a result of `finish` yet."""
         return sum(len(offsets) for held in (self._unfinished, self._finished) for offsets in held.values())
 
     def is_in_work(self, record: Record) -> bool:
-        """Whether it was dispatched and is not done."""
+        """Whether the record was started and is not finished."""
         return record.offset in self._unfinished.get(record.partition, {})
 
-    def dispatched(self, record: Record) -> None:
-        """The record's work begins; offsets of a partition come in rising order."""
+    def start(self, record: Record) -> None:
+        """Note that work on the record begins; the offsets of a partition must rise."""
         self._unfinished.setdefault(record.partition, {})[record.offset] = record
 
-    def done(self, record: Record) -> Record | None:
-        """The newest record of its partition up to which everything is finished, where this moved it on."""
+    def finish(self, record: Record) -> Record | None:
+        """Note that work on the record is finished, and return the record to commit, if there is a new one.
+
+        That is the newest record of the partition up to which everything is finished.
+        Raises KeyError for a record that was not started.
+        """
         unfinished = self._unfinished[record.partition]
         finished = self._finished.setdefault(record.partition, {})
         oldest = next(iter(unfinished))
@@ -42,6 +46,6 @@ class OffsetTracker:
         return newest
 
     def forget(self, partition: int) -> None:
-        """The partition was taken away: its records come again, there or elsewhere."""
+        """Drop a revoked partition: its records will be delivered again, here or elsewhere."""
         self._unfinished.pop(partition, None)
         self._finished.pop(partition, None)

@@ -1,7 +1,7 @@
 """/metrics, /livez and /readyz of a service, over HTTP.
 
-Alive is a loop that turns; ready is a service that does its work. A backend that is down makes a service unready and
-never dead: it waits, and a restart would not mend the backend.
+A service is alive while its loop makes steps, and ready while it does its work. A backend that is down makes a service
+unready, never dead: the service waits, and a restart would not fix the backend.
 """
 
 import json
@@ -20,7 +20,7 @@ from services.runtime import metrics
 
 
 class Health:
-    """What the probes tell; written by the service's thread, read by those of the probes."""
+    """What the probes report; written by the service's thread, read by the threads of the probes."""
 
     def __init__(self, *, loop_timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._loop_timeout_s = loop_timeout_s
@@ -29,35 +29,35 @@ class Health:
         self._hindrances: dict[str, str] = {"start": "the service is starting"}
 
     def tick(self) -> None:
-        """The loop turned."""
+        """Note that the loop made a step."""
         self._ticked_s = self._clock()
         metrics.last_tick.set_to_current_time()
 
     def mark_unready(self, what: str, reason: str) -> None:
-        """Not ready, because of this, until `clear(what)`."""
+        """Be unready for this reason until `clear(what)`."""
         self._hindrances = {**self._hindrances, what: reason}
 
     def clear(self, what: str) -> None:
         self._hindrances = {name: reason for name, reason in self._hindrances.items() if name != what}
 
-    def dead(self) -> dict[str, str]:
-        """Why the service is not alive; empty when it is."""
+    def why_not_alive(self) -> dict[str, str]:
+        """The reasons why the service is not alive; empty if it is."""
         silent_s = self._clock() - self._ticked_s
-        return {"loop": f"has not turned for {silent_s:.0f} s"} if silent_s > self._loop_timeout_s else {}
+        return {"loop": f"made no step for {silent_s:.0f} s"} if silent_s > self._loop_timeout_s else {}
 
-    def unready(self) -> dict[str, str]:
-        """Why the service is not ready; empty when it is."""
-        return {**self.dead(), **self._hindrances}
+    def why_not_ready(self) -> dict[str, str]:
+        """The reasons why the service is not ready; empty if it is."""
+        return {**self.why_not_alive(), **self._hindrances}
 
 
 class ProbeServer:
-    """Serves the probes from threads of its own while it is entered. Raises UsageError when the port is taken."""
+    """A context that serves the probes from threads of its own. Raises UsageError if the port is in use."""
 
     def __init__(self, health: Health, *, host: str, port: int) -> None:
-        self._probes = {"/livez": health.dead, "/readyz": health.unready}
+        self._probes = {"/livez": health.why_not_alive, "/readyz": health.why_not_ready}
         self._metrics = make_wsgi_app()
         try:
-            self._server = make_server(host, port, self._answer, _Server, _Quiet)
+            self._server = make_server(host, port, self._answer, _Server, _SilentHandler)
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port} (COPYDETECT_HTTP_PORT): {error.strerror}") from error
 
@@ -92,6 +92,6 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-class _Quiet(WSGIRequestHandler):
+class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Probes come every few seconds."""
+        """Log nothing: there are probes every few seconds."""

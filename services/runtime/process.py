@@ -1,4 +1,4 @@
-"""What every service has beside its work: signals, probes, and patience with backends."""
+"""What every service process has beside its work: signals, probes, and retries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,22 +24,22 @@ class ServiceProcess:
         self._stop.install()
 
     def retrier_until_ready(self) -> Retrier:
-        """For calls before the loop turns, which a signal ends at once."""
-        return Retrier(self.health, keep_alive=lambda: None, is_over=lambda: self._stop.is_asked)
+        """For calls before the loop starts; a signal ends them at once."""
+        return Retrier(self.health, keep_alive=lambda: None, is_over=lambda: self._stop.is_requested)
 
     def retrier_in_loop(self, keep_alive: Callable[[], None]) -> Retrier:
-        """For calls of the loop, which `keep_alive` accompanies and a signal ends when the drain's time is over."""
+        """For calls in the loop: `keep_alive` is called while they wait; they end when the time to drain is over."""
         return Retrier(self.health, keep_alive=keep_alive, is_over=self._stop.is_over)
 
     def run(self, worker: Worker) -> None:
-        """Turn the loop until a signal, then drain."""
+        """Run the loop until a signal, then drain."""
         log.info("ready")
         run(worker, self._stop, self.health)
 
 
 @contextmanager
 def service_process(settings: Settings, bundle: Bundle) -> Iterator[ServiceProcess]:
-    """Serves the probes while it is entered; a signal before the loop turns ends in Stopped."""
+    """A service process that serves its probes. A signal while a call before the loop waits raises Stopped."""
     process = ServiceProcess(settings)
     with ProbeServer(process.health, host=settings.http_host, port=settings.http_port) as probes:
         metrics.model.info({"version": bundle.model_version, "bundle": bundle.manifest.name})

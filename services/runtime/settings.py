@@ -1,10 +1,11 @@
 """All settings, read once from COPYDETECT_* variables and passed on explicitly; no other module reads them.
 
-Secrets can lie in files instead: COPYDETECT_SECRETS_DIR names a folder with one file a setting, named after its
-variable in small letters, as Kubernetes and Docker mount secrets.
+Secrets can be in files instead: COPYDETECT_SECRETS_DIR is a folder with one file per setting, named like its variable
+in lower case, as Kubernetes and Docker mount secrets.
 """
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -20,16 +21,16 @@ from tca_model.bundle import DEFAULT
 
 PREFIX = "COPYDETECT_"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
-TYPO = 0.85  # share of a name that is right, as difflib counts it
+TYPO = 0.85  # similarity of a misspelt name to the right one, as computed by difflib
 GIB = 2**30
 DAY_S = 24 * 3600.0
 
 
-def _split(value: object) -> object:
+def _split_list(value: object) -> object:
     return [part for part in map(str.strip, value.split(",")) if part] if isinstance(value, str) else value
 
 
-def _pairs(value: object) -> object:
+def _split_pairs(value: object) -> object:
     if not isinstance(value, str):
         return value
     pairs = [part.rpartition("=") for part in map(str.strip, value.split(",")) if part]
@@ -38,11 +39,13 @@ def _pairs(value: object) -> object:
     return {name: number for name, _, number in pairs}
 
 
-Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Folders: TypeAlias = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+Names: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+Folders: TypeAlias = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_list)]
 
 
-Thresholds: TypeAlias = Annotated[dict[str, Annotated[float, Field(ge=-1, le=1)]], NoDecode, BeforeValidator(_pairs)]
+Thresholds: TypeAlias = Annotated[
+    dict[str, Annotated[float, Field(ge=-1, le=1)]], NoDecode, BeforeValidator(_split_pairs)
+]
 
 
 class Settings(BaseSettings):
@@ -52,105 +55,117 @@ class Settings(BaseSettings):
     bundle: Annotated[str, Field(description="Model bundle: a shipped name or a folder")] = DEFAULT
     segment_s: Annotated[float, Field(ge=4, le=120, description="Length of the segments that files are cut into")] = 32
     describe_panels: Annotated[
-        bool, Field(description="Pictures in the picture, and beside each other, are described on their own, too")
+        bool, Field(description="Also describe pictures inside or beside another picture on their own")
     ] = True
     alert_threshold: Annotated[
-        float | None, Field(ge=-1, le=1, description="Probability of a copy that alerts; the bundle's when not set")
+        float | None,
+        Field(ge=-1, le=1, description="Probability of a copy that raises an alert; the bundle's threshold by default"),
     ] = None
     tenant_alert_thresholds: Annotated[
-        Thresholds, Field(description="Other thresholds for some tenants, as tenant=0.95,other=0.8")
+        Thresholds, Field(description="Other thresholds for single tenants, as tenant=0.95,other=0.8")
     ] = {}
     evidence_share: Annotated[
         float,
-        Field(ge=0, le=1, description="Share of the score that alerts, from which a segment's evidence is kept"),
+        Field(
+            ge=0,
+            le=1,
+            description="Keep a segment's evidence if its score is at least this share of the alerting score",
+        ),
     ] = 0.5
     asset_idle_s: Annotated[
-        float, Field(gt=0, description="An upload that does not end is decided on after so long without a segment")
+        float, Field(gt=0, description="Decide on an upload that does not end after so long without a segment")
     ] = 3600
-    state_retention_s: Annotated[
-        float, Field(gt=0, description="How long the matcher remembers an asset that was decided on")
-    ] = 7 * DAY_S
+    state_retention_s: Annotated[float, Field(gt=0, description="How long the matcher remembers a decided asset")] = (
+        7 * DAY_S
+    )
 
     # Limits of input
     decode_workers: Annotated[int, Field(ge=1, le=256, description="Decoder processes")] = max(
         1, min(8, os.cpu_count() or 1)
     )
-    decode_deadline_s: Annotated[float, Field(gt=0, description="A decoder without progress for so long is killed")] = (
-        60
-    )
+    decode_deadline_s: Annotated[
+        float, Field(gt=0, description="Kill a decoder that makes no progress for so long")
+    ] = 60
     max_file_bytes: Annotated[int, Field(gt=0, description="Larger files are refused")] = 16 * GIB
-    max_pixels: Annotated[int, Field(gt=0, description="Larger pictures are refused; 8K by default")] = 8192 * 4352
+    max_pixels: Annotated[int, Field(gt=0, description="Videos with larger pictures are refused; 8K by default")] = (
+        8192 * 4352
+    )
     max_duration_s: Annotated[float, Field(gt=0, description="Longer videos are refused")] = 12 * 3600
-    max_frames: Annotated[int, Field(gt=0, description="Videos that give more sampled frames are refused")] = 50_000
+    max_frames: Annotated[int, Field(gt=0, description="Videos with more sampled frames are refused")] = 50_000
     max_decoder_bytes: Annotated[int, Field(gt=0, description="Address space of a decoder process")] = 4 * GIB
     max_in_flight_bytes: Annotated[
-        int, Field(gt=0, description="Media in work; while more is, no further upload is taken")
+        int, Field(gt=0, description="Media in work; no further upload is accepted beyond it")
     ] = 32 * GIB
     fetch_roots: Annotated[
-        Folders, Field(description="Folders that uploads may name files in, comma-separated; none by default")
+        Folders, Field(description="Folders that uploads may be read from, comma-separated; none by default")
     ] = ()
     fetch_hosts: Annotated[
-        Names, Field(description="Hosts that uploads may name, comma-separated, *.example.org for all below it")
+        Names,
+        Field(description="Hosts that uploads may be fetched from, comma-separated; *.example.org includes subdomains"),
     ] = ()
     fetch_private_hosts: Annotated[
-        bool, Field(description="Also fetch from allowed hosts whose addresses are not public, and by plain http")
+        bool, Field(description="Also fetch from allowed hosts with private addresses, and by plain http")
     ] = False
-    fetch_deadline_s: Annotated[float, Field(gt=0, description="A file that is not fetched by then is given up")] = 600
-    cache_bytes: Annotated[int, Field(gt=0, description="Memory for cached descriptors, embedded mode")] = GIB // 4
+    fetch_deadline_s: Annotated[
+        float, Field(gt=0, description="Give up a file that is not fetched within this time")
+    ] = 600
+    cache_bytes: Annotated[int, Field(gt=0, description="Memory for cached descriptors without Redis")] = GIB // 4
 
     # Backends
     kafka_brokers: Annotated[str, Field(min_length=1, description="host:port of some brokers, comma-separated")] = (
         "localhost:9092"
     )
     kafka_security_protocol: Annotated[
-        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Field(description="How to talk to the brokers")
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Field(description="Protocol of the brokers")
     ] = "PLAINTEXT"
     kafka_sasl_mechanism: Annotated[
-        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, Field(description="With SASL, how to log in")
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, Field(description="SASL mechanism")
     ] = None
-    kafka_username: Annotated[str | None, Field(description="With SASL")] = None
-    kafka_password: Annotated[SecretStr | None, Field(description="With SASL")] = None
-    kafka_ca_file: Annotated[Path | None, Field(description="Certificates that sign the brokers' own")] = None
+    kafka_username: Annotated[str | None, Field(description="Name for SASL")] = None
+    kafka_password: Annotated[SecretStr | None, Field(description="Password for SASL")] = None
+    kafka_ca_file: Annotated[
+        Path | None, Field(description="Certificates of the authorities that sign the brokers' certificates")
+    ] = None
     redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://", description="redis://host:port/db, rediss://")] = (
         "redis://localhost:6379/0"
     )
-    redis_username: Annotated[str | None, Field(description="Where Redis has users")] = None
-    redis_password: Annotated[SecretStr | None, Field(description="Where Redis wants one")] = None
-    cache_ttl_s: Annotated[float, Field(gt=0, description="How long Redis keeps a descriptor once it was written")] = (
-        3 * DAY_S
-    )
+    redis_username: Annotated[str | None, Field(description="User name, if Redis has users")] = None
+    redis_password: Annotated[SecretStr | None, Field(description="Password, if Redis requires one")] = None
+    cache_ttl_s: Annotated[float, Field(gt=0, description="How long Redis keeps a descriptor")] = 3 * DAY_S
     milvus_uri: Annotated[str, Field(pattern=r"^https?://", description="http(s)://host:port of Milvus")] = (
         "http://localhost:19530"
     )
     milvus_token: Annotated[SecretStr | None, Field(description="user:password, or an API key")] = None
-    milvus_timeout_s: Annotated[float, Field(gt=0, description="Deadline of a call to Milvus")] = 30
+    milvus_timeout_s: Annotated[float, Field(gt=0, description="Deadline of each call to Milvus")] = 30
 
     # The process
     instance: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$", description="Name of this matcher, unique, kept over restarts"),
+        Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$", description="Unique name of this matcher, kept over restarts"),
     ] = socket.gethostname()
     http_host: Annotated[str, Field(description="Address of /metrics, /livez and /readyz")] = "0.0.0.0"
-    http_port: Annotated[int, Field(ge=0, le=65535, description="0 takes a free one, and says which")] = 9464
-    drain_s: Annotated[float, Field(ge=0, le=600, description="After SIGTERM, time for the work at hand")] = 20
-    loop_timeout_s: Annotated[float, Field(gt=0, description="A loop that turns no more for so long is not alive")] = (
+    http_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of the probes; 0 chooses a free one and logs it")
+    ] = 9464
+    drain_s: Annotated[float, Field(ge=0, le=600, description="Time after SIGTERM to finish started work")] = 20
+    loop_timeout_s: Annotated[float, Field(gt=0, description="A loop that makes no step for so long is not alive")] = (
         120
     )
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severity that is logged")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Lowest severity that is logged")
     ] = "INFO"
 
     @model_validator(mode="after")
-    def _security_is_whole(self) -> Self:
+    def _check_security(self) -> Self:
         sasl = self.kafka_security_protocol.startswith("SASL")
-        given = [name for name in ("sasl_mechanism", "username", "password") if getattr(self, f"kafka_{name}")]
-        if sasl and len(given) < 3:
+        login = [name for name in ("sasl_mechanism", "username", "password") if getattr(self, f"kafka_{name}")]
+        if sasl and len(login) < 3:
             raise ValueError(
                 f"{self.kafka_security_protocol} needs COPYDETECT_KAFKA_SASL_MECHANISM, _USERNAME and _PASSWORD"
             )
-        if given and not sasl:
+        if login and not sasl:
             raise ValueError(
-                f"COPYDETECT_KAFKA_{given[0].upper()} is set, but COPYDETECT_KAFKA_SECURITY_PROTOCOL is "
+                f"COPYDETECT_KAFKA_{login[0].upper()} is set, but COPYDETECT_KAFKA_SECURITY_PROTOCOL is "
                 f"{self.kafka_security_protocol}: set SASL_SSL"
             )
         if self.kafka_ca_file and not self.kafka_security_protocol.endswith("SSL"):
@@ -160,11 +175,32 @@ class Settings(BaseSettings):
         return self
 
 
+KNOWN_VARIABLES = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {SECRETS_DIR}
+# Kubernetes adds such variables for every Service of the namespace, also for services named copydetect-*.
+_SERVICE_VARIABLE = re.compile(
+    r"\w+_SERVICE_HOST=.*|\w+_SERVICE_PORT(_\w+)?=.*|\w+_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?=.*|\w+_PORT=(tcp|udp|sctp)://.*"
+)
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The COPYDETECT_* variables that are no setting, sorted; those that Kubernetes adds for Services are left out."""
+    return sorted(
+        name
+        for name, value in environ.items()
+        if name.startswith(PREFIX)
+        and name not in KNOWN_VARIABLES
+        and not _SERVICE_VARIABLE.fullmatch(f"{name}={value}")
+    )
+
+
 def load_settings() -> Settings:
-    """The settings of this process. Raises UsageError that names each wrong or unknown variable."""
-    # Kubernetes adds variables of this prefix for every Service of the namespace, so only a near miss is a mistake.
-    for name in unknown_variables(os.environ):
-        if meant := get_close_matches(name, _known_variables(), 1, TYPO):
+    """The settings of this process.
+
+    Raises UsageError that names every wrong variable, or one that looks like a misspelt setting.
+    """
+    for name in unknown_variables():
+        # Only a near miss is a mistake for certain: other programs may use the prefix as well.
+        if meant := get_close_matches(name, KNOWN_VARIABLES, 1, TYPO):
             raise UsageError(f"unknown setting {name}: did you mean {meant[0]}?")
     secrets = os.environ.get(SECRETS_DIR)
     if secrets and not Path(secrets).is_dir():
@@ -172,19 +208,10 @@ def load_settings() -> Settings:
     try:
         return Settings(_secrets_dir=secrets or None)  # type: ignore[call-arg]  # of pydantic-settings
     except ValidationError as error:
-        raise UsageError(f"wrong settings: {'; '.join(map(_in_words, error.errors()))}") from error
+        raise UsageError(f"wrong settings: {'; '.join(map(_to_text, error.errors()))}") from error
 
 
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """The COPYDETECT_* variables that no setting reads."""
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in _known_variables())
-
-
-def _known_variables() -> set[str]:
-    return {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {SECRETS_DIR}
-
-
-def _in_words(error: ErrorDetails) -> str:
+def _to_text(error: ErrorDetails) -> str:
     name, *within = map(str, error["loc"] or [""])
     place = f"{PREFIX}{name.upper()}: " if name else ""
     return (

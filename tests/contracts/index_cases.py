@@ -1,16 +1,19 @@
-"""Segments to put into an index, and short ways to ask it."""
+"""Segments to put into an index, and short ways to search it."""
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment, DescriptorIndex, SegmentRow
+from services.contracts.ports import DescribedSegment, DescriptorIndex, SearchRequest, SegmentRow
 from tca_model.types import FloatArray, VideoDescriptor
 from tests.vectors import unit_rows
 
-DIMENSION = 16  # of `unit_rows`
+DIMENSION = 16
 
 
-def described(
+def make_segment(
     asset_id: str,
     index: int = 0,
     *,
@@ -20,6 +23,7 @@ def described(
     role: Role = Role.UPLOAD,
     stamp: str = "first",
 ) -> DescribedSegment:
+    """A segment whose frames are `unit_rows(seed, frames)` and whose vector has seed + 1000."""
     row = SegmentRow(
         tenant=tenant,
         asset_id=asset_id,
@@ -37,11 +41,19 @@ def described(
     return DescribedSegment(row, VideoDescriptor(times_s, unit_rows(seed, frames)), vector)
 
 
-def found_frames(index: DescriptorIndex, vectors: FloatArray, *, tenant: str = "default", limit: int = 5) -> list[str]:
-    nearest = index.search_frames(tenant, vectors, exclude_asset="asking", limit=limit)
+def request_for(vectors: FloatArray, **changes: Any) -> SearchRequest:
+    """A search for these vectors (N, D) by an asset that is not stored."""
+    request = SearchRequest(tenant="default", vectors=vectors, exclude_asset="searching", limit=5)
+    return replace(request, **changes)
+
+
+def find_frames(index: DescriptorIndex, vectors: FloatArray, **changes: Any) -> list[str]:
+    """Ids of the segments that the first vector finds by frame; `changes` to the request."""
+    nearest = index.search_frames(request_for(vectors, **changes))
     return [candidate.segment_id for candidate in nearest[0]]
 
 
-def found_segments(index: DescriptorIndex, vector: FloatArray, *, tenant: str = "default", limit: int = 5) -> list[str]:
-    nearest = index.search_segments(tenant, vector[np.newaxis], exclude_asset="asking", limit=limit)
+def find_segments(index: DescriptorIndex, vector: FloatArray, **changes: Any) -> list[str]:
+    """Ids of the segments that the vector (D,) finds by segment; `changes` to the request."""
+    nearest = index.search_segments(request_for(vector[np.newaxis], **changes))
     return [candidate.segment_id for candidate in nearest[0]]

@@ -1,4 +1,4 @@
-"""What every Bus does, whatever stands behind it."""
+"""What every Bus does, whatever the backend."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from services.backends.kafka.bus import KafkaBus
 from services.backends.memory.bus import MemoryBus
 from services.contracts.ports import Bus, Consumer, Message, Record, StateConsumer
-from tests.backends.kafka.cases import connect, join, join_and_restore, make_topic, own_name, take, values
+from tests.backends.kafka.cases import connect, join, join_and_restore, make_topic, take, unique_name, values
 from tests.servers.process import Backend
 
-# A history of one topic and group; "restart" is a new consumer, as after a crash.
+# A history of one topic and group; "restart" replaces the consumer, as after a crash.
 History = list[tuple[str, int]]
 steps = st.lists(
     st.one_of(
@@ -33,7 +33,7 @@ HISTORY: History = [
 
 
 class Place:
-    """A bus, with topics of one partition and groups that no other test uses; consumers are closed with it."""
+    """A bus, with topics of one partition and a group for one test alone; closing it also closes its consumers."""
 
     def __init__(self, bus: Bus, make_topic: Callable[[str], str], group: str) -> None:
         self.bus = bus
@@ -68,20 +68,20 @@ class Place:
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.integration)])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     if request.param == "memory":
-        made = Place(MemoryBus(), lambda name: name, "")
+        opened = Place(MemoryBus(), lambda name: name, "")
     else:
         kafka: Backend = request.getfixturevalue("kafka")
         connection = connect(kafka.address)
-        made = Place(
-            KafkaBus(connection, own_name("instance")),
+        opened = Place(
+            KafkaBus(connection, unique_name("instance")),
             lambda name: make_topic(connection, name, compact=name == "s"),
-            own_name("group"),
+            unique_name("group"),
         )
-    yield made
-    made.close()
+    yield opened
+    opened.close()
 
 
-def test_records_come_in_order_as_they_were_published(place: Place) -> None:
+def test_records_are_polled_unchanged_and_in_order(place: Place) -> None:
     sent = [place.message(number) for number in range(5)]
     place.bus.publish(sent[:2])
     place.bus.publish(sent[2:])
@@ -92,7 +92,7 @@ def test_records_come_in_order_as_they_were_published(place: Place) -> None:
     assert consumer.poll(9, 0.0) == []
 
 
-def test_topics_and_groups_are_apart(place: Place) -> None:
+def test_topics_and_groups_are_independent(place: Place) -> None:
     place.bus.publish([place.message(1, "a"), place.message(2, "b")])
     first = place.consumer("a", "first")
     first.commit(take(first, 1))
@@ -107,7 +107,7 @@ def test_topics_and_groups_are_apart(place: Place) -> None:
     assert again.poll(9, 0.3) == []
 
 
-def test_a_consumer_of_a_topic_that_is_still_empty_sees_what_comes(place: Place) -> None:
+def test_a_consumer_of_an_empty_topic_gets_later_records(place: Place) -> None:
     consumer = place.consumer()
     assert consumer.poll(9, 0.0) == []
     place.bus.publish([place.message(1)])
@@ -125,14 +125,14 @@ def test_a_commit_never_goes_back(place: Place) -> None:
     assert take(place.consumer(), 1) == records[3:]
 
 
-def test_partitions_are_given_once(place: Place) -> None:
+def test_partitions_are_assigned_once(place: Place) -> None:
     consumer = place.consumer()
     assert join(consumer) == {0}
     consumer.poll(1, 0.0)
     assert consumer.take_rebalance() == (frozenset(), frozenset())
 
 
-def test_nothing_comes_while_paused_and_everything_after(place: Place) -> None:
+def test_a_paused_consumer_gets_its_records_after_the_pause(place: Place) -> None:
     place.bus.publish([place.message(1), place.message(2)])
     consumer = place.consumer()
     assert values(take(consumer, 1)) == ["1"]
@@ -142,7 +142,7 @@ def test_nothing_comes_while_paused_and_everything_after(place: Place) -> None:
     assert values(take(consumer, 1)) == ["2"]
 
 
-def test_lag_counts_what_was_not_polled(place: Place) -> None:
+def test_lag_counts_unpolled_records(place: Place) -> None:
     place.bus.publish([place.message(number) for number in range(3)])
     consumer = place.consumer()
     take(consumer, 1)
@@ -151,7 +151,7 @@ def test_lag_counts_what_was_not_polled(place: Place) -> None:
     assert consumer.lag() == {0: 0}
 
 
-def test_messages_states_and_commits_happen_together(place: Place) -> None:
+def test_messages_states_and_records_are_committed_together(place: Place) -> None:
     place.bus.publish([place.message(number) for number in range(3)])
     consumer = place.state_consumer()
     assert join_and_restore(consumer) == {0: {}}

@@ -1,4 +1,4 @@
-"""Events survive their messages, and wrong messages are refused in words that name what is wrong."""
+"""Events survive the conversion to messages, and the reason for refusing a message names what is wrong."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -96,7 +96,7 @@ def message(value: object, kind: str = "SegmentUploaded", **headers: str) -> Mes
     return Message("video-segments", "default/a", raw, {"ce_type": f"copydetect.{kind}.v1", **headers})
 
 
-def refusal(value: object, kind: str = "SegmentUploaded") -> str:
+def refusal_of(value: object, kind: str = "SegmentUploaded") -> str:
     with pytest.raises(InvalidMessage) as refused:
         to_event(message(value, kind))
     assert refused.value.stage == "parse"
@@ -119,12 +119,12 @@ def test_an_event_survives_its_message(event: Event) -> None:
     assert json.loads(sent.value)["schema_version"] == 1
 
 
-def test_keys_keep_an_asset_and_a_pair_in_order() -> None:
+def test_keys_keep_assets_and_pairs_in_order() -> None:
     assert SegmentUploaded(tenant="t", asset_id="a", uri="/a", uploaded_at=AT).key == "t/a"
     assert next(event for event in EVENTS if isinstance(event, DuplicateAlert)).key == "2"
 
 
-def test_two_messages_of_one_event_have_ids_of_their_own() -> None:
+def test_two_messages_of_one_event_have_different_ids() -> None:
     ids = {to_message("topic", EVENTS[0], source="s").headers["ce_id"] for _ in range(2)}
     assert len(ids) == 2
 
@@ -137,7 +137,7 @@ def test_texts_and_numbers_survive_exactly(uri: str, start_s: float) -> None:
     assert to_event(to_message("topic", event, source="s")) == event
 
 
-def test_a_trace_goes_on_in_what_it_causes() -> None:
+def test_a_message_continues_the_trace_of_its_cause() -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     caused = to_message("topic", EVENTS[2], source="s", cause=message(UPLOADED, traceparent=trace))
     assert caused.headers["traceparent"] == trace
@@ -145,14 +145,14 @@ def test_a_trace_goes_on_in_what_it_causes() -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"ce_type": ""}, {"ce_type": "copydetect.SegmentUploaded.v2"}])
-def test_an_unknown_type_is_refused_with_the_known_ones(headers: dict[str, str]) -> None:
+def test_the_refusal_of_an_unknown_type_names_the_known_ones(headers: dict[str, str]) -> None:
     with pytest.raises(InvalidMessage, match=r"ce_type is .* expected one of: copydetect\.SegmentUploaded\.v1"):
         to_event(Message("t", "k", b"{}", headers))
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"asset_id": "a"} x'])
-def test_a_value_that_is_no_event_is_refused(value: bytes) -> None:
-    assert refusal(value).startswith("not a valid SegmentUploaded: ")
+def test_a_value_that_is_not_an_event_is_refused(value: bytes) -> None:
+    assert refusal_of(value).startswith("not a valid SegmentUploaded: ")
 
 
 @pytest.mark.parametrize(
@@ -190,39 +190,39 @@ def test_a_value_that_is_no_event_is_refused(value: bytes) -> None:
     ],
 )
 def test_a_wrong_field_is_named(field: str, value: object) -> None:
-    reason = refusal({"segment_index": 0, "start_s": 0, **UPLOADED, field: value})
+    reason = refusal_of({"segment_index": 0, "start_s": 0, **UPLOADED, field: value})
     assert reason.startswith(f"not a valid SegmentUploaded: {field}: ")
-    assert ";" not in reason, "and no other"
+    assert ";" not in reason, "no other field is named"
 
 
 @pytest.mark.parametrize("field", UPLOADED)
 def test_a_missing_field_is_named(field: str) -> None:
-    assert f"{field}: Field required" in refusal({key: value for key, value in UPLOADED.items() if key != field})
+    assert f"{field}: Field required" in refusal_of({key: value for key, value in UPLOADED.items() if key != field})
 
 
 def test_all_wrong_fields_are_named() -> None:
-    reason = refusal({**UPLOADED, "tenant": "", "role": "owner"})
+    reason = refusal_of({**UPLOADED, "tenant": "", "role": "owner"})
     assert "tenant: " in reason
     assert "role: " in reason
 
 
-def test_the_reason_stays_short_whatever_was_sent() -> None:
-    assert len(refusal({**UPLOADED, **{f"unknown-{n}": n for n in range(10_000)}})) <= MAX_REASON_CHARACTERS
+def test_the_reason_has_a_limited_length() -> None:
+    assert len(refusal_of({**UPLOADED, **{f"unknown-{n}": n for n in range(10_000)}})) <= MAX_REASON_CHARACTERS
 
 
 @pytest.mark.parametrize("half", [{"segment_index": 0}, {"start_s": 0}])
 def test_a_segment_file_has_an_index_and_a_start(half: dict[str, int]) -> None:
-    assert "segment_index and start_s come together" in refusal({**UPLOADED, **half})
+    assert "segment_index and start_s come together" in refusal_of({**UPLOADED, **half})
 
 
 def test_a_nested_field_is_named_with_its_path() -> None:
     alert = next(event for event in EVENTS if isinstance(event, DuplicateAlert))
     broken = json.loads(alert.model_dump_json())
     broken["intervals"][0]["score"] = 7
-    assert "intervals.0.score: " in refusal(broken, "DuplicateAlert")
+    assert "intervals.0.score: " in refusal_of(broken, "DuplicateAlert")
 
 
-def test_a_time_of_another_zone_is_the_same_time() -> None:
+def test_a_time_in_another_zone_is_the_same_time() -> None:
     zoned = AT.astimezone(timezone(timedelta(hours=9)))
     event = to_event(message({**UPLOADED, "uploaded_at": zoned.isoformat()}))
     assert isinstance(event, SegmentUploaded)
@@ -234,7 +234,7 @@ def test_an_event_cannot_be_changed() -> None:
         EVENTS[0].tenant = "other"  # type: ignore[misc]
 
 
-def test_a_dead_letter_is_the_record_as_it_came_with_why_and_from_where() -> None:
+def test_a_dead_letter_is_the_unchanged_record_with_reason_and_origin() -> None:
     original = message(b"\x00 not JSON", traceparent="00-1-2-01", own="kept")
     letter = dead_letter(Record(original, partition=3, offset=41), InvalidMessage("why", stage="parse"))
     assert letter.topic == "video-segments.dlq"
@@ -249,7 +249,7 @@ def test_a_dead_letter_is_the_record_as_it_came_with_why_and_from_where() -> Non
     }
 
 
-def test_a_dead_letter_too_large_to_be_published_is_cut_and_says_so() -> None:
+def test_a_dead_letter_that_is_too_large_is_cut_and_has_its_length() -> None:
     record = Record(Message("video-segments", "k", b"x" * (MAX_DEAD_BYTES + 1)), 3, 7)
     dead = dead_letter(record, InvalidMessage("too long", stage="parse"))
     assert dead.value == b"x" * MAX_DEAD_BYTES

@@ -1,4 +1,4 @@
-"""The published JSON Schemas are those of the events, and tell right from wrong as the events do."""
+"""The published JSON Schemas are those of the events, and accept and refuse the same values."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_the_published_files_are_current() -> None:
     assert published == schema_files(), "run `copydetect schemas`"
 
 
-def test_every_schema_is_one_and_is_named_after_its_type() -> None:
+def test_every_schema_is_valid_and_named_after_its_type() -> None:
     for name, kind in EVENT_TYPES.items():
         schema = json.loads(schema_files()[f"{kind.__name__}.json"])
         jsonschema.Draft202012Validator.check_schema(schema)
@@ -44,7 +44,7 @@ def test_a_broken_event_does_not_fit(event: Event, change: dict[str, object]) ->
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_what_an_event_needs_its_schema_needs(event: Event) -> None:
+def test_required_fields_are_required_by_the_schema(event: Event) -> None:
     whole = json.loads(event.model_dump_json())
     for field in schema_of(event)["required"]:
         with pytest.raises(jsonschema.ValidationError):

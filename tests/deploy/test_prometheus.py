@@ -12,7 +12,7 @@ import yaml
 from tests.deploy.dashboard import queries
 from tests.deploy.metric_names import problems
 from tests.servers.process import Unavailable
-from tests.servers.prometheus_server import promtool
+from tests.servers.prometheus_server import find_promtool
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 
 def check(*arguments: str, cwd: Path = FOLDER) -> str:
     try:
-        program = promtool()
+        program = find_promtool()
     except Unavailable as reason:
         pytest.skip(str(reason))
     done = subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=50, check=False)

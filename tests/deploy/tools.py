@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.servers.cached import made_once
+from tests.servers.cached import ensure_folder
 from tests.servers.process import Unavailable, cache_folder
 
 _BUILD_S: Final = 540  # kubectl-validate contains the schemas of many Kubernetes versions
@@ -37,11 +37,11 @@ def keda_crds() -> Path:
         for file in source.glob("keda.sh_*.yaml"):
             shutil.copyfile(file, folder / file.name)
 
-    return made_once(_cache_path(module), fetch)
+    return ensure_folder(_cache_path(module), fetch)
 
 
 def _build(package: str, program: str) -> str:
-    folder = made_once(_cache_path(package), lambda folder: _install(package, folder))
+    folder = ensure_folder(_cache_path(package), lambda folder: _install(package, folder))
     return str(folder / program)
 
 

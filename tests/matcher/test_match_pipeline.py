@@ -1,14 +1,13 @@
 """The events about an asset: alerts that grow by revisions, and one verdict."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from services.contracts import topics
 from services.contracts.envelope import to_message
 from services.contracts.events import AssetEnded, AssetVerdict, Side
-from services.contracts.ports import Message
+from services.contracts.ports import Candidate, Message, SearchRequest
 from tests.descriptors import UPLOADED_AT, cut, described, work
 from tests.matcher.matcher import (
     MODEL,
@@ -197,14 +196,14 @@ def test_a_segment_announced_again_has_no_timestamp_and_its_search_sees_all_writ
 ) -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
-    asked: list[int | None] = []
+    searched_after: list[int | None] = []
     search = matcher.index.search_segments
 
-    def record_call(*args: Any, after: int | None, **options: Any) -> Any:
-        asked.append(after)
-        return search(*args, after=after, **options)
+    def spy(request: SearchRequest) -> list[list[Candidate]]:
+        searched_after.append(request.after)
+        return search(request)
 
-    matcher.index.search_segments = record_call  # type: ignore[method-assign]
+    matcher.index.search_segments = spy  # type: ignore[method-assign]
     events = zip(segment_events(copy()), timestamps, strict=False)
     matcher.process(*(event.model_copy(update={"index_timestamp": timestamp}) for event, timestamp in events))
-    assert asked == [after] * 2, "among all and among references"
+    assert searched_after == [after] * 2, "among all and among references"

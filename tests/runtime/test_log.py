@@ -1,4 +1,4 @@
-"""Logs are JSON, a line a record, ours and those of libraries alike."""
+"""Logs of our own loggers and of libraries are JSON, one line per record."""
 
 import json
 import subprocess
@@ -33,18 +33,18 @@ def test_every_line_is_one_json_object() -> None:
     assert "ZeroDivisionError" in broke["exception"]
 
 
-QUIET = """
+COMMAND = """
 import structlog
-from services.runtime.log import quiet
-quiet()
+from services.runtime.log import configure_for_commands
+configure_for_commands()
 structlog.get_logger("ours").info("done")
 structlog.get_logger("ours").warning("waiting", reason="no answer")
 """
 
 
 @pytest.mark.integration
-def test_commands_of_people_show_warnings_alone_and_nothing_among_results() -> None:
-    finished = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True, timeout=60)
+def test_commands_log_only_warnings_and_only_to_standard_error() -> None:
+    finished = subprocess.run([sys.executable, "-c", COMMAND], capture_output=True, text=True, check=True, timeout=60)
     assert finished.stdout == ""
     assert "done" not in finished.stderr
     assert "no answer" in finished.stderr

@@ -1,4 +1,4 @@
-"""A service turns until a signal, finishes what it has at hand, and leaves; a second signal stops it at once."""
+"""A service runs until a signal, finishes started work, and leaves; a second signal stops it at once."""
 
 import os
 import signal
@@ -17,58 +17,58 @@ from services.runtime.retry import Stopped
 
 @dataclass
 class FakeWorker:
-    at_hand: int = 3
-    turns: int = 0
-    on_turn: Callable[[int], object] = id
+    unfinished: int = 3
+    steps: int = 0
+    on_step: Callable[[int], object] = id
     history: list[str] = field(default_factory=list)
 
     def run_once(self, timeout_s: float) -> bool:  # noqa: ARG002
-        self.turns += 1
+        self.steps += 1
         self.history.append("run")
-        self.on_turn(self.turns)
+        self.on_step(self.steps)
         return True
 
     def keep_alive(self) -> None:
         self.history.append("keep")
 
     def drain(self, timeout_s: float) -> bool:  # noqa: ARG002
-        self.at_hand -= 1
+        self.unfinished -= 1
         self.history.append("drain")
-        return self.at_hand > 0
+        return self.unfinished > 0
 
     def close(self) -> None:
         self.history.append("close")
 
 
-def test_it_turns_until_it_is_told_then_drains_and_closes() -> None:
+def test_it_runs_until_a_stop_is_requested_then_drains_and_closes() -> None:
     stop, health = Stop(drain_s=60), Health(loop_timeout_s=60)
-    worker = FakeWorker(on_turn=lambda turn: stop.ask() if turn == 2 else None)
+    worker = FakeWorker(on_step=lambda step: stop.request() if step == 2 else None)
     run(worker, stop, health)
     assert worker.history == ["run", "run", "drain", "drain", "drain", "close"]
-    assert "stop" in health.unready()
+    assert "stop" in health.why_not_ready()
 
 
 def test_a_drain_ends_when_its_time_is_over() -> None:
     stop = Stop(drain_s=0)
-    worker = FakeWorker(at_hand=10**9, on_turn=lambda _: stop.ask())
+    worker = FakeWorker(unfinished=10**9, on_step=lambda _: stop.request())
     run(worker, stop, Health(loop_timeout_s=60))
     assert worker.history == ["run", "drain", "close"]
 
 
-def test_a_wait_that_was_ended_closes_without_a_drain() -> None:
+def test_a_stopped_wait_closes_without_a_drain() -> None:
     def wait(_: int) -> None:
         raise Stopped("while waiting")
 
-    worker = FakeWorker(on_turn=wait)
+    worker = FakeWorker(on_step=wait)
     run(worker, Stop(drain_s=60), Health(loop_timeout_s=60))
     assert worker.history == ["run", "close"]
 
 
-def test_a_defect_is_told_and_leaves_the_group() -> None:
+def test_a_bug_crashes_the_process_and_leaves_the_group() -> None:
     def break_down(_: int) -> None:
         raise ZeroDivisionError
 
-    worker = FakeWorker(on_turn=break_down)
+    worker = FakeWorker(on_step=break_down)
     with pytest.raises(ZeroDivisionError):
         run(worker, Stop(drain_s=60), Health(loop_timeout_s=60))
     assert worker.history == ["run", "close"]
@@ -91,7 +91,7 @@ stop = Stop(float(sys.argv[1])); stop.install(); run(Busy(), stop, Health(loop_t
 """
 
 
-def started(drain_s: float) -> "subprocess.Popen[str]":
+def start_program(drain_s: float) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(drain_s)],
         stdout=subprocess.PIPE,
@@ -107,7 +107,7 @@ def started(drain_s: float) -> "subprocess.Popen[str]":
 @pytest.mark.integration
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains(number: signal.Signals) -> None:
-    with started(drain_s=0.3) as process:
+    with start_program(drain_s=0.3) as process:
         process.send_signal(number)
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 0
@@ -117,7 +117,7 @@ def test_a_signal_drains(number: signal.Signals) -> None:
 
 @pytest.mark.integration
 def test_a_second_signal_stops_at_once() -> None:
-    with started(drain_s=600) as process:
+    with start_program(drain_s=600) as process:
         process.send_signal(signal.SIGTERM)
         assert process.stdout is not None
         while process.stdout.readline() != "drain\n":

@@ -1,4 +1,4 @@
-"""A commit never passes work that is unfinished, and reaches the end when all of it is done."""
+"""A commit never passes unfinished work, and reaches the end when all work is finished."""
 
 import pytest
 from hypothesis import given
@@ -12,16 +12,16 @@ def record(offset: int, partition: int = 0) -> Record:
     return Record(Message("t", "k", b""), partition, offset)
 
 
-# Rising offsets with gaps a partition, the order in which they are dispatched, and the order in which they finish:
-# each number picks one of what is possible then (dispatch the next of a partition, or finish one that is in work).
+# For each partition the gaps between its offsets, and numbers that choose the next step: each picks one of the possible
+# steps (start the next record of a partition, or finish one that is in work).
 histories = st.tuples(
     st.lists(st.lists(st.integers(1, 3), max_size=8), min_size=1, max_size=3),
-    st.lists(st.integers(0, 1000), min_size=50, max_size=50),  # 3 x 8 records are dispatched and finished in 48
+    st.lists(st.integers(0, 1000), min_size=50, max_size=50),  # 3 x 8 records are started and finished in 48
 )
 
 
 @given(histories)
-def test_no_history_commits_what_is_unfinished(history: tuple[list[list[int]], list[int]]) -> None:
+def test_no_history_commits_unfinished_work(history: tuple[list[list[int]], list[int]]) -> None:
     gaps, picks = history
     waiting = [
         [record(sum(steps[: n + 1]), partition) for n in range(len(steps))] for partition, steps in enumerate(gaps)
@@ -32,19 +32,19 @@ def test_no_history_commits_what_is_unfinished(history: tuple[list[list[int]], l
     finished: set[tuple[int, int]] = set()
     committed: dict[int, int] = {}
     for pick in picks:
-        choices = [("dispatch", records[0]) for records in waiting if records]
+        choices = [("start", records[0]) for records in waiting if records]
         choices += [("finish", one) for one in working]
         if not choices:
             break
         step, one = choices[pick % len(choices)]
-        if step == "dispatch":
+        if step == "start":
             waiting[one.partition].pop(0)
-            tracker.dispatched(one)
+            tracker.start(one)
             working.append(one)
             continue
         working.remove(one)
         finished.add((one.partition, one.offset))
-        newest = tracker.done(one)
+        newest = tracker.finish(one)
         if newest is None:
             continue
         assert newest.partition == one.partition, "only the partition that moved is committed"
@@ -53,32 +53,32 @@ def test_no_history_commits_what_is_unfinished(history: tuple[list[list[int]], l
         covered = [known for known in everything[one.partition] if known.offset <= newest.offset]
         assert {(known.partition, known.offset) for known in covered} <= finished
     ends = {partition: records[-1].offset for partition, records in enumerate(everything) if records}
-    assert committed == ends, "when all is done, all is committed"
+    assert committed == ends, "when everything is finished, everything is committed"
 
 
-def test_the_oldest_holds_back_the_others_and_then_frees_them() -> None:
+def test_the_oldest_record_holds_back_the_others_until_it_is_finished() -> None:
     tracker = OffsetTracker()
     records = [record(offset) for offset in (3, 4, 9)]
     for one in records:
-        tracker.dispatched(one)
-    assert tracker.done(records[2]) is None
-    assert tracker.done(records[1]) is None
-    assert tracker.done(records[0]) is records[2]
+        tracker.start(one)
+    assert tracker.finish(records[2]) is None
+    assert tracker.finish(records[1]) is None
+    assert tracker.finish(records[0]) is records[2]
 
 
 def test_partitions_do_not_wait_for_each_other() -> None:
     tracker = OffsetTracker()
     slow, quick = record(0, partition=0), record(7, partition=1)
-    tracker.dispatched(slow)
-    tracker.dispatched(quick)
-    assert tracker.done(quick) is quick
-    assert tracker.done(slow) is slow
+    tracker.start(slow)
+    tracker.start(quick)
+    assert tracker.finish(quick) is quick
+    assert tracker.finish(slow) is slow
 
 
-def test_what_was_never_begun_cannot_be_done() -> None:
+def test_a_record_that_was_not_started_cannot_be_finished() -> None:
     tracker = OffsetTracker()
-    tracker.dispatched(record(1))
+    tracker.start(record(1))
     with pytest.raises(KeyError):
-        tracker.done(record(2))
+        tracker.finish(record(2))
     with pytest.raises(KeyError):
-        tracker.done(record(1, partition=5))
+        tracker.finish(record(1, partition=5))

@@ -1,4 +1,4 @@
-"""The probes tell a service that waits from one that hangs, and metrics are served beside them."""
+"""The probes distinguish a service that waits from one that hangs, and metrics are served beside them."""
 
 import json
 import urllib.error
@@ -27,27 +27,27 @@ def get(port: int, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def test_a_loop_that_turns_no_more_is_dead() -> None:
+def test_a_loop_that_makes_no_step_is_not_alive() -> None:
     clock = Clock()
     health = Health(loop_timeout_s=10, clock=clock)
     clock.now_s += 9
-    assert health.dead() == {}
+    assert health.why_not_alive() == {}
     health.tick()
     clock.now_s += 11
-    assert health.dead() == {"loop": "has not turned for 11 s"}
+    assert health.why_not_alive() == {"loop": "made no step for 11 s"}
 
 
-def test_ready_is_not_alive() -> None:
+def test_a_service_can_be_alive_and_not_ready() -> None:
     health = Health(loop_timeout_s=10)
-    assert health.unready() == {"start": "the service is starting"}
-    assert health.dead() == {}
+    assert health.why_not_ready() == {"start": "the service is starting"}
+    assert health.why_not_alive() == {}
     health.clear("start")
-    assert health.unready() == {}
+    assert health.why_not_ready() == {}
     health.mark_unready("milvus", "does not answer")
     health.mark_unready("kafka", "does not answer either")
-    assert set(health.unready()) == {"milvus", "kafka"}
+    assert set(health.why_not_ready()) == {"milvus", "kafka"}
     health.clear("milvus")
-    assert set(health.unready()) == {"kafka"}
+    assert set(health.why_not_ready()) == {"kafka"}
 
 
 def test_the_probes_over_http() -> None:
@@ -68,7 +68,7 @@ def test_the_probes_over_http() -> None:
         assert get(probes.port, "/elsewhere")[0] == 404
 
 
-def test_a_port_that_is_taken_is_told_in_words() -> None:
+def test_a_port_in_use_is_a_usage_error() -> None:
     health = Health(loop_timeout_s=10)
     with (
         ProbeServer(health, host="127.0.0.1", port=0) as probes,

@@ -1,4 +1,4 @@
-"""Settings come from the environment, once, checked, and from nowhere else."""
+"""Settings come only from the environment, read once and checked."""
 
 import os
 import re
@@ -8,16 +8,26 @@ import pytest
 from pydantic import ValidationError
 
 from services.contracts.errors import UsageError
-from services.runtime.settings import Settings, load_settings
+from services.runtime.settings import Settings, load_settings, unknown_variables
 
 ROOT = Path(__file__).parents[2]
 
-# Who may look at the environment, and why.
+# Who may read the environment, and why.
 READERS = {
     "services/runtime/settings.py": "the one place where settings are read",
-    "services/ingest/decode/child.py": "builds the environment of a child, which gets nothing but its library path",
-    "services/cli/doctor.py": "lists the variables that no setting reads",
-    "services/cli/main.py": "silences gRPC, which reads nothing but the environment",
+    "services/ingest/decode/child.py": "builds the environment of a child, which gets only its library path",
+    "services/cli/main.py": "silences gRPC, which is configured by the environment alone",
+}
+
+
+# As Kubernetes adds them for a Service named copydetect-ingest.
+SERVICE_VARIABLES = {
+    "COPYDETECT_INGEST_SERVICE_HOST": "10.0.0.1",
+    "COPYDETECT_INGEST_SERVICE_PORT": "9464",
+    "COPYDETECT_INGEST_SERVICE_PORT_METRICS": "9464",
+    "COPYDETECT_INGEST_PORT": "tcp://10.0.0.1:9464",
+    "COPYDETECT_INGEST_PORT_9464_TCP": "tcp://10.0.0.1:9464",
+    "COPYDETECT_INGEST_PORT_9464_TCP_PROTO": "tcp",
 }
 
 
@@ -33,7 +43,7 @@ def test_every_setting_has_a_default_that_is_valid() -> None:
     assert Settings.model_validate(settings.model_dump()) == settings
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -76,10 +86,31 @@ def test_all_wrong_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
-def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Kubernetes gives every pod such variables for each Service of its namespace.
-    monkeypatch.setenv("COPYDETECT_INGEST_SERVICE_HOST", "10.0.0.1")
+def test_variables_of_kubernetes_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Kubernetes adds such variables to every pod for each Service of its namespace.
+    for name, value in SERVICE_VARIABLES.items():
+        monkeypatch.setenv(name, value)
     assert load_settings() == Settings()
+    assert unknown_variables() == []
+
+
+def test_unknown_variables_are_listed() -> None:
+    environ = {
+        "COPYDETECT_SEGMENT_S": "16",
+        "COPYDETECT_SECRETS_DIR": "/run/secrets",
+        "COPYDETECT_VOLUME": "11",
+        "COPYDETECT_BUNDEL": "mine",
+        "COPYDETECT_HTPP_PORT": "9464",
+        "PATH": "/bin",
+        **SERVICE_VARIABLES,
+    }
+    assert unknown_variables(environ) == ["COPYDETECT_BUNDEL", "COPYDETECT_HTPP_PORT", "COPYDETECT_VOLUME"]
+
+
+def test_a_variable_that_is_like_no_setting_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COPYDETECT_VOLUME", "11")
+    assert load_settings() == Settings()
+    assert unknown_variables() == ["COPYDETECT_VOLUME"]
 
 
 def test_an_unknown_setting_in_code_is_refused() -> None:
@@ -93,7 +124,7 @@ def test_settings_cannot_be_changed() -> None:
         settings.segment_s = 8  # type: ignore[misc]
 
 
-def test_nobody_else_reads_the_environment() -> None:
+def test_no_other_module_reads_the_environment() -> None:
     reads = re.compile(r"\bos\.environ\b|\bgetenv\b|\bimport\b.*\benviron\b|\bBaseSettings\b")
     found = {
         str(path.relative_to(ROOT))
@@ -118,7 +149,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.fetch_hosts == ("*.example.org", "cdn.example.com")
 
 
-def test_secrets_can_lie_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_secrets_can_be_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "copydetect_redis_password").write_text("from a file\n")
     monkeypatch.setenv("COPYDETECT_SECRETS_DIR", str(tmp_path))
     settings = load_settings()
@@ -127,7 +158,7 @@ def test_secrets_can_lie_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert "from a file" not in repr(settings)
 
 
-def test_a_folder_of_secrets_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_of_secrets_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COPYDETECT_SECRETS_DIR", "/nowhere")
     with pytest.raises(UsageError, match="COPYDETECT_SECRETS_DIR: no folder /nowhere"):
         load_settings()
@@ -136,14 +167,14 @@ def test_a_folder_of_secrets_that_is_not_there_is_told(monkeypatch: pytest.Monke
 SASL = {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "SCRAM-SHA-512", "USERNAME": "me", "PASSWORD": "secret"}
 
 
-def test_a_login_that_is_whole_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_login_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SASL.items():
         monkeypatch.setenv(f"COPYDETECT_KAFKA_{name}", value)
     assert load_settings().kafka_username == "me"
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"PASSWORD": None}, "SASL_SSL needs"),
         ({"SECURITY_PROTOCOL": "PLAINTEXT"}, "SECURITY_PROTOCOL is PLAINTEXT: set SASL_SSL"),
@@ -151,10 +182,10 @@ def test_a_login_that_is_whole_is_taken(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(
-    changes: dict[str, str | None], told: str, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, str | None], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {**SASL, **changes}.items():
         if value is not None:
             monkeypatch.setenv(f"COPYDETECT_KAFKA_{name}", value)
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         load_settings()

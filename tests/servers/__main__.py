@@ -1,6 +1,6 @@
-"""Kafka, Redis and Milvus on this machine for a person to play with: python -m tests.servers up .local (or down).
+"""Kafka, Redis and Milvus on this machine, to try things out: python -m tests.servers up .local (or down).
 
-They run until `down`, and what is in them stays in the folder.
+They run until `down`, and keep their data in the folder.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from tests.servers.redis_server import RedisServer
 
 
 class Kind(NamedTuple):
-    """A server, the port that everybody expects it on, and the setting that its address goes into."""
+    """A server, its usual port, and the setting for its address."""
 
     server: type[Server]
     usual_port: int
@@ -29,10 +29,10 @@ class Kind(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process that was started, as it is written down."""
+    """A started process, as recorded in the folder."""
 
     pid: int
-    started: str  # a pid alone may by now be another process's
+    started: str  # a pid alone may belong to another process by now
     address: str
 
 
@@ -45,20 +45,20 @@ _STOP_S: Final = 15.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit status."""
+    """Run the command, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.servers", description=__doc__)
     parser.add_argument("command", choices=["up", "down"])
     parser.add_argument("folder", type=Path)
     for kind in KINDS:
         name = kind.server.name
-        usual = f"{kind.usual_port}, or a free one where that is taken"
+        usual = f"{kind.usual_port}, or a free one if that is in use"
         parser.add_argument(f"--{name}-port", type=int, help=f"the port of {name} ({usual})")
-    asked = parser.parse_args(arguments)
-    if asked.command == "down":
-        down(asked.folder)
+    options = parser.parse_args(arguments)
+    if options.command == "down":
+        down(options.folder)
         return 0
     try:
-        up(asked.folder, {kind.server.name: getattr(asked, f"{kind.server.name}_port") for kind in KINDS})
+        up(options.folder, {kind.server.name: getattr(options, f"{kind.server.name}_port") for kind in KINDS})
     except (Unavailable, NotStarted) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -66,58 +66,58 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def up(folder: Path, ports: dict[str, int | None]) -> list[Server]:
-    """The servers that did not run yet, started; says how to use all."""
+    """Start the servers that do not run yet, and return them; print the settings for all."""
     started = []
     folder.mkdir(parents=True, exist_ok=True)
-    running = {name: one for name, one in recorded(folder).items() if runs(one)}
+    running = {name: one for name, one in read_processes(folder).items() if is_running(one)}
     for kind in KINDS:
         name = kind.server.name
         if name not in running:
             port = ports[name] or (kind.usual_port if is_free(kind.usual_port) else None)
             if port and not is_free(port):
-                raise NotStarted(f"port {port} is taken: choose another with --{name}-port")
+                raise NotStarted(f"port {port} is in use: choose another with --{name}-port")
             server = kind.server(folder / name, port=port, lasting=True)
             server.start()
             started.append(server)
             running[name] = Process(server.pid, start_time(server.pid), server.address)
-            record(folder, running)
+            write_processes(folder, running)
     for kind in KINDS:
         say(f"export {kind.variable}={running[kind.server.name].address}")
     return started
 
 
 def down(folder: Path) -> None:
-    """Stop what `up` started."""
-    for name, one in recorded(folder).items():
-        if runs(one):
+    """Stop the servers that `up` started."""
+    for name, one in read_processes(folder).items():
+        if is_running(one):
             os.kill(one.pid, signal.SIGTERM)
             deadline = time.monotonic() + _STOP_S
-            while runs(one) and time.monotonic() < deadline:
+            while is_running(one) and time.monotonic() < deadline:
                 time.sleep(0.1)
-            if runs(one):
+            if is_running(one):
                 os.kill(one.pid, signal.SIGKILL)
             say(f"stopped {name}")
-    record(folder, {})
+    write_processes(folder, {})
 
 
-def runs(one: Process) -> bool:
+def is_running(one: Process) -> bool:
     return start_time(one.pid) == one.started
 
 
 def start_time(pid: int) -> str:
-    """When the process was started, as text; empty for one that has ended."""
+    """The start time of the process, as text; empty if it has ended."""
     ps = shutil.which("ps") or "ps"
     listed = subprocess.run([ps, "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     state, _, started = listed.stdout.strip().partition(" ")
     return "" if state.startswith("Z") else started.strip()
 
 
-def recorded(folder: Path) -> dict[str, Process]:
+def read_processes(folder: Path) -> dict[str, Process]:
     file = folder / "servers.json"
     return {name: Process(*one) for name, one in json.loads(file.read_text()).items()} if file.exists() else {}
 
 
-def record(folder: Path, processes: dict[str, Process]) -> None:
+def write_processes(folder: Path, processes: dict[str, Process]) -> None:
     if folder.is_dir():
         (folder / "servers.json").write_text(json.dumps(processes))
 

@@ -1,4 +1,4 @@
-"""Folders that are made once and kept: whole or not at all."""
+"""Folders that are filled once and kept, completely or not at all."""
 
 import shutil
 import tempfile
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """The folder, filled by `make` when it is not there yet.
+def ensure_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """The folder; created and filled by `fill` if it does not exist.
 
-    It is filled under another name, so that one whose making was interrupted never counts as done, and two
-    processes may make it at once.
+    It is filled under another name, so that an interrupted attempt never counts as complete, and two processes may do
+    it at once.
     """
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        make(unfinished)
+        fill(unfinished)
         try:
             unfinished.rename(folder)
         except OSError:

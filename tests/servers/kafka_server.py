@@ -1,4 +1,4 @@
-"""Apache Kafka, one broker that is its own controller; the jars come through Maven once, into the user's cache."""
+"""Apache Kafka: one broker that is its own controller. Maven downloads the jars once, into the user's cache."""
 
 import base64
 import os
@@ -8,24 +8,24 @@ import uuid
 from pathlib import Path
 from typing import ClassVar, Final
 
-from tests.servers.cached import made_once
-from tests.servers.process import Server, Unavailable, cache_folder, program
+from tests.servers.cached import ensure_folder
+from tests.servers.process import Server, Unavailable, cache_folder, find_program
 
-VERSION: Final = "4.1.0"  # that of the pom
+VERSION: Final = "4.1.0"  # as in the pom
 _POM: Final = Path(__file__).parents[1] / "kafka" / "pom.xml"
-# Little memory, and ready soon: a broker for tests never runs long enough for the optimising compiler.
+# Little memory and a fast start: a broker for tests never runs long enough for the optimising compiler.
 _JAVA_OPTIONS: Final = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 class KafkaServer(Server):
-    """A broker; its address is host:port. Topics have to be created before they are used."""
+    """A broker; its address is host:port. Topics must be created before they are used."""
 
     name: ClassVar[str] = "kafka"
     port_count: ClassVar[int] = 2
 
     def prepare(self) -> None:
-        self._java = program("java", "default-jre-headless")
-        self._jars = jars()
+        self._java = find_program("java", "default-jre-headless")
+        self._jars = ensure_jars()
         self._properties = self.folder / "server.properties"
         client, controller = self._ports
         self._properties.write_text(_settings(self.folder / "data", client, controller))
@@ -39,7 +39,7 @@ class KafkaServer(Server):
         return "Kafka Server started" in self.log_text()
 
     def _format(self) -> None:
-        # The letter keeps ids from starting with a dash, which the tool would take for an option.
+        # The letter prevents ids that start with a dash, which the tool would treat as an option.
         cluster = "k" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         formatted = subprocess.run(
             self._run("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)),
@@ -49,7 +49,7 @@ class KafkaServer(Server):
             check=False,
         )
         if formatted.returncode:
-            raise Unavailable(f"Kafka cannot make its data folder: {formatted.stdout}{formatted.stderr}")
+            raise Unavailable(f"Kafka cannot create its data folder: {formatted.stdout}{formatted.stderr}")
 
     def _run(self, main_class: str, *arguments: str) -> list[str]:
         return [self._java, *_JAVA_OPTIONS, "-cp", f"{self._jars}/*", main_class, *arguments]
@@ -67,30 +67,30 @@ def _settings(data: Path, client_port: int, controller_port: int) -> str:
         "advertised.listeners": f"CLIENT://{client}",
         "inter.broker.listener.name": "CLIENT",
         "log.dirs": data,
-        # There is one broker to copy to.
+        # There is only one broker for replicas.
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
-        # Every partition costs time at the start, and in the first use of a group or a transaction.
+        # Every partition costs time at the start, and when a group or a transaction is first used.
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.num.partitions": 4,
         "group.initial.rebalance.delay.ms": 0,
-        # A topic that appears by a slip of the pen has the wrong number of partitions.
+        # A misspelt topic must be an error, not a new topic with the wrong number of partitions.
         "auto.create.topics.enable": "false",
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def jars() -> Path:
-    """The folder of the broker's jars, downloaded when they are not there yet. Raises Unavailable."""
-    return made_once(cache_folder() / f"kafka-{VERSION}", _download)
+def ensure_jars() -> Path:
+    """The folder of the broker's jars; downloads them if necessary. Raises Unavailable."""
+    return ensure_folder(cache_folder() / f"kafka-{VERSION}", _download)
 
 
 def _download(folder: Path) -> None:
-    maven = program("mvn", "maven")
-    # Maven writes beside the pom, and only there if it is told nothing else: the tree stays clean with a copy.
+    maven = find_program("mvn", "maven")
+    # By default Maven writes into the folder of the pom: a copy keeps the repository clean.
     pom = shutil.copy(_POM, folder / "pom.xml")
     downloaded = subprocess.run(
         [maven, "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={folder}"],

@@ -1,7 +1,7 @@
-"""Milvus 2.3.5, the newest server that comes as a wheel, with its own etcd, log and object store in one process.
+"""Milvus 2.3.5, the newest server that is available as a wheel, with etcd, log and object store in one process.
 
-The wheel's `milvus-server` starts the server as a child of its own, unpacks 250 MB into every data folder, and leaves
-etcd on its usual ports; so its parts are used here, and the server is started by us.
+The wheel's `milvus-server` starts the server as a child process, unpacks 250 MB into every data folder, and leaves etcd
+on its usual ports. So only parts of it are used here, and we start the server ourselves.
 """
 
 import importlib
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from tests.servers.cached import made_once
+from tests.servers.cached import ensure_folder
 from tests.servers.process import Server, Unavailable, cache_folder
 
-# The wheel's names of its ports, clients' first; beside them one for metrics and health, and two for etcd.
+# The wheel's names of its ports, the clients' port first. There is one more for metrics and health, and two for etcd.
 _PORT_NAMES: Final = (
     "proxy_port",
     "proxy_internal_port",
@@ -33,11 +33,11 @@ class MilvusServer(Server):
     name: ClassVar[str] = "milvus"
     address_start: ClassVar[str] = "http://"
     port_count: ClassVar[int] = len(_PORT_NAMES) + 3
-    stop_s: ClassVar[float] = 5.0  # it has been seen to ignore SIGTERM; what was acknowledged survives SIGKILL
+    stop_s: ClassVar[float] = 5.0  # it sometimes ignores SIGTERM; acknowledged writes survive SIGKILL
 
     def prepare(self) -> None:
         milvus = _wheel()
-        self._programs = programs()
+        self._programs = ensure_programs()
         config = milvus.MilvusServerConfig(data_dir=str(self.folder))
         for name, port in zip(_PORT_NAMES, self._ports, strict=False):
             config.set(name, port)
@@ -59,10 +59,10 @@ class MilvusServer(Server):
             "METRICS_PORT": str(self._health_port),
             "MILVUS_RUN_DIR": str(self.folder / "run"),
             "ETCD_CONFIG_PATH": str(self._etcd),
-            # How long a new process waits for the registrations of a killed one to expire: with the usual 30 s it
-            # serves nothing for that long. A frozen server that is resumed later than this may end.
+            # A new process waits so long for the registrations of a killed one to expire, and serves nothing
+            # meanwhile; the default is 30 s. A server that is frozen for longer may end.
             "COMMON_SESSION_TTL": "20",
-            # A strong read waits for the next tick: with the usual 200 ms most of a test's time is that.
+            # A strongly consistent read waits for the next tick; the default of 200 ms is most of a test's time.
             "PROXY_TIMETICKINTERVAL": "50",
             "LD_LIBRARY_PATH": str(self._programs),
         }
@@ -80,8 +80,8 @@ class MilvusServer(Server):
         return self._ports[len(_PORT_NAMES)]
 
 
-def programs() -> Path:
-    """The folder of the server and its libraries, unpacked when they are not there yet. Raises Unavailable."""
+def ensure_programs() -> Path:
+    """The folder of the server and its libraries; unpacks them if necessary. Raises Unavailable."""
     milvus = _wheel()
 
     def unpack(folder: Path) -> None:
@@ -89,11 +89,11 @@ def programs() -> Path:
         for file in (folder / "bin").iterdir():
             file.rename(folder / file.name)
 
-    return made_once(cache_folder() / f"milvus-{milvus.__version__}", unpack)
+    return ensure_folder(cache_folder() / f"milvus-{milvus.__version__}", unpack)
 
 
 def _wheel() -> Any:
     try:
         return importlib.import_module("milvus")
     except ImportError as error:
-        raise Unavailable("no Milvus server: pip install milvus (there are wheels for Linux on x86_64)") from error
+        raise Unavailable("no Milvus server: pip install milvus (wheels exist for Linux on x86_64)") from error

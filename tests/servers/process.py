@@ -1,7 +1,7 @@
-"""A server for tests to start, freeze, kill and start again: one process, in a folder of its own, on free ports.
+"""A server that tests can start, freeze, kill and restart: one process, in its own folder, on free ports.
 
-Nothing is left behind: servers are stopped by pid, and on Linux end with the thread that started them, however it
-ends. So start them in the main thread, or in one that outlives them.
+No process is left behind: servers are stopped by pid, and on Linux they end with the thread that started them, however
+it ends. So start them in the main thread, or in one that outlives them.
 """
 
 import abc
@@ -18,13 +18,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
-# Below the range from which systems take ports for outgoing connections: else a client that keeps on trying a port
-# whose server is stopped may come to be connected with itself, and the server finds its port taken.
+# Below the range that systems use for outgoing connections: otherwise a client that keeps trying the port of a stopped
+# server may connect to itself, and the server finds its port in use.
 _PORTS: Final = range(10_000, 32_000)
-_ATTEMPTS: Final = 3  # another program may take a port between the look and the use
+_ATTEMPTS: Final = 3  # another program may use a port between the check and the start
 
-# Becomes the server, and asks to be killed with the thread that started it. That has to be done in the new process,
-# and `preexec_fn` is unsafe, and a warning since Python 3.12, in a process with threads.
+# Becomes the server, and requests to be killed with the thread that started it. The new process must do that itself:
+# `preexec_fn` is unsafe in a process with threads (a warning since Python 3.12).
 _LAUNCH: Final = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
@@ -37,32 +37,32 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 class Unavailable(Exception):
-    """The server cannot be had on this machine; the message says what to install."""
+    """The server is not available on this machine; the message says what to install."""
 
 
 class NotStarted(Exception):
-    """The server ended, or took too long; the message ends with its log."""
+    """The server ended, or took too long to start; the message ends with its log."""
 
 
 class Backend(Protocol):
-    """What a test that only talks to a server needs of it."""
+    """What a test needs that only connects to a server."""
 
     @property
     def address(self) -> str:
-        """As it stands in the project's settings."""
+        """The address as in the project's settings."""
 
 
 class Server(abc.ABC):
-    """A stopped server, whose data and log are in `folder`, and which keeps its ports over restarts.
+    """A server with data and log in `folder`, stopped at first, which keeps its ports over restarts.
 
-    `lasting` is for people, not tests: the server outlives this process, and keeps what it can keep.
+    `lasting` is for interactive use, not tests: the server outlives this process, and keeps its data if it can.
     """
 
     name: ClassVar[str]
     address_start: ClassVar[str] = ""
-    port_count: ClassVar[int] = 1  # the first is the one that clients use
+    port_count: ClassVar[int] = 1  # clients use the first
     start_s: ClassVar[float] = 50.0
-    stop_s: ClassVar[float] = 10.0  # a server that has not ended by then on SIGTERM is killed
+    stop_s: ClassVar[float] = 10.0  # a server that has not ended so long after SIGTERM is killed
 
     def __init__(self, folder: Path, *, port: int | None = None, lasting: bool = False) -> None:
         self.folder = folder.absolute()
@@ -89,17 +89,17 @@ class Server(abc.ABC):
     @property
     def pid(self) -> int:
         if self._process is None:
-            raise ValueError(f"{self.name} does not run")
+            raise ValueError(f"{self.name} is not running")
         return self._process.pid
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Return when the server answers. Raises Unavailable or NotStarted."""
-        if self.running:
-            raise ValueError(f"{self.name} runs already")
+        if self.is_running:
+            raise ValueError(f"{self.name} is already running")
         first = not self._ports
         for attempt in range(_ATTEMPTS):
             if first:
@@ -115,43 +115,43 @@ class Server(abc.ABC):
             return
 
     def stop(self) -> None:
-        """End it as an operator would; harmless when it does not run."""
-        if self.running:
-            self.resume()  # a frozen process takes no SIGTERM
+        """End it as an operator would; does nothing if it is not running."""
+        if self.is_running:
+            self.resume()  # a frozen process does not react to SIGTERM
             self._signal(signal.SIGTERM)
         self._wait(self.stop_s)
 
     def kill(self) -> None:
-        """End it as a power cut would; harmless when it does not run."""
+        """End it as a power failure would; does nothing if it is not running."""
         self._wait(0)
 
     def pause(self) -> None:
-        """Freeze it: connections stay, nothing is answered."""
+        """Freeze it: connections stay open, but nothing is answered."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     def log_text(self) -> str:
-        """What it has logged since its last start."""
+        """The log since the last start."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
     @abc.abstractmethod
     def prepare(self) -> None:
-        """Make what the command needs. Called before every start. Raises Unavailable."""
+        """Create what the command needs. Called before every start. Raises Unavailable."""
 
     @abc.abstractmethod
     def command(self) -> list[str]: ...
 
     def environment(self) -> Mapping[str, str]:
-        """Variables beside those of this process."""
+        """Environment variables in addition to those of this process."""
         return {}
 
     @abc.abstractmethod
     def answers(self) -> bool:
-        """Whether clients are served; may raise OSError for no."""
+        """Whether clients are served; may raise OSError instead of returning False."""
 
     def _choose_ports(self) -> None:
         self._ports = free_ports(self.port_count)
@@ -173,24 +173,24 @@ class Server(abc.ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the tests, which stop their servers themselves
+                start_new_session=True,  # Ctrl-C goes to the tests, which stop their servers themselves
             )
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + self.start_s
-        while self.running and time.monotonic() < deadline:
+        while self.is_running and time.monotonic() < deadline:
             try:
                 if self.answers():
                     return
             except OSError:
                 pass
             time.sleep(0.05)
-        what = "takes too long" if self.running else "ended"
+        what = "takes too long" if self.is_running else "ended"
         raise NotStarted(f"{self.name} {what}:\n{self.log_text()[-4000:]}")
 
     def _signal(self, number: signal.Signals) -> None:
-        if not self.running or self._process is None:
-            raise ValueError(f"{self.name} does not run")
+        if not self.is_running or self._process is None:
+            raise ValueError(f"{self.name} is not running")
         self._process.send_signal(number)
 
     def _wait(self, grace_s: float) -> None:
@@ -205,7 +205,7 @@ class Server(abc.ABC):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports, all different, on which nothing listens, on any address."""
+    """Different ports on which nothing listens, on any address."""
     with ExitStack() as bound:
         ports: list[int] = []
         for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
@@ -230,9 +230,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def program(name: str, package: str) -> str:
-    """Where the program is. Raises Unavailable, naming the package that has it."""
-    # Debian puts servers where only root's PATH leads.
+def find_program(name: str, package: str) -> str:
+    """The path of the program. Raises Unavailable that names its package."""
+    # Debian puts servers into folders that are only on root's PATH.
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is None:
         raise Unavailable(f"no {name}: apt-get install {package}")
@@ -240,5 +240,5 @@ def program(name: str, package: str) -> str:
 
 
 def cache_folder() -> Path:
-    """Where what takes long to download or unpack is kept, for every checkout of this user."""
+    """The folder of large downloads and unpacked files, shared by all checkouts of this user."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "copydetect"

@@ -1,4 +1,4 @@
-"""Prometheus, with targets and rules of a test's own."""
+"""Prometheus, with a test's own targets and rules."""
 
 import json
 import urllib.parse
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.servers.process import Server, program
+from tests.servers.process import Server, find_program
 
 
 class PrometheusServer(Server):
-    """A server that scrapes the `targets`, host:port, and evaluates the `rules`, every second; http://host:port."""
+    """A server that scrapes `targets` (host:port) and evaluates `rules` every second; its address is http://host:port."""
 
     name: ClassVar[str] = "prometheus"
     address_start: ClassVar[str] = "http://"
@@ -22,7 +22,7 @@ class PrometheusServer(Server):
         self._rules = [str(file.absolute()) for file in rules]
 
     def prepare(self) -> None:
-        self._program = program("prometheus", "prometheus")
+        self._program = find_program("prometheus", "prometheus")
         settings = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": self._rules,
@@ -43,12 +43,12 @@ class PrometheusServer(Server):
             return bool(answer.status == 200)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series, each with its labels under `metric` and its `value`, a pair of time and text."""
-        asked = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"{self.address}/api/v1/query?{asked}", timeout=10) as answer:
+        """The resulting series, each with its labels as `metric` and its `value`, a pair of time and text."""
+        parameters = urllib.parse.urlencode({"query": expression})
+        with urllib.request.urlopen(f"{self.address}/api/v1/query?{parameters}", timeout=10) as answer:
             return list(json.load(answer)["data"]["result"])
 
 
-def promtool() -> str:
-    """Where the checker of rules is. Raises Unavailable."""
-    return program("promtool", "prometheus")
+def find_promtool() -> str:
+    """The path of promtool, which checks rules. Raises Unavailable."""
+    return find_program("promtool", "prometheus")

@@ -1,9 +1,9 @@
-"""Redis, which keeps nothing over a restart unless it is `lasting`."""
+"""Redis. It loses its data with a restart unless it is `lasting`."""
 
 import socket
 from typing import ClassVar
 
-from tests.servers.process import Server, program
+from tests.servers.process import Server, find_program
 
 
 class RedisServer(Server):
@@ -13,7 +13,7 @@ class RedisServer(Server):
     address_start: ClassVar[str] = "redis://"
 
     def prepare(self) -> None:
-        self._program = program("redis-server", "redis-server")
+        self._program = find_program("redis-server", "redis-server")
 
     def command(self) -> list[str]:
         settings = {
@@ -28,5 +28,5 @@ class RedisServer(Server):
     def answers(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
             connection.sendall(b"INFO server\r\n")
-            # Another server on this port answers as well, while ours is about to end.
+            # Another server may answer on this port while ours is about to end.
             return f"process_id:{self.pid}\r".encode() in connection.recv(4096)

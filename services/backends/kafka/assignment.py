@@ -1,7 +1,7 @@
-"""Which partitions a consumer of a group has at hand.
+"""Which partitions a consumer of a group owns.
 
-Partitions come and go on the client's own thread, also between two polls; this is where its thread and the consumer's
-meet.
+Partitions are assigned and revoked on the client's own thread, also between two polls: this is where that thread and
+the consumer's thread meet.
 """
 
 import threading
@@ -16,60 +16,64 @@ from services.runtime import metrics
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an untyped library
-    """The partitions of `topic` at hand; with `holds_given` new ones give no records until they are `released`."""
+    """The owned partitions of `topic`. With `holds_assigned`, new ones give no records until `release`."""
 
-    def __init__(self, topic: str, client: Any, *, holds_given: bool) -> None:
+    def __init__(self, topic: str, client: Any, *, holds_assigned: bool) -> None:
         self._topic = topic
         self._client = client
-        self._holds_given = holds_given
+        self._holds_assigned = holds_assigned
         self._lock = threading.RLock()
         self._owned: set[int] = set()
         self._held: set[int] = set()
         self._paused = False
-        self._given: set[int] = set()  # both since the last look
-        self._taken: set[int] = set()
-        # Since a partition was given: its first record, what was polled last, and what was committed.
+        # Since the last `take_rebalance`.
+        self._assigned: set[int] = set()
+        self._revoked: set[int] = set()
+        # Offsets since a partition was assigned: the first and the last record polled, and what was committed.
         self._first: dict[int, int] = {}
         self._last: dict[int, int] = {}
         self._committed: dict[int, int] = {}
 
-    # On the client's thread
+    # Called on the client's thread. Metrics are an interface: their labels keep their values.
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         partitions = {place.partition for place in assigned}
         with self._lock:
-            self._give(partitions)
-            if self._paused or self._holds_given:
+            self._assign(partitions)
+            if self._paused or self._holds_assigned:
                 self._client.pause(*self._places(partitions))
         metrics.rebalances.labels("given").inc(len(partitions))
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         partitions = {place.partition for place in revoked}
         with self._lock:
-            self._take(partitions)
+            self._revoke(partitions)
         metrics.rebalances.labels("taken").inc(len(partitions))
 
     def on_partitions_lost(self, lost: Iterable[Any]) -> None:
         partitions = {place.partition for place in lost}
         with self._lock:
-            self._take(partitions)
+            self._revoke(partitions)
         metrics.rebalances.labels("lost").inc(len(partitions))
 
-    # On the consumer's thread
+    # Called on the consumer's thread.
 
-    def owned(self) -> frozenset[int]:
+    @property
+    def owned_partitions(self) -> frozenset[int]:
         with self._lock:
             return frozenset(self._owned)
 
-    def held(self) -> frozenset[int]:
+    @property
+    def held_partitions(self) -> frozenset[int]:
+        """Owned partitions that were not released yet."""
         with self._lock:
             return frozenset(self._held)
 
     def take_rebalance(self) -> Rebalance:
         with self._lock:
-            rebalance = Rebalance(frozenset(self._given), frozenset(self._taken))
-            self._given.clear()
-            self._taken.clear()
+            rebalance = Rebalance(frozenset(self._assigned), frozenset(self._revoked))
+            self._assigned.clear()
+            self._revoked.clear()
             return rebalance
 
     def pause(self) -> None:
@@ -83,7 +87,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
             self._each(self._client.resume, self._owned - self._held)
 
     def release(self, partition: int, *, committed: int) -> None:
-        """Its records may come; `committed` is where they start."""
+        """Let records of the partition come; they start at the offset `committed`."""
         with self._lock:
             if partition not in self._held:
                 return
@@ -92,29 +96,30 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
             if not self._paused:
                 self._each(self._client.resume, {partition})
 
-    def start_over(self) -> None:
-        """Every partition at hand is taken and given anew, and held."""
+    def reassign_all(self) -> None:
+        """Revoke every owned partition, assign it again, and hold it."""
         with self._lock:
             partitions = set(self._owned)
-            self._take(partitions)
-            self._give(partitions)
+            self._revoke(partitions)
+            self._assign(partitions)
             self._each(self._client.pause, partitions)
 
-    def polled(self, records: Iterable[Record]) -> None:
+    def note_polled(self, records: Iterable[Record]) -> None:
         with self._lock:
             for record in records:
                 self._first.setdefault(record.partition, record.offset)
                 self._last[record.partition] = record.offset
 
-    def committable(self, records: Sequence[Record]) -> dict[int, int]:
-        """For each partition the offset to commit: one after its newest record, if that moves it forwards.
+    def offsets_to_commit(self, records: Sequence[Record]) -> dict[int, int]:
+        """For each partition the offset to commit: one after its newest record, if that is a step forward.
 
-        Records of a partition that is no longer ours are left out, and those from before it was taken and given again.
+        Leaves out stale records: of partitions that are not owned any more, or polled before their partition was
+        revoked and assigned again.
         """
         offsets: dict[int, int] = {}
         with self._lock:
             for record in records:
-                if self._at_hand(record):
+                if self._is_current(record):
                     offsets[record.partition] = max(record.offset + 1, offsets.get(record.partition, 0))
             return {
                 partition: offset
@@ -122,41 +127,41 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
                 if offset > self._committed.get(partition, -1)
             }
 
-    def strangers(self, records: Iterable[Record]) -> set[int]:
-        """Partitions of those records that are no longer ours, or were polled before theirs was taken and given."""
+    def stale_partitions(self, records: Iterable[Record]) -> set[int]:
+        """The partitions of stale records (see `offsets_to_commit`)."""
         with self._lock:
-            return {record.partition for record in records if not self._at_hand(record)}
+            return {record.partition for record in records if not self._is_current(record)}
 
-    def committed(self, offsets: Mapping[int, int]) -> None:
+    def note_committed(self, offsets: Mapping[int, int]) -> None:
         with self._lock:
             self._committed |= {partition: offset for partition, offset in offsets.items() if partition in self._owned}
 
-    def last_committed(self, partition: int) -> int | None:
+    def committed_offset(self, partition: int) -> int | None:
         with self._lock:
             return self._committed.get(partition)
 
     def forget(self) -> None:
-        """Nothing is at hand any more: the consumer is closed."""
+        """Own nothing any more: the consumer is closed."""
         with self._lock:
-            self._take(set(self._owned))
+            self._revoke(set(self._owned))
 
-    # With the lock
+    # Called with the lock held.
 
-    def _at_hand(self, record: Record) -> bool:
+    def _is_current(self, record: Record) -> bool:
         first, last = self._first.get(record.partition), self._last.get(record.partition)
         return first is not None and last is not None and first <= record.offset <= last
 
-    def _give(self, partitions: set[int]) -> None:
+    def _assign(self, partitions: set[int]) -> None:
         self._owned |= partitions
-        self._given |= partitions
-        if self._holds_given:
+        self._assigned |= partitions
+        if self._holds_assigned:
             self._held |= partitions
 
-    def _take(self, partitions: set[int]) -> None:
-        # Given and taken between two looks: nobody has seen it, so nobody has to drop it.
-        seen = partitions - self._given
-        self._given -= partitions
-        self._taken |= seen
+    def _revoke(self, partitions: set[int]) -> None:
+        # Assigned and revoked between two calls of `take_rebalance`: nobody has seen it, so nobody has to drop it.
+        seen = partitions - self._assigned
+        self._assigned -= partitions
+        self._revoked |= seen
         self._owned -= partitions
         self._held -= partitions
         for partition in partitions:
@@ -168,7 +173,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
 
     def _each(self, change: Any, partitions: Iterable[int]) -> None:
         for place in self._places(set(partitions)):
-            # The client knows first when a partition is taken, and no longer knows its state then.
+            # The client learns first that a partition is revoked, and then no longer has a state of it.
             with suppress(KeyError):
                 change(place)
 

@@ -1,4 +1,4 @@
-"""The Bus of a cluster."""
+"""The Bus of a cluster, over Kafka."""
 
 import threading
 import time
@@ -9,9 +9,9 @@ from typing import Any
 from kafka import KafkaConsumer as Client
 from kafka import KafkaProducer, TopicPartition
 
-from services.backends.kafka.connection import KafkaConnection, made, milliseconds
+from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.consumer import KafkaConsumer, to_record
-from services.backends.kafka.errors import KafkaError, note_up, translated, within
+from services.backends.kafka.errors import KafkaError, note_up, run_within, translate
 from services.backends.kafka.state import KafkaStateConsumer, to_outgoing
 from services.backends.kafka.topics import partition_count
 from services.backends.kafka.transaction import Transactions
@@ -22,7 +22,7 @@ _ROUND_S = 0.5
 
 
 class KafkaBus:
-    """A Bus over Kafka; `instance` names this process among those of its group, and is kept over restarts."""
+    """A Bus over Kafka. `instance` names this process within its group, and stays the same over restarts."""
 
     def __init__(self, connection: KafkaConnection, instance: str = "") -> None:
         self._connection = connection
@@ -30,10 +30,10 @@ class KafkaBus:
         self._instance = instance
         self._lock = threading.Lock()
         self._producer: Any = None
-        self._partitions: dict[str, int] = {}  # of topics that were seen
+        self._partitions: dict[str, int] = {}  # of topics used so far
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Return when every message is acknowledged. Raises DependencyDown, after which some may have been written."""
+        """Return when every message is acknowledged. After a DependencyDown some may have been written."""
         for topic in {message.topic for message in messages}:
             self._partition_count(topic)
         if not messages:
@@ -48,9 +48,9 @@ class KafkaBus:
             for future in futures:
                 future.get(timeout=0)
         except KafkaError as error:
-            # An idempotent producer that gave a record up may hold the ones after it back for ever.
+            # An idempotent producer that gave up a record may hold back the following ones for ever.
             self._drop(producer)
-            raise translated(error, "publishing") from error
+            raise translate(error, "publishing") from error
         note_up(True)
 
     def consumer(self, topic: str, group: str) -> KafkaConsumer:
@@ -63,23 +63,24 @@ class KafkaBus:
         inputs, states = self._partition_count(topic), self._partition_count(state_topic)
         if inputs != states:
             raise UsageError(
-                f"{topic} has {inputs} partitions and {state_topic} {states}: a state lies in the partition of the "
-                "records that it follows from; create both with as many (`copydetect topics`)"
+                f"{topic} has {inputs} partitions and {state_topic} {states}: a state is kept in the partition of its "
+                "records; create both topics with the same number (`copydetect topics`)"
             )
         transactions = Transactions(self._connection, f"{group}-{self._instance}")
         return KafkaStateConsumer(self._connection, topic, group, state_topic, transactions)
 
     def read(self, topics: Sequence[str], *, from_start: bool = True, follow: bool = False) -> Iterator[Record]:
-        """The committed records of the topics, without a group: those until now, or for ever with `follow`.
+        """The committed records of the topics up to now, without a group; with `follow` also all later ones.
 
-        While following, an outage is waited out. Not from the start means from the end, so without `follow` nothing.
+        Waits during outages while it follows. Without `from_start` it begins at the end, so without `follow` as well it
+        yields nothing.
         """
         counts = {topic: self._partition_count(topic) for topic in topics}
         places = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
         try:
-            client = made(Client, self._connection.consumer_arguments() | {"group_id": None})
+            client = open_client(Client, self._connection.consumer_arguments() | {"group_id": None})
         except KafkaError as error:
-            raise translated(error, "reading") from error
+            raise translate(error, "reading") from error
         try:
             yield from self._read(client, places, from_start=from_start, follow=follow)
         finally:
@@ -95,7 +96,7 @@ class KafkaBus:
                 for place, end in ends.items():
                     client.seek(place, end)
         except KafkaError as error:
-            raise translated(error, "reading") from error
+            raise translate(error, "reading") from error
         last_progress = time.monotonic()
         unread = {place for place, end in ends.items() if end}
         while follow or unread:
@@ -103,7 +104,7 @@ class KafkaBus:
                 polled = client.poll(milliseconds(_ROUND_S))
                 passed = {place for place in unread if (client.position(place, timeout_ms=100) or 0) >= ends[place]}
             except KafkaError as error:
-                failure = translated(error, "reading")
+                failure = translate(error, "reading")
                 if not (follow and isinstance(failure, TransientError)):
                     raise failure from error
                 continue
@@ -113,7 +114,7 @@ class KafkaBus:
                 unread -= passed
             elif not follow and time.monotonic() - last_progress > self._timeouts.call_s:
                 note_up(False)
-                raise translated(TimeoutError("no more records came"), "reading")
+                raise translate(TimeoutError("no further records arrived"), "reading")
 
     def close(self) -> None:
         producer, self._producer = self._producer, None
@@ -124,9 +125,9 @@ class KafkaBus:
         with self._lock:
             if self._producer is None:
                 try:
-                    self._producer = made(KafkaProducer, self._connection.producer_arguments())
+                    self._producer = open_client(KafkaProducer, self._connection.producer_arguments())
                 except KafkaError as error:
-                    raise translated(error, "opening a producer") from error
+                    raise translate(error, "opening a producer") from error
             return self._producer
 
     def _drop(self, producer: Any) -> None:
@@ -137,7 +138,7 @@ class KafkaBus:
 
     def _close(self, producer: Any) -> None:
         with suppress(KafkaError, CopydetectError):
-            within(self._timeouts.close_s, lambda: producer.close(timeout=1), "closing a producer")
+            run_within(self._timeouts.close_s, lambda: producer.close(timeout=1), "closing a producer")
 
     def _partition_count(self, topic: str) -> int:
         if topic not in self._partitions:

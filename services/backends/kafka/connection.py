@@ -10,37 +10,37 @@ from kafka.net.compat import KafkaNetClient
 
 from services.runtime.settings import Settings
 
-# The longest value that is published: a state of the matcher. Keys, headers and the batch around it come on top.
+# The largest published value is a state of the matcher. Keys, headers and the batch come on top.
 MAX_VALUE_BYTES: Final = 16 * 2**20
 MAX_MESSAGE_BYTES: Final = MAX_VALUE_BYTES + 2**16
-_RECONNECT_MS: Final = 1000  # the client's own limit of 30 s would make every outage half a minute longer
+_RECONNECT_MS: Final = 1000  # the client's default of 30 s would make every outage half a minute longer
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The ladder of deadlines, in seconds; each rung must end before the next one, which would act on its own.
+    """All deadlines, in seconds. They form a ladder: each must end before the next one, which would act on its own.
 
-    flush + commit < delivery   a transaction is given up before the client gives up single records in it, which
-                                kafka-python then forgets and commits the rest
-    request < delivery          a record survives one request that nobody answers
-    delivery < transaction      no record is still on its way when the broker has aborted its transaction
-    transaction < session       a consumer that died is replaced after its transaction is over, not before
-    session < restore           an old owner's open transaction has ended before the wait for it ends
-    restore < max_poll          a consumer that restores states is not taken for dead
+    flush + commit < delivery   a transaction is aborted before the client drops single records of it: kafka-python
+                                would forget them and commit the rest
+    request < delivery          a record survives one unanswered request
+    delivery < transaction      no record is still in flight when the broker aborts its transaction
+    transaction < session       a dead consumer is replaced after its transaction is over, not before
+    session < restore           a previous owner's open transaction ends before the wait for it ends
+    restore < max_poll          a consumer that is restoring states is not considered dead
     """
 
     flush_s: float = 10  # until every record of a transaction is acknowledged; checksums of 16 MiB alone take 4 s
     commit_s: float = 5  # offsets and the end of a transaction
     request_s: float = 10
     delivery_s: float = 18
-    publish_s: float = 20  # outside of transactions: longer than the client itself tries
+    publish_s: float = 20  # outside of transactions; longer than the client itself tries
     transaction_s: float = 25
     session_s: float = 45
-    restore_s: float = 60  # brokers look for transactions that are over time every 10 s
+    restore_s: float = 60  # brokers look for overdue transactions every 10 s
     max_poll_s: float = 300
-    call_s: float = 10  # commits and questions of a consumer, start of a producer, questions about topics
+    call_s: float = 10  # commits and queries of a consumer, start of a producer, queries about topics
     close_s: float = 5
-    sign_of_life_s: float = 5  # a consumer that got nothing for so long asks the broker whether it is there
+    liveness_check_s: float = 5  # a consumer without records for so long asks the broker for the end offsets
 
     def __post_init__(self) -> None:
         ladder = [
@@ -60,7 +60,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class KafkaConnection:
-    """Where the brokers are, and who we are; its text shows no password."""
+    """Where the brokers are, and how to log in. Its repr shows no password."""
 
     brokers: str  # host:port, comma-separated
     client_id: str = "copydetect"
@@ -88,7 +88,7 @@ class KafkaConnection:
         return f"KafkaConnection({self.brokers}, {self.security_protocol}, username={self.username})"
 
     def arguments(self) -> dict[str, Any]:
-        """What every client is made with."""
+        """Arguments of every client."""
         arguments: dict[str, Any] = {
             "bootstrap_servers": [broker.strip() for broker in self.brokers.split(",") if broker.strip()],
             "client_id": self.client_id,
@@ -108,7 +108,7 @@ class KafkaConnection:
         return arguments
 
     def producer_arguments(self) -> dict[str, Any]:
-        """What every producer is made with: no record twice, none out of order, none lost in silence."""
+        """Arguments of every producer: no record twice, none out of order, none lost silently."""
         return self.arguments() | {
             "enable_idempotence": True,
             "acks": "all",
@@ -118,7 +118,7 @@ class KafkaConnection:
         }
 
     def consumer_arguments(self) -> dict[str, Any]:
-        """What every reader is made with."""
+        """Arguments of every consumer."""
         return self.arguments() | {
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
@@ -127,11 +127,11 @@ class KafkaConnection:
         }
 
 
-def made(kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """A client of that kind, or a KafkaError with nothing left behind.
+def open_client(kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """A client of that kind. Raises KafkaError, and leaves nothing open then.
 
-    A client of kafka-python 3.0.12 that reaches no broker at its birth forgets its thread and four file descriptors:
-    an outage through which one was tried every second would use up the process's.
+    A client of kafka-python 3.0.12 whose constructor reaches no broker leaks its thread and four file descriptors: an
+    attempt every second would use up the process's descriptors during an outage.
     """
     parts = []
 

@@ -8,20 +8,18 @@ from typing import Any
 from kafka import KafkaConsumer as Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka import errors as kafka_errors
-from kafka.coordinator.assignors.cooperative_sticky import (
-    CooperativeStickyAssignor,
-)
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import MemberState
 
 from services.backends.kafka.assignment import Assignment
-from services.backends.kafka.connection import KafkaConnection, made, milliseconds
-from services.backends.kafka.errors import KafkaError, note_up, translated
+from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
+from services.backends.kafka.errors import KafkaError, note_up, translate
 from services.backends.kafka.rejoin import keep_join_results
 from services.contracts.errors import DependencyDown, TransientError
 from services.contracts.ports import Message, Rebalance, Record
 from services.runtime import metrics
 
-# Of these the client recovers by itself, with the next poll.
+# The client recovers from these by itself, with the next poll.
 _HARMLESS = (
     kafka_errors.CommitFailedError,
     kafka_errors.IllegalGenerationError,
@@ -30,9 +28,9 @@ _HARMLESS = (
 
 
 class KafkaConsumer:
-    """Made by KafkaBus.consumer. An outage shows in `dependency_up` and in `lag`; polls return nothing meanwhile."""
+    """Made by KafkaBus.consumer. During an outage polls return nothing; `dependency_up` and `lag` show it."""
 
-    _restores = False  # whether partitions that are given stay silent until their states were restored
+    _holds_assigned = False  # whether newly assigned partitions give no records until their states are restored
 
     def __init__(self, connection: KafkaConnection, topic: str, group: str) -> None:
         self._connection = connection
@@ -46,33 +44,33 @@ class KafkaConsumer:
             "max_poll_interval_ms": milliseconds(self._timeouts.max_poll_s),
         }
         try:
-            self._client = made(Client, connection.consumer_arguments() | membership)
+            self._client = open_client(Client, connection.consumer_arguments() | membership)
         except KafkaError as error:
-            raise translated(error, f"reading {topic}") from error
+            raise translate(error, f"reading {topic}") from error
         keep_join_results(self._client)
-        self._assignment = Assignment(topic, self._client, holds_given=self._restores)
+        self._assignment = Assignment(topic, self._client, holds_assigned=self._holds_assigned)
         self._client.subscribe([topic], listener=self._assignment)
-        self._pending: dict[int, int] = {}  # commits that a rebalance kept from being made
+        self._pending: dict[int, int] = {}  # offsets whose commit a rebalance prevented
         self._ends: dict[int, int] = {}
-        self._last_sign = time.monotonic()
-        self._next_question = self._last_sign + self._timeouts.sign_of_life_s
+        self._last_alive = time.monotonic()
+        self._next_check = self._last_alive + self._timeouts.liveness_check_s
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
         try:
             polled = self._client.poll(milliseconds(timeout_s), max_records=max_records)
         except KafkaError as error:
-            failure = translated(error, f"reading {self._topic}")
+            failure = translate(error, f"reading {self._topic}")
             if not isinstance(failure, TransientError):
                 raise failure from error
             polled = {}
         records = [to_record(record) for partition in polled.values() for record in partition]
-        self._assignment.polled(records)
+        self._assignment.note_polled(records)
         if records:
-            self._lives()
+            self._note_alive()
         else:
-            self._ask_for_a_sign()
+            self._check_liveness()
         if self._pending:
-            # What cannot be committed now stays pending: for the commit that is made again, or for the next poll.
+            # What cannot be committed now stays pending, for the next attempt or the next poll.
             with suppress(TransientError):
                 self._commit_pending()
         for partition, behind in self.lag().items():
@@ -89,15 +87,15 @@ class KafkaConsumer:
         self._assignment.resume()
 
     def lag(self) -> dict[int, int]:
-        """Counted in offsets, so markers of transactions count too while records lie behind them.
+        """As in the port. Transaction markers count as well while records follow them.
 
-        At least 1 where the end is not known: nobody may take an outage for having read everything.
+        At least 1 where the end is unknown, so that an outage never looks as if everything had been read.
         """
-        known = time.monotonic() - self._last_sign < 2 * self._timeouts.sign_of_life_s
-        return {partition: self._lag_of(partition, known) for partition in sorted(self._assignment.owned())}
+        known = time.monotonic() - self._last_alive < 2 * self._timeouts.liveness_check_s
+        return {partition: self._lag_of(partition, known) for partition in sorted(self._assignment.owned_partitions)}
 
     def commit(self, records: Sequence[Record]) -> None:
-        for partition, offset in self._assignment.committable(records).items():
+        for partition, offset in self._assignment.offsets_to_commit(records).items():
             self._pending[partition] = max(offset, self._pending.get(partition, 0))
         self._commit_pending()
 
@@ -105,18 +103,18 @@ class KafkaConsumer:
         with suppress(KafkaError, DependencyDown):
             self._finish_joining()
             self._commit_pending()
-        with suppress(KafkaError):  # the group finds out by itself when the session ends
+        with suppress(KafkaError):  # otherwise the group notices when the session ends
             self._client.close(autocommit=False, timeout_ms=milliseconds(self._timeouts.close_s))
         self._assignment.forget()
 
     def _finish_joining(self) -> None:
-        """Wait a while for a rebalance to end: commits are refused meanwhile, and no farewell overtakes a greeting."""
+        """Wait a while for a rebalance to end: it blocks commits, and a LeaveGroup must not overtake a JoinGroup."""
         deadline = time.monotonic() + self._timeouts.close_s / 2
         while self._client.group_metadata().state == MemberState.REBALANCING and time.monotonic() < deadline:
             self._client.poll(100, max_records=1)
 
     def _commit_pending(self) -> None:
-        owned = self._assignment.owned()
+        owned = self._assignment.owned_partitions
         offsets = {
             self._place(partition): OffsetAndMetadata(offset, "", -1)
             for partition, offset in self._pending.items()
@@ -126,45 +124,45 @@ class KafkaConsumer:
             try:
                 self._client.commit(offsets, timeout_ms=milliseconds(self._timeouts.call_s))
             except kafka_errors.RebalanceInProgressError:
-                return  # again with the next poll: partitions that stay ours would otherwise be read again
+                return  # try again with the next poll: partitions that stay owned would otherwise be read again
             except _HARMLESS:
-                pass  # others have the partitions: the next poll says so
+                pass  # the partitions have other owners: the next poll reports it
             except KafkaError as error:
-                raise translated(error, f"committing {self._topic}") from error
+                raise translate(error, f"committing {self._topic}") from error
             else:
-                self._lives()
-                self._assignment.committed({place.partition: offset.offset for place, offset in offsets.items()})
+                self._note_alive()
+                self._assignment.note_committed({place.partition: offset.offset for place, offset in offsets.items()})
         self._pending.clear()
 
     def _place(self, partition: int) -> Any:
         return TopicPartition(self._topic, partition)
 
-    def _lives(self) -> None:
+    def _note_alive(self) -> None:
         note_up(True)
-        self._last_sign = time.monotonic()
-        self._next_question = self._last_sign + self._timeouts.sign_of_life_s
+        self._last_alive = time.monotonic()
+        self._next_check = self._last_alive + self._timeouts.liveness_check_s
 
-    def _ask_for_a_sign(self) -> None:
-        """After a while without records, asks for the ends: an outage and a quiet topic look the same to a poll.
+    def _check_liveness(self) -> None:
+        """After a while without records, fetch the end offsets: to a poll, an outage looks like an idle topic.
 
-        It also keeps the lag true while paused, when no records come and with them no ends.
+        This also keeps the lag correct while paused, when no fetched records bring the end offsets along.
         """
-        if time.monotonic() < self._next_question:
+        if time.monotonic() < self._next_check:
             return
-        places = [self._place(partition) for partition in self._assignment.owned() or {0}]
+        places = [self._place(partition) for partition in self._assignment.owned_partitions or {0}]
         try:
-            ends = self._client.end_offsets(places, timeout_ms=milliseconds(self._timeouts.sign_of_life_s / 4))
+            ends = self._client.end_offsets(places, timeout_ms=milliseconds(self._timeouts.liveness_check_s / 4))
         except KafkaError as error:
-            self._next_question = time.monotonic() + self._timeouts.sign_of_life_s / 2
-            failure = translated(error, f"reading {self._topic}")
+            self._next_check = time.monotonic() + self._timeouts.liveness_check_s / 2
+            failure = translate(error, f"reading {self._topic}")
             if not isinstance(failure, TransientError):
                 raise failure from error
         else:
             self._ends = {place.partition: end for place, end in ends.items()}
-            self._lives()
+            self._note_alive()
 
     def _lag_of(self, partition: int, known: bool) -> int:
-        # Positions and ends come from what was fetched last. Both raise when the partition was just taken.
+        # Positions and ends are those of the last fetch. Both calls raise if the partition was just revoked.
         try:
             position = self._client.position(self._place(partition), timeout_ms=0)
             highwater = self._client.highwater(self._place(partition))
@@ -178,7 +176,7 @@ class KafkaConsumer:
 
 
 def to_record(record: Any) -> Record:
-    """The record as services see it. Whoever wrote it: bytes that are no text do not stop a partition."""
+    """The client's record as the port's. Bytes that are not UTF-8 are replaced: they never block a partition."""
     message = Message(
         topic=record.topic,
         key=text(record.key),

@@ -1,4 +1,4 @@
-"""What the exceptions of Kafka's client mean here, and whether Kafka answers."""
+"""Translates the exceptions of Kafka's client, and keeps track of whether Kafka answers."""
 
 import logging
 import threading
@@ -25,7 +25,7 @@ _WRONG_LOGIN = (
     kafka_errors.IllegalSaslStateError,
 )
 _TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
-# The group went on without this consumer, or is about to: what it was doing is done again, by it or by another.
+# The group has moved on without this consumer, or is about to: this consumer or another one repeats the work.
 _MOVED_ON = (
     kafka_errors.CommitFailedError,
     kafka_errors.RebalanceInProgressError,
@@ -34,8 +34,8 @@ _MOVED_ON = (
 )
 
 
-def translated(error: BaseException, doing: str) -> CopydetectError:
-    """The error in this project's terms; also notes whether Kafka is there."""
+def translate(error: BaseException, doing: str) -> CopydetectError:
+    """This project's error for a client's error while `doing` something. Notes if Kafka is down."""
     kinds = causes(error)
 
     def any_is(*types: type[BaseException]) -> bool:
@@ -52,9 +52,7 @@ def translated(error: BaseException, doing: str) -> CopydetectError:
         return UsageError(text)
     if any_is(*_TOO_LARGE):
         return UsageError(f"{text}: set the topic's max.message.bytes to {MAX_MESSAGE_BYTES} (`copydetect topics`)")
-    if any(
-        isinstance(kind, kafka_errors.UnknownTopicOrPartitionError | kafka_errors.InvalidTopicError) for kind in kinds
-    ):
+    if any_is(kafka_errors.UnknownTopicOrPartitionError, kafka_errors.InvalidTopicError):
         return UsageError(f"{text}: create the topics with `copydetect topics`")
     if any_is(*_MOVED_ON):
         return TransientError(text)
@@ -63,13 +61,13 @@ def translated(error: BaseException, doing: str) -> CopydetectError:
 
 
 def causes(error: BaseException) -> list[BaseException]:
-    """The error and what it wraps: the client hides the first error of a producer in the arguments of later ones."""
+    """The error and all that it wraps: the client hides a producer's first error in the arguments of later ones."""
     wrapped = [*error.args, error.__cause__]
     return [error, *(cause for inner in wrapped if isinstance(inner, BaseException) for cause in causes(inner))]
 
 
 def note_up(up: bool) -> None:
-    """Let metrics, and at a change the log, say whether Kafka is there."""
+    """Report whether Kafka answers: always in the metric, and in the log when it changes."""
     global _is_up
     metrics.dependency_up.labels("kafka").set(up)
     if up != _is_up:
@@ -77,10 +75,10 @@ def note_up(up: bool) -> None:
     _is_up = up
 
 
-def within(deadline_s: float, work: Callable[[], Result], doing: str) -> Result:
-    """What `work` returns; DependencyDown when it takes longer, and its thread is left behind.
+def run_within(deadline_s: float, work: Callable[[], Result], doing: str) -> Result:
+    """What `work` returns. Raises DependencyDown if it takes longer, and abandons its thread then.
 
-    For calls that take no deadline: with a coordinator that refuses connections, kafka-python's never come back.
+    For calls without a deadline of their own: kafka-python's never return if the coordinator refuses connections.
     """
     results: list[Result] = []
     failures: list[BaseException] = []

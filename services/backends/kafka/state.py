@@ -1,4 +1,4 @@
-"""A consumer whose commits carry messages and states, all in one Kafka transaction."""
+"""A consumer that commits records, messages and states in one Kafka transaction."""
 
 import time
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from typing import Any
 from kafka import KafkaConsumer as Client
 from kafka import TopicPartition
 
-from services.backends.kafka.connection import KafkaConnection, made, milliseconds
+from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.consumer import KafkaConsumer, text
-from services.backends.kafka.errors import KafkaError, translated
+from services.backends.kafka.errors import KafkaError, translate
 from services.backends.kafka.transaction import Outgoing, Transactions
 from services.contracts.errors import CopydetectError, DependencyDown, TransientError
 from services.contracts.ports import Message, Record, States
@@ -20,10 +20,10 @@ _ROUND_S = 0.5
 class KafkaStateConsumer(KafkaConsumer):
     """Made by KafkaBus.state_consumer; `state_topic` has as many partitions as `topic`.
 
-    A partition that was given stays silent until `restore`, so no record meets a state that is not there yet.
+    A newly assigned partition gives no records until `restore`, so no record comes before its state.
     """
 
-    _restores = True
+    _holds_assigned = True
 
     def __init__(
         self, connection: KafkaConnection, topic: str, group: str, state_topic: str, transactions: Transactions
@@ -34,35 +34,35 @@ class KafkaStateConsumer(KafkaConsumer):
         self._reader = StateReader(connection, state_topic)
 
     def restore(self, partition: int) -> dict[str, bytes]:
-        if partition not in self._assignment.owned():
-            return {}  # taken meanwhile; `moves` says so
-        # Own transactions first: one that this process left open before it was restarted is aborted by this.
-        self._transactions.ready()
+        if partition not in self._assignment.owned_partitions:
+            return {}  # revoked meanwhile; `take_rebalance` reports it
+        # Own transactions first: this aborts one that the process left open before it was restarted.
+        self._transactions.prepare()
         deadline = time.monotonic() + self._timeouts.restore_s
         place = self._place(partition)
         try:
-            # Asked with read_committed, the broker answers only when no transaction that commits it is open. States
-            # are read after it: they then hold all that belongs to the records before this offset.
+            # With read_committed the broker answers only when no open transaction is about to commit this offset. The
+            # states are read after it, so they contain everything that belongs to the records before the offset.
             committed = self._client.committed(place, timeout_ms=_remaining_ms(deadline))
             if committed is None:
                 committed = self._client.beginning_offsets([place], timeout_ms=_remaining_ms(deadline))[place]
             states = self._reader.read(partition, deadline)
-            if partition in self._assignment.owned():
+            if partition in self._assignment.owned_partitions:
                 self._client.seek(place, committed)
         except KafkaError as error:
-            raise translated(error, f"restoring the states of partition {partition}") from error
+            raise translate(error, f"restoring the states of partition {partition}") from error
         except ValueError:
-            return {}  # taken between the look and the seek
+            return {}  # revoked between the check and the seek
         self._assignment.release(partition, committed=committed)
         return states
 
     def commit(self, records: Sequence[Record]) -> None:
-        """The records, without states or messages."""
+        """Commit the records, without states or messages."""
         self.commit_all(records, [], {})
 
     def commit_all(self, records: Sequence[Record], messages: Sequence[Message], states: States) -> None:
-        # The membership comes first: if a partition is taken after the look at what is ours, the broker sees that
-        # the membership is an old one, and refuses.
+        # Read the membership first: if a partition is revoked after the check for ownership below, the broker sees an
+        # old membership and refuses.
         group = self._client.group_metadata()
         try:
             offsets = self._offsets(records, states, always=bool(messages))
@@ -77,10 +77,10 @@ class KafkaStateConsumer(KafkaConsumer):
             places = {self._place(partition): offset for partition, offset in offsets.items()}
             self._transactions.commit(outgoing, places, group)
         except CopydetectError:
-            self._assignment.start_over()
+            self._assignment.reassign_all()
             raise
-        self._assignment.committed(offsets)
-        self._lives()
+        self._assignment.note_committed(offsets)
+        self._note_alive()
 
     def close(self) -> None:
         super().close()
@@ -88,28 +88,29 @@ class KafkaStateConsumer(KafkaConsumer):
         self._reader.close()
 
     def _offsets(self, records: Sequence[Record], states: States, *, always: bool) -> dict[int, int]:
-        """The offset to commit for each partition that is touched; where no record is, what was committed last.
+        """The offset to commit for each touched partition; without a record, the offset that was committed last.
 
-        The broker compares memberships only where offsets are committed. Without one, a process whose partition
-        was taken could still write states over the new owner's.
+        The broker checks the membership only where offsets are committed. Without an offset, a process could still
+        overwrite the states of a partition that has a new owner. Raises TransientError for partitions that are not
+        owned. `always`: if nothing is touched, commit the last offset of every owned partition.
         """
-        ready = self._assignment.owned() - self._assignment.held()
+        ready = self._assignment.owned_partitions - self._assignment.held_partitions
         touched = {record.partition for record in records} | {part for part, changed in states.items() if changed}
-        strangers = (touched - ready) | self._assignment.strangers(records)
-        if strangers:
-            raise TransientError(f"partitions {sorted(strangers)} of {self._topic} were taken")
+        stale = (touched - ready) | self._assignment.stale_partitions(records)
+        if stale:
+            raise TransientError(f"partitions {sorted(stale)} of {self._topic} were revoked")
         if always and not touched:
             touched = set(ready)
         offsets = {}
         for partition in touched:
-            last = self._assignment.last_committed(partition)
+            last = self._assignment.committed_offset(partition)
             if last is not None:
                 offsets[partition] = last
-        return offsets | self._assignment.committable(records)
+        return offsets | self._assignment.offsets_to_commit(records)
 
 
 class StateReader:
-    """Reads what was committed to a partition of a state topic."""
+    """Reads the committed states of a partition of a state topic."""
 
     def __init__(self, connection: KafkaConnection, topic: str) -> None:
         self._topic = topic
@@ -118,11 +119,14 @@ class StateReader:
         self._uncommitted: Any = None
 
     def read(self, partition: int, deadline: float) -> dict[str, bytes]:
-        """The latest value of each key, once every transaction that was open at the start is over."""
+        """The latest value of each key, after the end of every transaction that was open at the start.
+
+        `deadline` is a time of time.monotonic(); each batch of records extends it. Raises DependencyDown after it.
+        """
         patience_s = deadline - time.monotonic()
         self._open()
         place = TopicPartition(self._topic, partition)
-        # To a read_committed reader the end is where the oldest open transaction begins: not far enough.
+        # For a read_committed reader the end is where the oldest open transaction begins, which is not far enough.
         end = self._uncommitted.end_offsets([place], timeout_ms=_remaining_ms(deadline))[place]
         self._committed.assign([place])
         self._committed.seek_to_beginning(place)
@@ -131,7 +135,7 @@ class StateReader:
             if time.monotonic() > deadline:
                 raise DependencyDown(f"Kafka: a transaction in {self._topic}, partition {partition}, does not end")
             for records in self._committed.poll(milliseconds(_ROUND_S)).values():
-                deadline = time.monotonic() + patience_s  # for standing still, not for much to read
+                deadline = time.monotonic() + patience_s  # only a standstill runs into the deadline
                 for record in records:
                     if record.value is None:
                         states.pop(text(record.key), None)
@@ -146,9 +150,9 @@ class StateReader:
 
     def _open(self) -> None:
         if self._committed is None:
-            self._committed = made(Client, self._arguments)
+            self._committed = open_client(Client, self._arguments)
         if self._uncommitted is None:
-            self._uncommitted = made(Client, self._arguments | {"isolation_level": "read_uncommitted"})
+            self._uncommitted = open_client(Client, self._arguments | {"isolation_level": "read_uncommitted"})
 
 
 def to_outgoing(message: Message) -> Outgoing:

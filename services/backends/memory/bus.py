@@ -9,7 +9,7 @@ _PARTITION = 0
 
 
 class MemoryBus:
-    """A Bus whose topics are lists, one partition each; it lasts as long as its process. For one thread.
+    """A Bus whose topics are lists with one partition each, kept in this process. For one thread.
 
     Groups remember what they committed. Two consumers of one group both read everything: use one at a time.
     """
@@ -31,7 +31,7 @@ class MemoryBus:
         return MemoryStateConsumer(self, topic, group, self._states[state_topic])
 
     def records(self, topic: str) -> list[Record]:
-        """Everything that was ever published there, in order."""
+        """All published records of the topic, in order."""
         return list(self._topics[topic])
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ class MemoryBus:
 
 
 class MemoryConsumer:
-    """Made by MemoryBus.consumer. It never waits: while its thread did, nobody could publish."""
+    """Made by MemoryBus.consumer. Polls never wait: nobody could publish while the only thread waits."""
 
     def __init__(
         self, records: list[Record], committed: defaultdict[tuple[str, str], int], group: tuple[str, str]
@@ -80,14 +80,14 @@ class MemoryConsumer:
 
 
 class MemoryStateConsumer(MemoryConsumer):
-    """Made by MemoryBus.state_consumer; in one thread everything happens at once."""
+    """Made by MemoryBus.state_consumer. With one thread every commit is atomic."""
 
     def __init__(self, bus: MemoryBus, topic: str, group: str, states: dict[str, bytes]) -> None:
         super().__init__(bus._topics[topic], bus._committed, (topic, group))
         self._bus = bus
         self._states = states
 
-    def restore(self, partition: int) -> dict[str, bytes]:  # noqa: ARG002 - there is one
+    def restore(self, partition: int) -> dict[str, bytes]:  # noqa: ARG002 - there is only one
         return dict(self._states)
 
     def commit_all(self, records: Sequence[Record], messages: Sequence[Message], states: States) -> None:

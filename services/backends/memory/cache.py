@@ -10,31 +10,31 @@ from tca_model.types import VideoDescriptor
 
 
 class MemoryCache:
-    """A DescriptorCache of at most `max_bytes`; what was not used for longest is forgotten first.
+    """A DescriptorCache of at most `max_bytes`; the least recently used segment is dropped first.
 
-    It keeps frames in float16, as the Redis cache does, in half the memory: a laptop then computes with the numbers
-    that a cluster computes with. The chamfer similarity moves by 5e-6.
+    It keeps frames in float16, like the Redis cache: it halves the memory, and a laptop computes with the same numbers
+    as a cluster. The chamfer similarity changes by 5e-6.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._stored: LRUCache[SegmentKey, _Halved] = LRUCache(max_bytes, getsizeof=_Halved.size_bytes)
+        self._stored: LRUCache[SegmentKey, _HalfPrecision] = LRUCache(max_bytes, getsizeof=_HalfPrecision.size_bytes)
 
     def get_many(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
-        return {key: self._stored[key].restored() for key in keys if key in self._stored}
+        return {key: self._stored[key].to_segment() for key in keys if key in self._stored}
 
     def put_many(self, segments: Iterable[DescribedSegment]) -> None:
         for segment in segments:
-            halved = _Halved(segment)
+            half = _HalfPrecision(segment)
             self.discard([segment.row.key])
-            if halved.size_bytes() <= self._stored.maxsize:
-                self._stored[segment.row.key] = halved
+            if half.size_bytes() <= self._stored.maxsize:
+                self._stored[segment.row.key] = half
 
     def discard(self, keys: Collection[SegmentKey]) -> None:
         for key in keys:
             self._stored.pop(key, None)
 
 
-class _Halved:
+class _HalfPrecision:
     """A described segment with its frames in float16."""
 
     def __init__(self, segment: DescribedSegment) -> None:
@@ -46,6 +46,6 @@ class _Halved:
     def size_bytes(self) -> int:
         return self._vector.nbytes + self._times_s.nbytes + self._frames.nbytes
 
-    def restored(self) -> DescribedSegment:
+    def to_segment(self) -> DescribedSegment:
         descriptor = VideoDescriptor(self._times_s, self._frames.astype(np.float32))
         return DescribedSegment(self._row, descriptor, self._vector)

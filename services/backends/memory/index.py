@@ -1,16 +1,19 @@
-"""A descriptor index in a dictionary: the contract's plain reading, for tests of what stands on it."""
+"""A descriptor index in a dictionary: the contract in its simplest form, used by tests alone."""
 
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import Candidate, DescribedSegment, SegmentKey, SegmentRow
+from services.contracts.ports import Candidate, DescribedSegment, SearchRequest, SegmentKey, SegmentRow
 from tca_model.types import FloatArray
 
 
 class MemoryIndex:
-    """A DescriptorIndex that compares every vector with every other; every write is seen at once, so `after` is."""
+    """A DescriptorIndex that compares every vector with every stored one.
+
+    Writes are visible immediately, so `after` has no effect.
+    """
 
     def __init__(self, *, model_version: str) -> None:
         self._version = model_version
@@ -32,65 +35,35 @@ class MemoryIndex:
     def read(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
         return {key: self._segments[key] for key in keys if key in self._segments}
 
-    def search_segments(
-        self,
-        tenant: str,
-        vectors: FloatArray,
-        *,
-        exclude_asset: str,
-        limit: int,
-        after: int | None = None,  # noqa: ARG002
-        exclude_also: Collection[str] = (),
-        references_only: bool = False,
-    ) -> list[list[Candidate]]:
-        return self._search(
-            self._others(tenant, {exclude_asset, *exclude_also}, references_only),
-            vectors,
-            limit,
-            lambda segment: segment.vector[np.newaxis],
-        )
+    def search_segments(self, request: SearchRequest) -> list[list[Candidate]]:
+        return self._search(request, lambda segment: segment.vector[np.newaxis])
 
-    def search_frames(
-        self,
-        tenant: str,
-        vectors: FloatArray,
-        *,
-        exclude_asset: str,
-        limit: int,
-        after: int | None = None,  # noqa: ARG002
-        exclude_also: Collection[str] = (),
-        references_only: bool = False,
-    ) -> list[list[Candidate]]:
-        return self._search(
-            self._others(tenant, {exclude_asset, *exclude_also}, references_only),
-            vectors,
-            limit,
-            lambda segment: segment.descriptor.frames,
-        )
+    def search_frames(self, request: SearchRequest) -> list[list[Candidate]]:
+        return self._search(request, lambda segment: segment.descriptor.frames)
 
-    def _others(self, tenant: str, excluded: Collection[str], references_only: bool) -> list[DescribedSegment]:
-        found = {Role.REFERENCE} if references_only else {Role.REFERENCE, Role.UPLOAD}
+    def _searchable_segments(self, request: SearchRequest) -> list[DescribedSegment]:
+        """The stored segments that the request may find."""
+        roles = {Role.REFERENCE} if request.references_only else {Role.REFERENCE, Role.UPLOAD}
+        excluded = request.exclude_also | {request.exclude_asset}
         return [
             segment
             for segment in self._segments.values()
-            if segment.row.tenant == tenant
+            if segment.row.tenant == request.tenant
             and segment.row.asset_id not in excluded
-            and segment.row.role in found
+            and segment.row.role in roles
             and segment.row.frame_count
         ]
 
     def _search(
-        self,
-        others: Sequence[DescribedSegment],
-        vectors: FloatArray,
-        limit: int,
-        stored: Callable[[DescribedSegment], FloatArray],
+        self, request: SearchRequest, vectors_of: Callable[[DescribedSegment], FloatArray]
     ) -> list[list[Candidate]]:
-        if not others:
-            return [[] for _ in vectors]
-        rows = [segment.row for segment in others for _ in stored(segment)]
-        similarities = vectors @ np.concatenate([stored(segment) for segment in others]).T  # (N, rows)
-        best = np.argsort(-similarities, axis=1, kind="stable")[:, :limit]
+        segments = self._searchable_segments(request)
+        if not segments:
+            return [[] for _ in request.vectors]
+        rows = [segment.row for segment in segments for _ in vectors_of(segment)]
+        stored = np.concatenate([vectors_of(segment) for segment in segments])
+        similarities = request.vectors @ stored.T  # (N, rows)
+        best = np.argsort(-similarities, axis=1, kind="stable")[:, : request.limit]
         return [
             [Candidate(rows[one].segment_id, rows[one].asset_id, float(similarities[n, one])) for one in nearest]
             for n, nearest in enumerate(best)

@@ -1,7 +1,7 @@
-"""The door to Milvus: a server in a cluster, a Milvus Lite file on a laptop, by the same calls.
+"""A connection to Milvus: a server in a cluster or a Milvus Lite file on a laptop, with the same calls.
 
-Written for servers 2.3 to 2.6 and for Lite: one vector field a collection, no filter templates, no grouping search,
-unit vectors with inner product, upsert and never insert, a deadline on every call. The only user of pymilvus.
+Written for servers 2.3 to 2.6 and for Lite: one vector field per collection, no filter templates, no grouping search,
+unit vectors with inner product, always upsert and never insert, a deadline on every call. The only user of pymilvus.
 """
 
 import logging
@@ -22,27 +22,28 @@ from services.contracts.errors import DependencyDown, TransientError, UsageError
 from services.runtime import metrics
 from tca_model.types import FloatArray
 
-MAX_RESULT_ROWS: Final = 16_384  # the server's limit to one query; longer answers are read page by page
-MAX_CALL_ROWS: Final = 2_000  # with these two one call stays far below the server's 64 MB, and short
+MAX_RESULT_ROWS: Final = 16_384  # the server's limit per query; longer answers are read page by page
+# These two keep a call short and far below the server's limit of 64 MB.
+MAX_CALL_ROWS: Final = 2_000
 MAX_CALL_BYTES: Final = 16_000_000
 
 _DOWN_RPC: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
 # Codes of the server (pkg/util/merr/errors.go). Not ready, unavailable, out of memory, too many requests, out of disk,
 # rate limit, denied, clock behind, out of resources, cancelled, timed out.
 _DOWN_CODES: Final = {1, 2, 3, 4, 7, 8, 9, 11, 12, 10_000, 10_001}
-# While it loads a collection, after a start or because a query node went: collection, partition, replica, channel,
-# segment or node that is not there yet.
-# The code of everything that has none, by whose words a node that is late or starting is told from a defect.
-_UNEXPECTED: Final = 65_535
-_PASSING: Final = re.compile(r"lag too large|not ready|recovering|no available", re.IGNORECASE)
+# While the server loads a collection, after a start or after losing a query node: a collection, partition, replica,
+# channel, segment or node that is not there yet.
 _NOT_LOADED_CODES: Final = {101, 103, 106, 201, 202, 400, 401, 500, 501, 503, 600, 601, 602, *range(901, 907)}
-_LITE_DAMAGED: Final = {1, 6}  # Lite has no codes of their own for what is wrong on its disk
+# Milvus's catch-all code; only the message distinguishes a starting or lagging node from a bug.
+_UNEXPECTED: Final = 65_535
+_STARTING_OR_LAGGING: Final = re.compile(r"lag too large|not ready|recovering|no available", re.IGNORECASE)
+_LITE_DAMAGED: Final = {1, 6}  # Lite has no separate codes for disk errors
 
-# pymilvus gives its loggers handlers of their own when it is imported: its records belong to the program's log.
+# pymilvus adds handlers to its loggers on import; its records belong in the program's log.
 for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
     logging.getLogger(_name).handlers.clear()
     logging.getLogger(_name).propagate = True
-# These log, with a traceback, every error that they raise as well.
+# These log, with a traceback, every error that they also raise.
 for _name in (
     "pymilvus.decorators",
     "pymilvus.client.connection_manager",
@@ -55,18 +56,18 @@ class Milvus:
     """A connection to `uri`: http(s)://host:port of a server, or the path of a Milvus Lite database.
 
     Raises UsageError when a Lite database cannot be opened, DependencyDown when a server does not answer.
-    Its calls are made inside `with door():`, which translates errors, and lets one thread at a time into Lite.
+    All other methods are called inside `with translating_errors():`.
     """
 
     def __init__(self, uri: str, *, timeout_s: float, token: str | None = None) -> None:
         self._uri = uri
         self._deadline = {"timeout": timeout_s}
-        self._made: list[str] = []
+        self._collections: list[str] = []  # that `create` made sure of
         self._file = None if is_server(uri) else LiteFile(Path(uri))
-        # While Lite flushes, a search from another thread misses the rows that are on their way to the disk.
+        # While Lite flushes, a search from another thread misses the rows that are being written to disk.
         self._one_call: AbstractContextManager[Any] = threading.Lock() if self._file else nullcontext()
         try:
-            with self.door():
+            with self.translating_errors():
                 # Dedicated: a connection from the shared pool would outlive close().
                 self._client = MilvusClient(
                     self._file.uri if self._file else uri, token=token or "", dedicated=True, **self._deadline
@@ -81,48 +82,49 @@ class Milvus:
         return self._file is not None
 
     @contextmanager
-    def door(self) -> Iterator[None]:
+    def translating_errors(self) -> Iterator[None]:
+        """Raise the client's errors as this project's. Lets one thread at a time into Lite."""
         with self._one_call:
             try:
                 yield
             except (MilvusException, grpc.RpcError) as error:
-                fate = self._fate(error)
-                if fate is None:
+                translated = self._translate(error)
+                if translated is None:
                     raise
                 metrics.dependency_up.labels("milvus").set(0)
-                raise fate from error
+                raise translated from error
             metrics.dependency_up.labels("milvus").set(1)
 
-    def _fate(self, error: Any) -> Exception | None:
-        """The project's error for the client's; None for a request that was wrong: a defect of this program."""
+    def _translate(self, error: Any) -> Exception | None:
+        """This project's error for the client's error; None for an invalid request, which is a bug of this program."""
         code = error.code() if isinstance(error, grpc.RpcError) else error.code
         if self._file and type(error) is MilvusException and code in _LITE_DAMAGED:
             return UsageError(f"the database {self._uri} failed; is it damaged, or the disk full? {error}")
         if code in _DOWN_RPC or code in _DOWN_CODES or "Retry timeout" in str(error):
             return DependencyDown(f"Milvus at {self._uri} does not answer: {error}")
-        if code == _UNEXPECTED and _PASSING.search(str(error)):
+        if code == _UNEXPECTED and _STARTING_OR_LAGGING.search(str(error)):
             return TransientError(f"Milvus at {self._uri}: {error}")
         if code in _NOT_LOADED_CODES:
             self._load_again()
-            return TransientError(f"Milvus at {self._uri} loads its collections: {error}")
+            return TransientError(f"Milvus at {self._uri} is loading its collections: {error}")
         if getattr(error, "retriable", False):
             return TransientError(f"Milvus at {self._uri}: {error}")
         return None
 
     def _load_again(self) -> None:
-        """Ask for what was made here to be loaded, without waiting.
+        """Request that this connection's collections are loaded, without waiting.
 
-        A server that was restarted does so on its own; but an operator, or a server that found no query node for too
-        long, may have released it.
+        A restarted server loads them on its own, but an operator, or a server that found no query node for too long,
+        may have released them.
         """
-        with suppress(MilvusException, grpc.RpcError):  # the caller is told to try again in any case
-            for collection in self._made:
+        with suppress(MilvusException, grpc.RpcError):  # the caller tries again in any case
+            for collection in self._collections:
                 self._client.load_collection(collection, _async=True, **self._deadline)
 
     def collections(self) -> list[str]:
         return list(self._client.list_collections(**self._deadline))
 
-    def make(
+    def create(
         self,
         collection: str,
         columns: Mapping[str, Text | type],
@@ -131,7 +133,10 @@ class Milvus:
         index_type: str,
         ttl_s: int | None = None,
     ) -> None:
-        """Make the collection where it is missing, and load it; each step alone, a crash may lie between them."""
+        """Create the collection if it is missing, with `columns` beside "pk" and "vector" (`dimension`,), and load it.
+
+        Every step is checked on its own: a crash can happen between them.
+        """
         client = self._client
         if not client.has_collection(collection, **self._deadline):
             schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -149,13 +154,13 @@ class Milvus:
             index.add_index("vector", index_type=index_type, metric_type="IP")
             client.create_index(collection, index, sync=False, **self._deadline)
         client.load_collection(collection, **self._deadline)
-        self._made.append(collection)
+        self._collections.append(collection)
 
     def _has_partitions(self) -> bool:
-        """Whether rows can be spread by their tenant. It makes filtered calls cheaper, and means nothing else.
+        """Whether rows can be partitioned by tenant. This only makes filtered calls cheaper.
 
-        Lite has sixteen partitions whatever is asked for, and writes every deletion down in each of them. Servers
-        before 2.3.10 put upserted rows where no filter by tenant looks for them (milvus-io/milvus #30607).
+        Lite always has sixteen partitions, and records every deletion in each of them. Servers before 2.3.10 put
+        upserted rows where no filter by tenant looks for them (milvus-io/milvus #30607).
         """
         if self._file:
             return False
@@ -171,7 +176,6 @@ class Milvus:
             self._client.delete(collection, ids=list(part), **self._deadline)
 
     def get(self, collection: str, pks: Sequence[str], columns: list[str], *, dimension: int) -> Iterator[Fields]:
-        """The rows of these keys that are there, in any order."""
         for part in _chunks(pks, _call_rows(dimension)):
             yield from self._client.query(
                 collection,
@@ -182,14 +186,14 @@ class Milvus:
             )
 
     def query(self, collection: str, filter_: str, columns: list[str]) -> list[Fields]:
-        """All rows that pass the filter; without vectors, there may be many."""
-        asked = {"filter": filter_, "output_fields": columns, "consistency_level": "Strong", **self._deadline}
-        if self._file:  # has no limit
-            return list(self._client.query(collection, **asked))
-        found = list(self._client.query(collection, limit=MAX_RESULT_ROWS, **asked))
+        """All rows that pass the filter. `columns` without vectors, because there may be many rows."""
+        query = {"filter": filter_, "output_fields": columns, "consistency_level": "Strong", **self._deadline}
+        if self._file:  # Lite has no limit
+            return list(self._client.query(collection, **query))
+        found = list(self._client.query(collection, limit=MAX_RESULT_ROWS, **query))
         if len(found) == MAX_RESULT_ROWS:
             found.clear()
-            pages = self._client.query_iterator(collection, batch_size=MAX_RESULT_ROWS, **asked)
+            pages = self._client.query_iterator(collection, batch_size=MAX_RESULT_ROWS, **query)
             while page := pages.next():
                 found += page
             pages.close()
@@ -198,7 +202,10 @@ class Milvus:
     def search(
         self, collection: str, vectors: FloatArray, filter_: str, *, limit: int, after: int | None
     ) -> list[list[tuple[str, float]]]:
-        """For each vector (N, D) the nearest keys with their inner products, best first."""
+        """For each of the vectors (N, D) the nearest keys with their inner products, best first.
+
+        `after`: as in SearchRequest.
+        """
         _, dimension = vectors.shape
         consistency: dict[str, Any] = {"consistency_level": "Strong"}
         if after is not None:
@@ -220,10 +227,10 @@ class Milvus:
     def flush(self, collection: str) -> None:
         self._client.flush(collection, **self._deadline)
 
-    def written_at(self, collection: str) -> int | None:
-        """The server's timestamp of this client's last write there; Lite tells none.
+    def write_timestamp(self, collection: str) -> int | None:
+        """The server's timestamp of this client's last write to the collection; None for Lite, which has none.
 
-        `upsert` does not return it, so it comes from the cache that pymilvus keeps for its session consistency.
+        `upsert` does not return it, so it is read from the cache that pymilvus keeps for session consistency.
         """
         config = self._client._config
         return ts_utils.get_collection_ts(collection, config.address, config.db_name) or None
@@ -235,6 +242,7 @@ class Milvus:
 
 
 def is_server(uri: str) -> bool:
+    """Whether the URI is that of a server; otherwise it is the path of a Milvus Lite database."""
     return "://" in uri
 
 

@@ -1,12 +1,12 @@
 """Rows of the Milvus collections, and the filters that find them: values only, no client.
 
-    segments_<model version>  key "tenant|segment_id"    one row a segment, with the segment descriptor
-    frames_<model version>    key "tenant|segment_id|n"  one row a frame descriptor, with its segment's stamp
+    segments_<model version>  key "tenant|segment_id"    one row per segment, with the segment descriptor
+    frames_<model version>    key "tenant|segment_id|n"  one row per frame descriptor, with its segment's stamp
 
-The keys say tenant, segment and frame number, so a search needs no further field of what it finds, and reading a
-segment's frames asks for keys, which both Milvus and Milvus Lite answer without a scan. A frame row carries the stamp
-of its segment, so that a reader in the middle of a replacement never takes a mix of old and new frames for a whole,
-and before that a mark where the segment is a reference.
+The keys contain tenant, segment and frame number, so a search needs no other field of what it finds, and the frames of
+a segment are read by key, which both Milvus and Milvus Lite do without a scan. A frame row carries the stamp of its
+segment, so that a reader in the middle of a replacement never mistakes a mix of old and new frames for a whole segment.
+If the segment is a reference, a mark stands before the stamp.
 """
 
 import json
@@ -30,12 +30,12 @@ URI_BYTES: Final = 4 * 4096  # an event's uri has at most 4096 characters, UTF-8
 
 
 class Text(NamedTuple):
-    """A column of text, at most that long."""
+    """A text column of at most so many bytes."""
 
     length_bytes: int
 
 
-# Columns beside the key and the vector: their names are those of SegmentRow.
+# Columns beside the key and the vector, named like the fields of SegmentRow.
 SEGMENT_COLUMNS: Final[Mapping[str, Text | type]] = {
     "tenant": Text(ID_BYTES),
     "asset_id": Text(ID_BYTES),
@@ -56,21 +56,21 @@ FRAME_COLUMNS: Final[Mapping[str, Text | type]] = {
     "timestamp_s": float,
 }
 
-# Frame rows have no role: those of references carry this before their stamp, for a search among references alone.
+# Frame rows have no role column. In references this precedes the stamp, so that a search can find references alone.
 REFERENCE_STAMP: Final = "reference "
 REFERENCE_FRAMES: Final = f'stamp like "{REFERENCE_STAMP}%"'
 REFERENCE_SEGMENTS: Final = f'role == "{Role.REFERENCE.value}"'
 
-MAX_FILTER_IDS: Final = 500  # asset ids in one filter: it is parsed anew by every query
+MAX_FILTER_IDS: Final = 500  # asset ids per filter, which every query parses
 
-# What an id may be made of: it stands in filter expressions between quotes, and in keys between bars.
+# Ids stand between quotes in filter expressions and between bars in keys.
 _ID = re.compile(rf"[A-Za-z0-9_.-][A-Za-z0-9_.:-]{{0,{ID_BYTES - 1}}}")
 
 
-def checked(name: str) -> str:
-    """The id as it is. Raises ValueError for one that could break out of a filter expression.
+def check_id(name: str) -> str:
+    """The id, unchanged. Raises ValueError for one that could break out of a filter expression.
 
-    Events refuse such ids long before; here it is a defect of the caller, not a message for the dead letters.
+    Events refuse such ids long before this, so here it is a bug of the caller, not a dead letter.
     """
     if not _ID.fullmatch(name):
         raise ValueError(f"not an id: {name!r}")
@@ -78,26 +78,29 @@ def checked(name: str) -> str:
 
 
 def segment_pk(key: SegmentKey) -> str:
-    return f"{checked(key.tenant)}|{checked(key.segment_id)}"
+    """The key of the segment's row."""
+    return f"{check_id(key.tenant)}|{check_id(key.segment_id)}"
 
 
 def frame_pks(row: SegmentRow, *, from_number: int = 0) -> list[str]:
+    """The keys of the segment's frame rows, starting at a frame number."""
     start = segment_pk(row.key)
     return [f"{start}|{number}" for number in range(from_number, row.frame_count)]
 
 
-def key_of(pk: str) -> SegmentKey:
-    """The segment that a row of either collection belongs to."""
+def segment_key(pk: str) -> SegmentKey:
+    """The segment that a row of either collection belongs to, from the row's key."""
     tenant, segment_id, *_ = pk.split("|")
     return SegmentKey(tenant, segment_id)
 
 
 def segment_index(pk: str) -> int:
-    return int(key_of(pk).segment_id.rsplit(":", 1)[1])
+    """The index, within its asset, of the segment that a row belongs to."""
+    return int(segment_key(pk).segment_id.rsplit(":", 1)[1])
 
 
-def candidate(pk: str, similarity: float) -> Candidate:
-    segment_id = key_of(pk).segment_id
+def to_candidate(pk: str, similarity: float) -> Candidate:
+    segment_id = segment_key(pk).segment_id
     return Candidate(segment_id, segment_id.rsplit(":", 1)[0], similarity)
 
 
@@ -122,34 +125,38 @@ def to_frame_fields(segment: DescribedSegment) -> list[Fields]:
     ]
 
 
-def is_of(frame: Fields, row: SegmentRow) -> bool:
-    """Whether a frame row is of that content of its segment; what was written without the mark counts as well."""
+def belongs_to(frame: Fields, row: SegmentRow) -> bool:
+    """Whether a frame row has the stamp of its segment's row, with or without the mark of references.
+
+    Earlier releases wrote references without the mark.
+    """
     return frame["stamp"] in (row.stamp, REFERENCE_STAMP + row.stamp)
 
 
 def to_descriptor(frames: list[Fields], dimension: int) -> VideoDescriptor:
-    """The descriptor of a segment from its frame rows, which come in any order."""
+    """The descriptor of a segment from its frame rows, in any order."""
     ordered = sorted(frames, key=lambda fields: int(fields["pk"].rsplit("|", 1)[1]))
     vectors = np.asarray([fields["vector"] for fields in ordered], np.float32).reshape(-1, dimension)
     return VideoDescriptor(np.asarray([fields["timestamp_s"] for fields in ordered], np.float64), vectors)
 
 
-def of_assets(tenant: str, asset_ids: Collection[str] | None) -> Iterator[str]:
-    """The filters, one a query, for every row of these assets, or of the whole tenant."""
-    own = f'tenant == "{checked(tenant)}"'
+def asset_filters(tenant: str, asset_ids: Collection[str] | None) -> Iterator[str]:
+    """Filters, one per query, for all rows of these assets, or of the whole tenant (None)."""
+    own = f'tenant == "{check_id(tenant)}"'
     if asset_ids is None:
         yield own
         return
-    ids = sorted(map(checked, asset_ids))
+    ids = sorted(map(check_id, asset_ids))
     for start in range(0, len(ids), MAX_FILTER_IDS):
         yield f"{own} and {any_of('asset_id', ids[start : start + MAX_FILTER_IDS])}"
 
 
-def of_others(tenant: str, asset_id: str, also: Collection[str] = ()) -> str:
-    """The filter for what a search of this asset may find, without some others."""
-    others = f'tenant == "{checked(tenant)}" and asset_id != "{checked(asset_id)}"'
-    return f"{others} and {any_of('asset_id not', sorted(map(checked, also)))}" if also else others
+def other_assets_filter(tenant: str, asset_id: str, also: Collection[str] = ()) -> str:
+    """The filter for what a search by this asset may find: everything but the asset and those in `also`."""
+    others = f'tenant == "{check_id(tenant)}" and asset_id != "{check_id(asset_id)}"'
+    return f"{others} and {any_of('asset_id not', sorted(map(check_id, also)))}" if also else others
 
 
-def any_of(field: str, checked_ids: Iterable[str]) -> str:
-    return f"{field} in {json.dumps(list(checked_ids))}"
+def any_of(field: str, ids: Iterable[str]) -> str:
+    """The filter for rows whose field has one of these values; all of them checked with `check_id`."""
+    return f"{field} in {json.dumps(list(ids))}"

@@ -1,7 +1,7 @@
-"""The descriptor cache in Redis, which may be slow, down or wrong and costs no more than what it would have saved.
+"""The descriptor cache in Redis. A slow, missing or wrong server costs no more than a cache miss.
 
-A fault of the server is a miss, never an error. Calls give up soon, and after a few of them the server is left alone
-for a while (`Circuit`). What was to be discarded meanwhile is owed: nothing is read or written before it is deleted,
+A fault of the server is a miss, never an error. Calls time out soon, and after a few failures the server is not called
+for a while (`Circuit`). Deletions that fail meanwhile are owed: they are made before anything else is read or written,
 so that replaced content never comes back through this process.
 """
 
@@ -15,26 +15,26 @@ import redis
 import structlog
 
 from services.backends.redis.circuit import Circuit
-from services.backends.redis.codec import decoded, encoded
+from services.backends.redis.codec import decode, encode
 from services.contracts.errors import UsageError
 from services.contracts.ports import DescribedSegment, SegmentKey
 from services.runtime import metrics
 
 TIMEOUT_S = 0.2  # reading a hundred segments takes 15 ms
-CHUNK_BYTES = 2 * 2**20  # the server serves nobody else meanwhile
+CHUNK_BYTES = 2 * 2**20  # during one command the server serves no other client
 TYPICAL_BYTES = 64 * 2**10  # 32 frames of 1024 dimensions
-TTL_JITTER = 0.1  # what was written together must not expire together
-DELETED_AT_ONCE = 1000
-# So many segments, 37 days of video, replaced within one outage are no replacement but a mistake. Beyond them the
-# oldest are let go, and what they left expires with its time to live, which reading does not prolong. Another name
-# for all keys would be no way out: the other processes would go on with this one.
+TTL_JITTER = 0.1  # keys that were written together must not expire together
+DELETIONS_PER_CALL = 1000
+# Replacing so many segments (37 days of video) within one outage is a mistake, not normal work. Beyond them the oldest
+# debts are dropped, and their values expire with their time to live, which reading does not extend. Changing the prefix
+# of all keys instead would not help: other processes would go on with the old one.
 MAX_OWED = 100_000
 
 log = structlog.get_logger(__name__)
 
 
 class _Unavailable(Exception):
-    """No answer, and the word that counts it: the call failed, or was not made at all."""
+    """The call failed or was not made; `result` is its label in the metric."""
 
     def __init__(self, result: str) -> None:
         super().__init__(result)
@@ -53,7 +53,7 @@ class RedisCache:
         username: str | None = None,
         password: str | None = None,
     ) -> None:
-        """Connects when it is first used. Raises UsageError when the URL is none."""
+        """Connects on first use. Raises UsageError for an invalid URL."""
         try:
             self._client = redis.Redis.from_url(
                 url,
@@ -61,15 +61,15 @@ class RedisCache:
                 password=password,
                 socket_timeout=TIMEOUT_S,
                 socket_connect_timeout=TIMEOUT_S,
-                retry=None,  # by default ten times, for 40 s
-                protocol=2,  # nothing here needs the third one, whose handshake asks for more rights
+                retry=None,  # the default is ten times, 40 s in total
+                protocol=2,  # version 3 is not needed, and its handshake requires more rights
             )
         except ValueError as error:
             raise UsageError(f"COPYDETECT_REDIS_URL: {error}") from error
         self._prefix = f"fd:{model_version}:"
         self._ttl_s = ttl_s
         self._circuit = Circuit()
-        self._owed: dict[str, None] = {}  # keys to delete before anything else, oldest first
+        self._owed: dict[str, None] = {}  # keys to delete first, the oldest before the others
         self._typical_bytes = float(TYPICAL_BYTES)
         self._is_up: bool | None = None
 
@@ -82,17 +82,17 @@ class RedisCache:
                 values = self._call(self._client.mget, [self._name(key) for key in chunk])
                 for key, value in zip(chunk, values, strict=True):
                     del left[key]
-                    if (segment := _read(key, value)) is not None:
+                    if (segment := _parse(key, value)) is not None:
                         found[key] = segment
-                self._weigh([len(value) for value in values if value is not None])
+                self._estimate_size([len(value) for value in values if value is not None])
         except _Unavailable as reason:
             metrics.cache_requests.labels(reason.result).inc(len(left))
         return found
 
     def put_many(self, segments: Iterable[DescribedSegment]) -> None:
-        if self._circuit.rests:
+        if self._circuit.is_open:
             return
-        with suppress(_Unavailable):  # what is not written is read through again
+        with suppress(_Unavailable):  # segments that are not cached are read from the index again
             for chunk in self._chunks(segments):
                 self._call(self._set, chunk)
 
@@ -106,13 +106,13 @@ class RedisCache:
             self._call(lambda: None)
 
     def problems(self) -> list[str]:
-        """What is wrong with the server, a sentence each."""
+        """What is wrong with the server, one sentence per problem."""
         try:
             memory = self._client.info("memory")
         except redis.RedisError as error:
             return [f"does not answer: {error}"]
         if memory["maxmemory"] and memory["maxmemory_policy"] == "noeviction":
-            return ["takes nothing more when its memory is full: set maxmemory-policy to allkeys-lfu"]
+            return ["refuses writes when its memory is full: set maxmemory-policy to allkeys-lfu"]
         return []
 
     def close(self) -> None:
@@ -122,23 +122,23 @@ class RedisCache:
         return f"{self._prefix}{key.tenant}:{key.segment_id}"
 
     def _call(self, call: Callable[..., Any], *args: Any) -> Any:
-        """What the call returns, after everything that is owed is deleted. Raises _Unavailable alone."""
-        if not self._circuit.admits():
+        """Make the owed deletions, then the call, and return its result. Raises only _Unavailable."""
+        if not self._circuit.allow():
             raise _Unavailable("skipped")
         try:
-            self._pay()
+            self._delete_owed()
             result = call(*args)
         except redis.RedisError as error:
-            self._circuit.failed()
-            self._tell(is_up=False, reason=str(error))
+            self._circuit.record_failure()
+            self._report(is_up=False, reason=str(error))
             raise _Unavailable("error") from error
-        self._circuit.succeeded()
-        self._tell(is_up=True)
+        self._circuit.record_success()
+        self._report(is_up=True)
         return result
 
-    def _pay(self) -> None:
+    def _delete_owed(self) -> None:
         while self._owed:
-            names = list(islice(self._owed, DELETED_AT_ONCE))
+            names = list(islice(self._owed, DELETIONS_PER_CALL))
             self._client.delete(*names)
             for name in names:
                 del self._owed[name]
@@ -146,7 +146,7 @@ class RedisCache:
     def _chunks(self, segments: Iterable[DescribedSegment]) -> Iterator[dict[str, bytes]]:
         chunk: dict[str, bytes] = {}
         for segment in segments:
-            value = encoded(segment)
+            value = encode(segment)
             if chunk and sum(map(len, chunk.values())) + len(value) > CHUNK_BYTES:
                 yield chunk
                 chunk = {}
@@ -161,29 +161,29 @@ class RedisCache:
             pipeline.set(name, value, px=max(1, int(1000 * ttl_s)))
         pipeline.execute()
 
-    def _weigh(self, sizes_bytes: Collection[int]) -> None:
-        """Learn how large a value is, for the next chunk."""
+    def _estimate_size(self, sizes_bytes: Collection[int]) -> None:
+        """Adapt the estimated size of a value, for the next chunk."""
         if sizes_bytes:
             self._typical_bytes = (self._typical_bytes + max(sizes_bytes)) / 2
 
-    def _tell(self, *, is_up: bool, reason: str | None = None) -> None:
+    def _report(self, *, is_up: bool, reason: str | None = None) -> None:
         metrics.dependency_up.labels("redis").set(is_up)
         if is_up and self._is_up is False:
-            log.info("the cache is back")
+            log.info("Redis answers again")
         elif not is_up and self._is_up is not False:
-            log.warning("the cache does not answer; going on without it", reason=reason)
+            log.warning("Redis does not answer; continuing without the cache", reason=reason)
         self._is_up = is_up
 
 
-def _read(key: SegmentKey, value: bytes | None) -> DescribedSegment | None:
-    """The segment in a value; None, counted, for no value and for one that is not what belongs there."""
+def _parse(key: SegmentKey, value: bytes | None) -> DescribedSegment | None:
+    """The segment in a value; None for a missing or wrong value. Counts the outcome."""
     if value is None:
         metrics.cache_requests.labels("miss").inc()
         return None
     try:
-        segment = decoded(value)
+        segment = decode(value)
         if segment.row.key != key:
-            raise ValueError(f"it is of {segment.row.key}")
+            raise ValueError(f"it belongs to {segment.row.key}")
     except ValueError as error:
         metrics.cache_requests.labels("error").inc()
         log.warning("a cached value cannot be read", key=key, reason=str(error))

@@ -1,4 +1,4 @@
-"""A circuit breaker: a server that fails is left alone for a while, so that its faults cost nobody any time."""
+"""A circuit breaker: a failing server is not called for a while, so that its faults cost no time."""
 
 import time
 from collections import deque
@@ -10,32 +10,32 @@ PROBE_EVERY_S = 2.0
 
 
 class Circuit:
-    """Open after FAILURES failures within WITHIN_S; then one call every PROBE_EVERY_S finds out whether to close it."""
+    """Opens after FAILURES failures within WITHIN_S. While open, it allows one call every PROBE_EVERY_S as a probe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._failed_s: deque[float] = deque(maxlen=FAILURES)
-        self._probe_s: float | None = None  # when to try next, while open
+        self._failures_s: deque[float] = deque(maxlen=FAILURES)
+        self._probe_s: float | None = None  # while open, the time of the next probe
 
     @property
-    def rests(self) -> bool:
-        """Whether no call is to be made now."""
+    def is_open(self) -> bool:
+        """Whether no call is allowed now."""
         return self._probe_s is not None and self._clock() < self._probe_s
 
-    def admits(self) -> bool:
-        """Whether to make a call now; then say what became of it."""
-        if self.rests:
+    def allow(self) -> bool:
+        """Claim a call; True if it may be made. Report its outcome with `record_success` or `record_failure`."""
+        if self.is_open:
             return False
         if self._probe_s is not None:
             self._probe_s = self._clock() + PROBE_EVERY_S
         return True
 
-    def succeeded(self) -> None:
-        self._failed_s.clear()
+    def record_success(self) -> None:
+        self._failures_s.clear()
         self._probe_s = None
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         now_s = self._clock()
-        self._failed_s.append(now_s)
-        if self._probe_s is not None or (len(self._failed_s) == FAILURES and now_s - self._failed_s[0] <= WITHIN_S):
+        self._failures_s.append(now_s)
+        if self._probe_s is not None or (len(self._failures_s) == FAILURES and now_s - self._failures_s[0] <= WITHIN_S):
             self._probe_s = now_s + PROBE_EVERY_S

@@ -13,8 +13,8 @@ from services.cli.report.pictures import Pictures, heat, read_pictures
 from services.cli.results import FoundPair
 from services.contracts.events import now
 from services.contracts.ports import DescribedSegment
+from services.ingest.decode.limits import decode_limits
 from services.runtime.settings import Settings
-from tca_model.video.decode import DecodeLimits
 
 SHOWN_MATCHES = 100  # the best, with pictures: 16 frames of 5 KB and a matrix of up to 75 KB each are 20 MB
 KEPT_SIDES = 16  # a video is often in several pairs; a film of two hours takes 14 MB
@@ -63,12 +63,7 @@ def _read_pictures(
         for moment in shown.moments:
             wanted[pair.query].add(moment.query_s)
             wanted[pair.reference].add(moment.reference_s)
-    limits = DecodeLimits(
-        max_bytes=settings.max_file_bytes,
-        max_pixels=settings.max_pixels,
-        max_duration_s=settings.max_duration_s,
-        max_sampled_frames=settings.max_frames,
-    )
+    limits = decode_limits(settings)
     task = progress.add_task("reading frames", total=len(wanted), rate="")
     pictures = {}
     for path, found in read_pictures(wanted, every_s=step_s, limits=limits, workers=settings.decode_workers):

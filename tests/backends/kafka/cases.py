@@ -1,4 +1,4 @@
-"""What tests of the Kafka door share: short deadlines, topics of their own, and patience."""
+"""What tests of Kafka share: short deadlines, topics of their own, and waiting."""
 
 import time
 import uuid
@@ -20,7 +20,7 @@ SHORT = Timeouts(
     max_poll_s=60,
     call_s=5,
     close_s=2,
-    sign_of_life_s=1,
+    liveness_check_s=1,
 )
 PATIENCE_S = 20.0
 
@@ -29,13 +29,13 @@ def connect(address: str, timeouts: Timeouts = SHORT) -> KafkaConnection:
     return KafkaConnection(address, timeouts=timeouts)
 
 
-def own_name(name: str = "test") -> str:
+def unique_name(name: str = "test") -> str:
     return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
 def make_topic(connection: KafkaConnection, name: str, partitions: int = 1, *, compact: bool = False) -> str:
-    """The name of a new topic of this test alone."""
-    topic = own_name(name)
+    """Create a topic for one test alone, and return its name."""
+    topic = unique_name(name)
     config = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE_BYTES)} if compact else {}
     create(connection, [Topic(topic, partitions, 1, config)])
     return topic
@@ -50,7 +50,7 @@ def values(records: list[Record]) -> list[str]:
 
 
 def take(consumer: Consumer, count: int, patience_s: float = PATIENCE_S) -> list[Record]:
-    """The next `count` records, or fewer when they do not come; partitions that are given are left alone."""
+    """The next `count` records, or fewer if they do not come in time; takes no rebalance."""
     records: list[Record] = []
     deadline = time.monotonic() + patience_s
     while len(records) < count and time.monotonic() < deadline:
@@ -59,27 +59,27 @@ def take(consumer: Consumer, count: int, patience_s: float = PATIENCE_S) -> list
 
 
 def join(consumer: Consumer, count: int = 1) -> set[int]:
-    """The partitions that a consumer was given, once they are so many; nothing is polled."""
-    given: set[int] = set()
+    """Wait until a consumer owns so many partitions, and return them; it reads no record meanwhile."""
+    owned: set[int] = set()
     consumer.pause()
 
-    def arrived() -> bool:
+    def has_joined() -> bool:
         consumer.poll(1, 0.1)
         rebalance = consumer.take_rebalance()
-        given.difference_update(rebalance.revoked)
-        given.update(rebalance.assigned)
-        return len(given) >= count
+        owned.difference_update(rebalance.revoked)
+        owned.update(rebalance.assigned)
+        return len(owned) >= count
 
-    until(arrived)
+    wait_until(has_joined)
     consumer.resume()
-    return given
+    return owned
 
 
 def join_and_restore(consumer: StateConsumer, count: int = 1) -> dict[int, dict[str, bytes]]:
     return {partition: consumer.restore(partition) for partition in sorted(join(consumer, count))}
 
 
-def until(happened: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+def wait_until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + patience_s
-    while not happened():
+    while not condition():
         assert time.monotonic() < deadline, "did not happen in time"

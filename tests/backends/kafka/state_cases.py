@@ -1,14 +1,14 @@
-"""What tests of states in Kafka share: a place with an input, its states and an output."""
+"""What tests of states in Kafka share: topics for input, states and output, and consumers of one group."""
 
 from kafka import KafkaProducer, OffsetAndMetadata, TopicPartition
 
 from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.state import KafkaStateConsumer
-from tests.backends.kafka.cases import connect, make_topic, message, own_name, values
+from tests.backends.kafka.cases import connect, make_topic, message, unique_name, values
 
 
 class Place:
-    """An input of two partitions with states and an output."""
+    """An input topic of two partitions with its states, an output topic, and a group."""
 
     def __init__(self, address: str) -> None:
         self.connection = connect(address)
@@ -16,10 +16,10 @@ class Place:
         self.input = make_topic(self.connection, "input", 2)
         self.states = make_topic(self.connection, "states", 2, compact=True)
         self.output = make_topic(self.connection, "output")
-        self.group = own_name("group")
+        self.group = unique_name("group")
         self.open: list[KafkaStateConsumer] = []
 
-    def member(self, instance: str) -> KafkaStateConsumer:
+    def add_member(self, instance: str) -> KafkaStateConsumer:
         bus = KafkaBus(self.connection, instance)
         self.open.append(bus.state_consumer(self.input, self.group, self.states))
         return self.open[-1]
@@ -31,7 +31,7 @@ class Place:
         return values(list(self.bus.read([self.output])))
 
     def open_transaction(self, instance: str, state: bytes, offset: int) -> KafkaProducer:
-        """A transaction of `instance` on partition 0 that has everything but its end."""
+        """The producer of a transaction of `instance` on partition 0 that is complete but not ended."""
         producer = KafkaProducer(
             **self.connection.producer_arguments(),
             transactional_id=f"{self.group}-{instance}",

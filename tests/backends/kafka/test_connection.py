@@ -1,4 +1,4 @@
-"""The ladder of deadlines, what errors of the client mean, and the plan of topics: without a broker."""
+"""Without a broker: the order of the deadlines, the translation of client errors, and the plan of topics."""
 
 import time
 
@@ -7,12 +7,13 @@ from kafka import errors as kafka_errors
 
 from services.backends.kafka.connection import KafkaConnection, Timeouts
 from services.backends.kafka.consumer import text, to_headers
-from services.backends.kafka.errors import KafkaError, translated, within
+from services.backends.kafka.errors import KafkaError, run_within, translate
 from services.backends.kafka.topics import plan
 from services.contracts.errors import CopydetectError, DependencyDown, Fenced, TransientError, UsageError
 from services.contracts.topics import ENCODED_SEGMENTS, MATCHER_STATE
 from services.runtime import metrics
 from services.runtime.settings import Settings
+from tests.metric_values import metric_value
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ from services.runtime.settings import Settings
         {"restore_s": 300},
     ],
 )
-def test_a_ladder_with_a_rung_out_of_order_is_refused(wrong: dict[str, float]) -> None:
+def test_timeouts_in_the_wrong_order_are_refused(wrong: dict[str, float]) -> None:
     Timeouts()
     with pytest.raises(
         ValueError, match=f"{next(iter(wrong))}.* must be less than|must be less than {next(iter(wrong))}"
@@ -36,7 +37,7 @@ def test_a_ladder_with_a_rung_out_of_order_is_refused(wrong: dict[str, float]) -
 
 
 @pytest.mark.parametrize(
-    ("error", "fate", "says"),
+    ("error", "expected", "message"),
     [
         (kafka_errors.KafkaTimeoutError("late"), DependencyDown, "late"),
         (kafka_errors.KafkaConnectionError("refused"), DependencyDown, "refused"),
@@ -51,27 +52,27 @@ def test_a_ladder_with_a_rung_out_of_order_is_refused(wrong: dict[str, float]) -
         (kafka_errors.CommitFailedError(), TransientError, "rebalanced"),
     ],
 )
-def test_every_error_of_the_client_has_a_fate(error: KafkaError, fate: type[CopydetectError], says: str) -> None:
-    found = translated(error, "doing")
-    assert type(found) is fate
-    with pytest.raises(fate, match=says):
-        raise found
+def test_every_client_error_is_translated(error: KafkaError, expected: type[CopydetectError], message: str) -> None:
+    translation = translate(error, "doing")
+    assert type(translation) is expected
+    with pytest.raises(expected, match=message):
+        raise translation
 
 
 def test_an_outage_shows_in_the_metric() -> None:
     metrics.dependency_up.labels("kafka").set(1)
-    translated(kafka_errors.KafkaTimeoutError(), "asking")
-    assert metrics.dependency_up.labels("kafka")._value.get() == 0
+    translate(kafka_errors.KafkaTimeoutError(), "reading")
+    assert metric_value("copydetect_dependency_up", dependency="kafka") == 0
 
 
-def test_a_call_that_never_returns_is_left_behind() -> None:
+def test_a_call_that_never_returns_is_abandoned() -> None:
     started = time.monotonic()
     with pytest.raises(DependencyDown, match=r"waiting: no answer in 0\.1 s"):
-        within(0.1, lambda: time.sleep(1), "waiting")
+        run_within(0.1, lambda: time.sleep(1), "waiting")
     assert time.monotonic() - started < 0.9
-    assert within(1, lambda: 7, "counting") == 7
+    assert run_within(1, lambda: 7, "counting") == 7
     with pytest.raises(ZeroDivisionError):
-        within(1, lambda: 1 // 0, "dividing")
+        run_within(1, lambda: 1 // 0, "dividing")
 
 
 def test_settings_become_a_connection_that_shows_no_password() -> None:
@@ -94,14 +95,14 @@ def test_settings_become_a_connection_that_shows_no_password() -> None:
     assert connection.consumer_arguments()["isolation_level"] == "read_committed"
 
 
-def test_bytes_that_are_no_text_become_text() -> None:
+def test_bytes_that_are_not_utf8_are_replaced() -> None:
     assert to_headers([("a", b"\xff"), ("b", None), ("c", "ü".encode())]) == {"a": "�", "b": "", "c": "ü"}
     assert to_headers(None) == {}
     assert text(None) == ""
     assert text(b"\xffk") == "�k"
 
 
-def test_states_lie_beside_what_they_follow_from() -> None:
+def test_states_have_as_many_partitions_as_their_input() -> None:
     topics = {topic.name: topic for topic in plan(partitions=5, replication=3)}
     assert topics[ENCODED_SEGMENTS].partitions == topics[MATCHER_STATE].partitions == 5
     assert topics[MATCHER_STATE].config["cleanup.policy"] == "compact"

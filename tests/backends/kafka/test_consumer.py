@@ -1,4 +1,4 @@
-"""A consumer in a group: partitions that come and go, commits, gaps, outages."""
+"""A consumer in a group: rebalances, commits, gaps between offsets, outages."""
 
 from collections.abc import Iterator
 
@@ -10,17 +10,17 @@ from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.consumer import KafkaConsumer
 from services.contracts.errors import DependencyDown
 from services.contracts.ports import Record
-from services.runtime import metrics
 from tests.backends.kafka.cases import (
     connect,
     join,
     make_topic,
     message,
-    own_name,
     take,
-    until,
+    unique_name,
     values,
+    wait_until,
 )
+from tests.metric_values import metric_value
 from tests.servers.fixtures import StartServer
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.process import Backend
@@ -35,15 +35,15 @@ class Group:
         self.connection = connect(address)
         self.bus = KafkaBus(self.connection)
         self.topic = make_topic(self.connection, "input", 2)
-        self.name = own_name("group")
+        self.name = unique_name("group")
         self.open: list[KafkaConsumer] = []
 
-    def member(self) -> KafkaConsumer:
+    def add_member(self) -> KafkaConsumer:
         self.open.append(self.bus.consumer(self.topic, self.name))
         return self.open[-1]
 
     def publish(self, *numbers: int) -> None:
-        """Keys that land in both partitions."""
+        """Publish with keys of both partitions."""
         self.bus.publish([message(self.topic, str(number), key=f"k{number}") for number in numbers])
 
     def close(self) -> None:
@@ -54,99 +54,103 @@ class Group:
 
 @pytest.fixture
 def group(kafka: Backend) -> Iterator[Group]:
-    made = Group(kafka.address)
-    yield made
-    made.close()
+    opened = Group(kafka.address)
+    yield opened
+    opened.close()
 
 
-def settled(consumer: KafkaConsumer) -> bool:
-    """Whether no rebalance is going on: while one is, who leaves is missed only when its session ends."""
+def is_stable(consumer: KafkaConsumer) -> bool:
+    """Whether no rebalance is in progress: during one, a member that leaves is noticed only when its session ends."""
     client = consumer._client
     return client.group_metadata().state == MemberState.STABLE and not client._coordinator.need_rejoin()
 
 
 def share(first: KafkaConsumer, second: KafkaConsumer) -> tuple[set[int], set[int]]:
-    """What each has when the second has joined; `first` had both partitions."""
+    """Wait until each owns one partition, and return what each owns; `first` owned both."""
     mine, theirs = {0, 1}, set[int]()
 
-    def shared() -> bool:
+    def is_shared() -> bool:
         for consumer, partitions in ((first, mine), (second, theirs)):
             consumer.poll(100, 0.1)
             rebalance = consumer.take_rebalance()
             partitions -= rebalance.revoked
             partitions |= rebalance.assigned
-        return len(mine) == len(theirs) == 1 and all(map(settled, (first, second)))
+        return len(mine) == len(theirs) == 1 and all(map(is_stable, (first, second)))
 
-    until(shared)
+    wait_until(is_shared)
     return mine, theirs
 
 
-def test_a_second_consumer_takes_one_of_two_partitions(group: Group) -> None:
-    events = {event: metrics.rebalances.labels(event)._value.get() for event in ("given", "taken")}
-    first, second = group.member(), group.member()
+def rebalance_counts() -> list[float]:
+    """How many partitions were assigned and revoked so far."""
+    return [metric_value("copydetect_rebalances_total", event=event) for event in ("given", "taken")]
+
+
+def test_a_second_consumer_gets_one_of_two_partitions(group: Group) -> None:
+    before = rebalance_counts()
+    first, second = group.add_member(), group.add_member()
     assert join(first, 2) == {0, 1}
     mine, theirs = share(first, second)
     assert mine | theirs == {0, 1}
     assert mine != theirs
-    assert metrics.rebalances.labels("given")._value.get() - events["given"] == 3
-    assert metrics.rebalances.labels("taken")._value.get() - events["taken"] == 1
+    assert [after - count for after, count in zip(rebalance_counts(), before, strict=True)] == [3, 1]
 
-    second.close()  # leaves at once: the other has both long before the session ends
-    until(lambda: bool(first.poll(1, 0.1)) or first.take_rebalance().assigned == theirs, patience_s=5)
+    second.close()  # leaves at once: the other owns both long before the session ends
+    wait_until(lambda: bool(first.poll(1, 0.1)) or first.take_rebalance().assigned == theirs, patience_s=5)
 
 
-def test_a_pause_holds_for_partitions_that_are_given_later(group: Group) -> None:
-    first, second = group.member(), group.member()
+def test_a_pause_holds_for_partitions_that_are_assigned_later(group: Group) -> None:
+    first, second = group.add_member(), group.add_member()
     join(first, 2)
     _, theirs = share(first, second)
     first.pause()
     group.publish(*range(20))
     second.close()
-    until(lambda: not first.poll(100, 0.1) and first.take_rebalance().assigned == theirs)
+    wait_until(lambda: not first.poll(100, 0.1) and first.take_rebalance().assigned == theirs)
     assert first.poll(100, 1.0) == []
     assert all(first.lag().values())
     first.resume()
     assert sorted(map(int, values(take(first, 20)))) == list(range(20))
 
 
-def test_commits_of_partitions_that_were_taken_are_ignored(group: Group) -> None:
+def test_commits_of_revoked_partitions_are_ignored(group: Group) -> None:
     group.publish(*range(20))
-    first = group.member()
+    first = group.add_member()
     records = take(first, 20)
-    second = group.member()
+    second = group.add_member()
     first.take_rebalance()
     mine, theirs = {0, 1}, set[int]()
     again: list[Record] = []
 
-    def shared() -> bool:
+    def is_shared() -> bool:
         first.poll(100, 0.1)
         mine.difference_update(first.take_rebalance().revoked)
         again.extend(second.poll(100, 0.1))
         theirs.update(second.take_rebalance().assigned)
-        return len(mine) == len(theirs) == 1 and all(map(settled, (first, second)))
+        return len(mine) == len(theirs) == 1 and all(map(is_stable, (first, second)))
 
-    until(shared)
+    wait_until(is_shared)
     first.commit(records)
     first.close()
     again += take(second, 20 - len(again), patience_s=5)
     assert sorted(values(again)) == sorted(values([r for r in records if r.partition in theirs]))
 
 
-def test_records_from_before_a_partition_was_taken_and_given_again_commit_nothing(group: Group) -> None:
+def test_records_from_before_a_reassignment_commit_nothing(group: Group) -> None:
     group.publish(*range(4))
-    first = group.member()
+    first = group.add_member()
     old = take(first, 4)
-    join_again = group.member()
+    join_again = group.add_member()
     first.take_rebalance()
     _, theirs = share(first, join_again)
     first.commit([record for record in old if record.partition in theirs])
     join_again.close()
-    until(lambda: bool(first.poll(1, 0.1)) or first.take_rebalance().assigned == theirs)
+    wait_until(lambda: bool(first.poll(1, 0.1)) or first.take_rebalance().assigned == theirs)
     assert not first._pending
 
 
-def test_gaps_between_offsets_are_no_lag_and_lose_nothing(group: Group) -> None:
-    producer = KafkaProducer(**group.connection.producer_arguments(), transactional_id=own_name())
+def test_gaps_between_offsets_do_not_count_as_lag_and_lose_nothing(group: Group) -> None:
+    producer = KafkaProducer(**group.connection.producer_arguments(), transactional_id=unique_name())
     producer.init_transactions()
     for number, ends in enumerate(
         (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction)
@@ -156,14 +160,14 @@ def test_gaps_between_offsets_are_no_lag_and_lose_nothing(group: Group) -> None:
         producer.flush()
         ends()
     producer.close()
-    consumer = group.member()
+    consumer = group.add_member()
     records = take(consumer, 2)
     assert values(records) == ["0", "2"]
     assert [record.offset for record in records] == [0, 4]
-    until(lambda: not consumer.poll(1, 0.1) and consumer.lag()[0] == 0)
+    wait_until(lambda: not consumer.poll(1, 0.1) and consumer.lag()[0] == 0)
     consumer.commit(records)
     consumer.close()
-    again = group.member()
+    again = group.add_member()
     join(again, 2)
     assert again.poll(9, 0.5) == []
 
@@ -173,7 +177,7 @@ def test_records_of_any_writer_are_read(group: Group) -> None:
     producer.send(group.topic, key=b"k\xff", value=None, headers=[("h", b"\xff"), ("t", b"x")], partition=0)
     producer.send(group.topic, key=None, value=b"v", partition=0)
     producer.close()
-    tombstone, plain = take(group.member(), 2)
+    tombstone, plain = take(group.add_member(), 2)
     assert (tombstone.message.value, tombstone.message.headers) == (b"", {"h": "�", "t": "x"})
     assert (plain.message.key, plain.message.value, plain.message.headers) == ("", b"v", {})
 
@@ -190,26 +194,29 @@ def test_reading_without_a_group_sees_everything_until_now(group: Group) -> None
 
 
 @pytest.mark.timeout(90)
-def test_an_outage_is_seen_and_survived(tmp_path, start_server: StartServer) -> None:  # type: ignore[no-untyped-def]
+def test_an_outage_is_noticed_and_survived(tmp_path, start_server: StartServer) -> None:  # type: ignore[no-untyped-def]
     server = start_server(KafkaServer(tmp_path))
     group = Group(server.address)
-    up = metrics.dependency_up.labels("kafka")._value
-    consumer = group.member()
+
+    def is_up() -> bool:
+        return metric_value("copydetect_dependency_up", dependency="kafka") == 1
+
+    consumer = group.add_member()
     group.publish(*range(4))
     records = take(consumer, 4)
     consumer.commit(records[:1])
-    assert up.get() == 1
+    assert is_up()
     server.kill()
-    until(lambda: consumer.poll(9, 0.2) == [] and up.get() == 0)
-    until(lambda: all(consumer.lag().values()))
+    wait_until(lambda: consumer.poll(9, 0.2) == [] and not is_up())
+    wait_until(lambda: all(consumer.lag().values()))
     with pytest.raises(DependencyDown):
         consumer.commit(records)
     with pytest.raises(DependencyDown):
         group.publish(4)
     server.start()
     group.publish(4)
-    # What was not committed may come again before it.
-    until(lambda: "4" in values(consumer.poll(9, 0.2)), patience_s=30)
-    until(lambda: up.get() == 1)
+    # Uncommitted records may come again before it.
+    wait_until(lambda: "4" in values(consumer.poll(9, 0.2)), patience_s=30)
+    wait_until(is_up)
     consumer.commit(records)
     group.close()

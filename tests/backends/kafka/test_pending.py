@@ -1,4 +1,4 @@
-"""A commit that cannot be made now waits for the next one; a poll that tries it on the way does not fail for it."""
+"""A commit that fails for now stays pending; a poll that retries it does not fail with it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from services.runtime.retry import Retrier
 
 
 class Client:
-    """A client whose coordinator is away for as many commits as it is told."""
+    """A client whose coordinator is away for the first `failures` commits."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
@@ -33,17 +33,17 @@ class Client:
         return lambda *arguments, **options: 1  # noqa: ARG005
 
 
-def test_an_outage_at_the_commit_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_waits_for_the_end_of_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(failures=4)
-    monkeypatch.setattr(kafka_consumer, "made", lambda *arguments, **options: client)  # noqa: ARG005
+    monkeypatch.setattr(kafka_consumer, "open_client", lambda *arguments, **options: client)  # noqa: ARG005
     monkeypatch.setattr(kafka_consumer, "keep_join_results", lambda client: None)  # noqa: ARG005
     consumer = kafka_consumer.KafkaConsumer(KafkaConnection("nowhere:1"), "video-segments", "ingest")
     consumer._assignment.on_partitions_assigned([TopicPartition("video-segments", 0)])
     record = Record(Message("video-segments", "k", b""), 0, 5)
-    consumer._assignment.polled([record])
+    consumer._assignment.note_polled([record])
 
-    patience = Retrier(
+    retrier = Retrier(
         Health(loop_timeout_s=60), keep_alive=lambda: consumer.poll(1, 0.0) and None, is_over=lambda: False
     )
-    patience("offsets", consumer.commit, [record])
+    retrier("offsets", consumer.commit, [record])
     assert client.committed[0] == 6

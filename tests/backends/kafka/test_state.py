@@ -1,4 +1,4 @@
-"""States beside the records that they follow from: nothing lost, nothing twice, if a commit fails or a process dies."""
+"""States are committed with their records: nothing is lost or repeated if a commit fails or a process dies."""
 
 import time
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ from tests.servers.process import Backend
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
-LONG = 2**21  # more than clients and brokers take by default
+LONG = 2**21  # more than clients and brokers accept by default
 
 
 @pytest.fixture
 def place(kafka: Backend) -> Iterator[Place]:
-    made = Place(kafka.address)
-    yield made
-    made.close()
+    opened = Place(kafka.address)
+    yield opened
+    opened.close()
 
 
 def of_partition(records: list[Record], partition: int) -> list[Record]:
     return [record for record in records if record.partition == partition]
 
 
-def test_states_lie_in_the_partition_of_their_input(place: Place) -> None:
-    consumer = place.member("a")
+def test_states_are_in_the_partition_of_their_input(place: Place) -> None:
+    consumer = place.add_member("a")
     join_and_restore(consumer, 2)
     consumer.commit_all([], [], {0: {"same": b"0", "long": b"x" * LONG}, 1: {"same": b"1"}})
     stored = list(place.bus.read([place.states]))
@@ -41,7 +41,7 @@ def test_states_lie_in_the_partition_of_their_input(place: Place) -> None:
 
 def test_no_record_comes_before_its_states(place: Place) -> None:
     place.publish(*range(10))
-    consumer = place.member("a")
+    consumer = place.add_member("a")
     join(consumer, 2)
     assert consumer.poll(100, 1.0) == []
     consumer.pause()
@@ -58,7 +58,7 @@ def test_no_record_comes_before_its_states(place: Place) -> None:
 
 def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Place) -> None:
     place.publish(*range(10))
-    consumer = place.member("a")
+    consumer = place.add_member("a")
     join_and_restore(consumer, 2)
     records = take(consumer, 10)
     first, rest = records[:4], records[4:]
@@ -69,7 +69,7 @@ def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Pla
     consumer._transactions._producer.commit_transaction = lambda: time.sleep(5) or commit()
     with pytest.raises(TransientError):
         consumer.commit_all(rest, [message(place.output, "lost")], {0: {"x": None}, 1: {"y": b"2"}})
-    with pytest.raises(TransientError, match="were taken"):
+    with pytest.raises(TransientError, match="were revoked"):
         consumer.commit_all(rest, [message(place.output, "too early")], {0: {"x": b"5"}})
     assert consumer.take_rebalance() == ({0, 1}, {0, 1})
     assert consumer.poll(100, 0.5) == []
@@ -78,7 +78,7 @@ def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Pla
     assert restored == {0: {"x": b"1"}, 1: {"y": b"1"}}
     again = take(consumer, len(rest))
     assert sorted(values(again)) == sorted(values(rest))
-    with pytest.raises(TransientError, match="were taken"):
+    with pytest.raises(TransientError, match="were revoked"):
         consumer.commit_all([Record(again[0].message, again[0].partition, 99)], [], {})
     join_and_restore(consumer, 2)
     again = take(consumer, len(rest))
@@ -86,24 +86,24 @@ def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Pla
     assert place.output_values() == ["first", "rest"]
 
 
-def test_a_process_that_died_in_a_transaction_finds_it_undone_at_once(place: Place) -> None:
-    """A restart has the same name, and its first restore ends what was left open, without the timeout."""
+def test_a_restart_aborts_the_transaction_that_the_process_died_in_at_once(place: Place) -> None:
+    """A restart has the same name, so its first restore aborts what was left open, without waiting for the timeout."""
     place.publish(*range(10))
     place.open_transaction("a", b"half", 1)
     started = time.monotonic()
-    consumer = place.member("a")
+    consumer = place.add_member("a")
     assert join_and_restore(consumer, 2) == {0: {}, 1: {}}
     assert time.monotonic() - started < 5
     assert sorted(map(int, values(take(consumer, 10)))) == list(range(10))
     assert place.output_values() == []
 
 
-def test_a_process_that_died_after_its_transaction_repeats_nothing(place: Place) -> None:
+def test_a_restart_after_a_committed_transaction_repeats_nothing(place: Place) -> None:
     place.publish(*range(10))
     producer = place.open_transaction("a", b"whole", 1)
     producer.commit_transaction()
     producer.close(timeout=1)
-    consumer = place.member("a")
+    consumer = place.add_member("a")
     assert join_and_restore(consumer, 2) == {0: {"x": b"whole"}, 1: {}}
     records = take(consumer, 9)
     assert min(record.offset for record in of_partition(records, 0)) == 1

@@ -1,4 +1,4 @@
-"""States that change hands: a new owner has all that the old one committed, and the old one writes no more."""
+"""States change their owner: the new one has all that the old one committed, and the old one writes no more."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from kafka import KafkaProducer, TopicPartition
 from services.backends.kafka.state import KafkaStateConsumer
 from services.contracts.errors import TransientError
 from services.contracts.ports import Record
-from tests.backends.kafka.cases import join, join_and_restore, message, own_name, take, until
+from tests.backends.kafka.cases import join, join_and_restore, message, take, unique_name, wait_until
 from tests.backends.kafka.state_cases import Place
 from tests.servers.process import Backend
 
@@ -19,18 +19,18 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
 @pytest.fixture
 def place(kafka: Backend) -> Iterator[Place]:
-    made = Place(kafka.address)
-    yield made
-    made.close()
+    opened = Place(kafka.address)
+    yield opened
+    opened.close()
 
 
 @pytest.mark.parametrize("commits", [True, False])
-def test_the_pending_transaction_of_an_old_owner_is_waited_for(place: Place, commits: bool) -> None:
-    """Its outcome decides both offset and states; without the wait one would be of before and one of after it."""
+def test_a_restore_waits_for_the_pending_transaction_of_the_old_owner(place: Place, commits: bool) -> None:
+    """Its outcome decides both offset and states; without the wait one could be from before and one from after it."""
     place.publish(*range(10))
     place.bus.publish([])
     producer = place.open_transaction("old", b"pending", 1)
-    consumer = place.member("new")
+    consumer = place.add_member("new")
     join(consumer, 2)
     end = threading.Timer(1.5, producer.commit_transaction if commits else producer.abort_transaction)
     end.start()
@@ -45,47 +45,47 @@ def test_the_pending_transaction_of_an_old_owner_is_waited_for(place: Place, com
 
 
 def test_states_are_read_to_the_end_beyond_an_open_transaction(place: Place) -> None:
-    """A reader of what is committed is told an end that lies before the open transaction, and before what follows."""
-    consumer = place.member("new")
+    """For a reader of committed records the end is before the open transaction, and before all records behind it."""
+    consumer = place.add_member("new")
     join(consumer, 2)
-    stranger = KafkaProducer(
-        **place.connection.producer_arguments(), transactional_id=own_name(), transaction_timeout_ms=6000
+    other_process = KafkaProducer(
+        **place.connection.producer_arguments(), transactional_id=unique_name(), transaction_timeout_ms=6000
     )
-    stranger.init_transactions()
-    stranger.begin_transaction()
-    stranger.send(place.states, key=b"open", value=b"1", partition=0)
-    stranger.flush(5)
-    other = KafkaProducer(**place.connection.producer_arguments())
-    other.send(place.states, key=b"behind", value=b"2", partition=0)
-    other.close()
-    end = threading.Timer(1.5, stranger.abort_transaction)
+    other_process.init_transactions()
+    other_process.begin_transaction()
+    other_process.send(place.states, key=b"open", value=b"1", partition=0)
+    other_process.flush(5)
+    plain = KafkaProducer(**place.connection.producer_arguments())
+    plain.send(place.states, key=b"behind", value=b"2", partition=0)
+    plain.close()
+    end = threading.Timer(1.5, other_process.abort_transaction)
     end.start()
     assert consumer.restore(0) == {"behind": b"2"}
     end.join()
-    stranger.close(timeout=1)
+    other_process.close(timeout=1)
 
 
-def test_a_partition_that_was_taken_is_written_no_more(place: Place) -> None:
-    """Also when no record is committed: then only the membership tells the broker that it is another's."""
-    first = place.member("a")
+def test_a_revoked_partition_is_not_written_any_more(place: Place) -> None:
+    """Even if no record is committed: then only the membership shows the broker that it has another owner."""
+    first = place.add_member("a")
     join_and_restore(first, 2)
     group = first._client.group_metadata()
-    second = place.member("b")
+    second = place.add_member("b")
     owned = join_both(first, second)
     theirs = next(iter(owned[1]))
     with pytest.raises(TransientError):
         first.commit_all([], [], {theirs: {"x": b"stolen"}})
-    # As if it had been taken between the look at what is ours and the transaction.
+    # As if it had been revoked between the check for ownership and the transaction.
     with pytest.raises(TransientError):
         first._transactions.commit([], {TopicPartition(place.input, theirs): 0}, group)
     assert second.restore(theirs) == {}
 
 
 def join_both(first: KafkaStateConsumer, second: KafkaStateConsumer) -> tuple[set[int], set[int]]:
-    """What each has in the end; `first` had both, and restores nothing."""
+    """Wait until each owns one partition, and return what each owns; `first` owned both, and restores nothing."""
     owned: tuple[set[int], set[int]] = ({0, 1}, set())
 
-    def shared() -> bool:
+    def is_shared() -> bool:
         for consumer, partitions in zip((first, second), owned, strict=True):
             consumer.poll(1, 0.1)
             rebalance = consumer.take_rebalance()
@@ -93,15 +93,15 @@ def join_both(first: KafkaStateConsumer, second: KafkaStateConsumer) -> tuple[se
             partitions |= rebalance.assigned
         return len(owned[0]) == len(owned[1]) == 1
 
-    until(shared)
+    wait_until(is_shared)
     return owned
 
 
 class Counter:
-    """A worker in a thread: it counts the records of each key in the state, and writes each count to the output."""
+    """A worker thread that counts the records of each key in the state, and publishes each count."""
 
     def __init__(self, place: Place, instance: str) -> None:
-        self.consumer = place.member(instance)
+        self.consumer = place.add_member(instance)
         self.place = place
         self.counts: dict[int, dict[str, int]] = {}
         self.stop = threading.Event()
@@ -132,14 +132,14 @@ class Counter:
         self.consumer.commit_all(records, messages, states)
 
     def die(self) -> None:
-        """Gone without a word: no commit, no farewell."""
+        """End without a commit and without leaving the group."""
         self.stop.set()
         self.thread.join()
         self.place.open.remove(self.consumer)
         self.consumer._client._client.close()
 
 
-def test_two_count_together_and_one_dies_and_no_count_is_lost_or_repeated(place: Place) -> None:
+def test_no_count_is_lost_or_repeated_when_one_of_two_counters_dies(place: Place) -> None:
     keys, rounds = range(8), 12
     first = Counter(place, "a")
     second = None
@@ -148,11 +148,11 @@ def test_two_count_together_and_one_dies_and_no_count_is_lost_or_repeated(place:
         if number == 3:
             second = Counter(place, "b")
         if number == 7 and second is not None:
-            until(lambda worker=second: bool(worker.counts))  # type: ignore[misc]
+            wait_until(lambda worker=second: bool(worker.counts))  # type: ignore[misc]
             second.die()
         time.sleep(0.2)
     expected = sorted(f"k{key}={count}" for key in keys for count in range(1, rounds + 1))
-    until(lambda: len(place.output_values()) >= len(expected), patience_s=40)
+    wait_until(lambda: len(place.output_values()) >= len(expected), patience_s=40)
     time.sleep(0.5)
     first.stop.set()
     first.thread.join()

@@ -1,4 +1,4 @@
-"""The defects of kafka-python's transactions on a real broker, and that the guard is not caught by them."""
+"""The defects of kafka-python's transactions on a real broker, and that `Transactions` avoids them."""
 
 import time
 from collections.abc import Iterator
@@ -11,32 +11,32 @@ from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.connection import KafkaConnection
 from services.backends.kafka.transaction import Outgoing, Transactions
 from services.contracts.errors import Fenced, TransientError
-from services.runtime import metrics
-from tests.backends.kafka.cases import SHORT, connect, join, make_topic, message, own_name, take
+from tests.backends.kafka.cases import SHORT, connect, join, make_topic, message, take, unique_name
+from tests.metric_values import metric_value
 from tests.servers.fixtures import start_or_skip
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.process import Backend
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
-# Publishing, committing, closing the broken producer, and the attempt at a new one.
+# Publishing, committing, closing the broken producer, and the attempt to open a new one.
 WORST_S = 2 * SHORT.flush_s + SHORT.commit_s + SHORT.close_s + 2 * SHORT.call_s + SHORT.close_s
 
 
-# So that records are given up early.
+# So that the client drops records early.
 HASTY = {"delivery_timeout_ms": 800, "request_timeout_ms": 500}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """A broker to break; every test leaves it running."""
-    made = start_or_skip(KafkaServer(tmp_path_factory.mktemp("kafka")))
-    yield made
-    made.stop()
+    """A broker that tests may break; each leaves it running."""
+    started = start_or_skip(KafkaServer(tmp_path_factory.mktemp("kafka")))
+    yield started
+    started.stop()
 
 
 class Flow:
-    """A record on an input topic, and a way to answer it on an output topic in a transaction."""
+    """A record on an input topic, and transactions that answer it on an output topic."""
 
     def __init__(self, connection: KafkaConnection, producer: Any = KafkaProducer) -> None:
         self.connection = connection
@@ -44,11 +44,11 @@ class Flow:
         self.input = make_topic(connection, "input")
         self.output = make_topic(connection, "output")
         self.bus.publish([message(self.input, "in")])
-        self.consumer = self.bus.consumer(self.input, own_name("group"))
+        self.consumer = self.bus.consumer(self.input, unique_name("group"))
         join(self.consumer)
         (self.record,) = take(self.consumer, 1)
         self.place = TopicPartition(self.input, 0)
-        self.name = own_name("matcher")
+        self.name = unique_name("matcher")
         self.transactions = Transactions(connection, self.name, producer=producer)
 
     def answer(self, *values: bytes, transactions: Transactions | None = None) -> None:
@@ -56,10 +56,10 @@ class Flow:
         group = self.consumer._client.group_metadata()
         (transactions or self.transactions).commit(outgoing, {self.place: 1}, group)
 
-    def answered(self) -> list[bytes]:
+    def answers(self) -> list[bytes]:
         return [record.message.value for record in self.bus.read([self.output])]
 
-    def committed(self) -> int | None:
+    def committed_offset(self) -> int | None:
         offset: int | None = self.consumer._client.committed(self.place, timeout_ms=10_000)
         return offset
 
@@ -70,40 +70,42 @@ class Flow:
 
 
 def outcomes() -> dict[str, float]:
-    return {name: metrics.transactions.labels(name)._value.get() for name in ("committed", "failed", "fenced")}
+    """The number of transactions so far, by outcome."""
+    names = ("committed", "failed", "fenced")
+    return {name: metric_value("copydetect_transactions_total", outcome=name) for name in names}
 
 
 def answer_at_last(flow: Flow, *values: bytes) -> None:
-    """As a worker does: again and again."""
+    """Retry until it succeeds, as a worker does."""
     deadline = time.monotonic() + 30
     while True:
         try:
             return flow.answer(*values)
         except TransientError:
-            assert time.monotonic() < deadline, "the guard does not recover"
+            assert time.monotonic() < deadline, "does not recover"
             flow.consumer.poll(1, 0.2)
 
 
-def test_a_transaction_is_whole(kafka: Backend) -> None:
+def test_a_transaction_publishes_and_commits(kafka: Backend) -> None:
     before = outcomes()
     flow = Flow(connect(kafka.address))
     flow.answer()
     flow.transactions.commit([], {}, None)
-    assert (flow.answered(), flow.committed()) == ([b"out"], 1)
+    assert (flow.answers(), flow.committed_offset()) == ([b"out"], 1)
     assert outcomes()["committed"] - before["committed"] == 1
     flow.close()
 
 
-def test_one_bad_record_takes_everything_with_it_and_the_next_transaction_works(kafka: Backend) -> None:
+def test_one_bad_record_aborts_the_transaction_and_the_next_one_works(kafka: Backend) -> None:
     before = outcomes()
     flow = Flow(connect(kafka.address))
     group = flow.consumer._client.group_metadata()
     good = Outgoing(flow.output, b"k", b"out")
     with pytest.raises(TransientError):
         flow.transactions.commit([good, Outgoing(flow.output, b"k", b"x", partition=9)], {flow.place: 1}, group)
-    assert flow.committed() is None
+    assert flow.committed_offset() is None
     flow.answer()
-    assert (flow.answered(), flow.committed()) == ([b"out"], 1)
+    assert (flow.answers(), flow.committed_offset()) == ([b"out"], 1)
     assert outcomes() == before | {"failed": before["failed"] + 1, "committed": before["committed"] + 1}
     flow.close()
 
@@ -113,20 +115,20 @@ def test_a_second_process_of_the_same_name_fences_the_first(kafka: Backend) -> N
     flow = Flow(connect(kafka.address))
     flow.answer()
     second = Transactions(flow.connection, flow.name)
-    second.ready()
+    second.prepare()
     with pytest.raises(Fenced):
         flow.answer()
-    flow.answer(transactions=second)  # the first was not made anew, which would have fenced the second
+    flow.answer(transactions=second)  # the first opened no new producer, which would have fenced the second
     assert outcomes()["fenced"] - before["fenced"] == 1
-    assert flow.answered() == [b"out", b"out"]
+    assert flow.answers() == [b"out", b"out"]
     second.close()
     flow.close()
 
 
-def dying(server: KafkaServer) -> type:
-    """A producer whose broker dies, once, after the first record of a transaction, and is back when the second is lost.
+def make_dying_producer(server: KafkaServer) -> type:
+    """A producer class whose broker dies once, after a transaction's first record, and is back after losing the second.
 
-    Nothing but the second record's own future tells of it. (A frozen broker still finds the record in its socket.)
+    Only the second record's own future shows the loss. (A frozen broker would still find the record in its socket.)
     """
     armed = [True]
 
@@ -149,31 +151,31 @@ def dying(server: KafkaServer) -> type:
     return Dying
 
 
-def test_a_lost_record_is_noticed_and_undoes_its_transaction(server: KafkaServer) -> None:
-    """Defect A: a record that is given up leaves the transaction as it was, and it can be committed without it."""
-    flow = Flow(connect(server.address), producer=dying(server))
+def test_a_lost_record_aborts_its_transaction(server: KafkaServer) -> None:
+    """Defect A: the client drops a record, but the transaction can still be committed without it."""
+    flow = Flow(connect(server.address), producer=make_dying_producer(server))
     with pytest.raises(TransientError, match="Expiring"):
         flow.answer(b"first", b"second")
-    assert (flow.answered(), flow.committed()) == ([], None)
+    assert (flow.answers(), flow.committed_offset()) == ([], None)
     answer_at_last(flow, b"first", b"second")
-    assert (flow.answered(), flow.committed()) == ([b"first", b"second"], 1)
+    assert (flow.answers(), flow.committed_offset()) == ([b"first", b"second"], 1)
     flow.close()
 
 
-def test_without_the_guard_the_record_is_lost(server: KafkaServer) -> None:
-    """The control of the test before: when it fails, the client was mended and the guard may go."""
+def test_the_client_alone_loses_the_record(server: KafkaServer) -> None:
+    """The control of the test above: if it fails, the client was fixed and the guard can be removed."""
     flow = Flow(connect(server.address))
-    producer = dying(server)(**flow.connection.producer_arguments(), transactional_id=own_name())
+    producer = make_dying_producer(server)(**flow.connection.producer_arguments(), transactional_id=unique_name())
     producer.init_transactions()
     producer.begin_transaction()
     producer.send(flow.output, key=b"k", value=b"first")
     lost = producer.send(flow.output, key=b"k", value=b"second")
     producer.flush(5)
     assert lost.failed()
-    group = own_name("group")  # without members: the broker's restart would have cost them their membership
+    group = unique_name("group")  # without members, which would lose their membership when the broker restarts
     producer.send_offsets_to_transaction({flow.place: OffsetAndMetadata(1, "", -1)}, group)
     producer.commit_transaction()
-    assert flow.answered() == [b"first"]
+    assert flow.answers() == [b"first"]
     reader = flow.bus.consumer(flow.input, group)
     join(reader)
     assert reader.poll(1, 1.0) == []
@@ -182,7 +184,7 @@ def test_without_the_guard_the_record_is_lost(server: KafkaServer) -> None:
     flow.close()
 
 
-def test_a_broker_that_is_frozen_for_long_is_not_waited_for(server: KafkaServer) -> None:
+def test_a_frozen_broker_does_not_block_for_long(server: KafkaServer) -> None:
     flow = Flow(connect(server.address))
     flow.answer()
     server.pause()
@@ -192,12 +194,12 @@ def test_a_broker_that_is_frozen_for_long_is_not_waited_for(server: KafkaServer)
     assert time.monotonic() - started < WORST_S
     server.resume()
     answer_at_last(flow)
-    assert flow.answered() == [b"out", b"out"]
+    assert flow.answers() == [b"out", b"out"]
     flow.close()
 
 
-def test_a_coordinator_that_dies_while_committing_is_not_waited_for(server: KafkaServer) -> None:
-    """Defect C: the client's commit never returns, not even when the coordinator is back."""
+def test_a_coordinator_that_dies_during_a_commit_does_not_block(server: KafkaServer) -> None:
+    """Defect C: the client's commit never returns, even after the coordinator is back."""
     armed = [True]
 
     class DiesCommitting(KafkaProducer):  # type: ignore[misc]  # of an untyped library
@@ -213,5 +215,5 @@ def test_a_coordinator_that_dies_while_committing_is_not_waited_for(server: Kafk
     assert time.monotonic() - started < WORST_S
     server.start()
     answer_at_last(flow)
-    assert (flow.answered(), flow.committed()) == ([b"out"], 1)
+    assert (flow.answers(), flow.committed_offset()) == ([b"out"], 1)
     flow.close()

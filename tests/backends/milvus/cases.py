@@ -7,4 +7,5 @@ from tests.contracts.index_cases import DIMENSION
 
 
 def open_index(path: Path, *, model_version: str = "v1") -> MilvusIndex:
+    """An index in the Milvus Lite database at `path`."""
     return MilvusIndex(str(path), model_version=model_version, dimension=DIMENSION)

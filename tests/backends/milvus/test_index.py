@@ -1,4 +1,4 @@
-"""What is special about Milvus: ids in filters, files that do not open, servers that do not answer."""
+"""What is specific to Milvus: ids in filters, databases that do not open, servers that do not answer."""
 
 import gc
 import logging
@@ -16,7 +16,7 @@ from services.backends.milvus.index import MilvusIndex
 from services.contracts.errors import DependencyDown, UsageError
 from services.contracts.events import Role
 from tests.backends.milvus.cases import open_index
-from tests.contracts.index_cases import DIMENSION, described
+from tests.contracts.index_cases import DIMENSION, make_segment, request_for
 from tests.vectors import unit_rows
 
 
@@ -38,12 +38,12 @@ def test_an_id_that_could_change_a_filter_is_refused(index: MilvusIndex, name: s
     for call in (
         lambda: index.assets(name),
         lambda: index.assets("default", [name]),
-        lambda: index.search_frames(name, vectors, exclude_asset="a", limit=1),
-        lambda: index.search_segments("default", vectors, exclude_asset=name, limit=1),
-        lambda: index.search_frames("default", vectors, exclude_asset="a", exclude_also=[name], limit=1),
+        lambda: index.search_frames(request_for(vectors, tenant=name)),
+        lambda: index.search_segments(request_for(vectors, exclude_asset=name)),
+        lambda: index.search_frames(request_for(vectors, exclude_also=frozenset({name}))),
         lambda: index.delete("default", name),
-        lambda: index.store([described(name)]),
-        lambda: index.store([described("a", tenant=name)]),
+        lambda: index.store([make_segment(name)]),
+        lambda: index.store([make_segment("a", tenant=name)]),
     ):
         with pytest.raises(ValueError, match="not an id"):
             call()
@@ -59,7 +59,7 @@ def test_model_versions_never_meet(path: Path) -> None:
     assert MilvusIndex.model_versions(str(path)) == set()
     assert not path.exists()
     old = open_index(path, model_version="old")
-    old.store([described("a")])
+    old.store([make_segment("a")])
     old.close()
 
     new = open_index(path, model_version="new")
@@ -71,23 +71,22 @@ def test_model_versions_never_meet(path: Path) -> None:
 def test_references_stored_before_their_frames_were_marked_are_read_and_found(
     index: MilvusIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    segment = described("old", role=Role.REFERENCE)
+    segment = make_segment("old", role=Role.REFERENCE)
     with monkeypatch.context() as earlier:
         earlier.setattr(milvus_rows, "REFERENCE_STAMP", "")
         index.store([segment])
     frames = segment.descriptor.frames
 
     assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
-    assert index.search_frames("default", frames, exclude_asset="a", limit=1)[0][0].asset_id == "old"
-    assert index.search_frames("default", frames, exclude_asset="a", limit=1, references_only=True) == [[], [], []]
-    vector = segment.vector[np.newaxis]
-    [[found]] = index.search_segments("default", vector, exclude_asset="a", limit=1, references_only=True)
+    assert index.search_frames(request_for(frames))[0][0].asset_id == "old"
+    assert index.search_frames(request_for(frames, references_only=True)) == [[], [], []]
+    [[found]] = index.search_segments(request_for(segment.vector[np.newaxis], limit=1, references_only=True))
     assert found.asset_id == "old"
 
 
 def test_a_closed_index_leaves_no_thread_and_opens_again(path: Path) -> None:
     before = set(threading.enumerate())
-    segment = described("a")
+    segment = make_segment("a")
     for number in range(2):
         index = open_index(path)
         index.store([segment])
@@ -101,7 +100,7 @@ def test_a_closed_index_leaves_no_thread_and_opens_again(path: Path) -> None:
     assert set(threading.enumerate()) <= before
 
 
-def test_pymilvus_logs_where_the_program_logs() -> None:
+def test_pymilvus_logs_into_the_programs_log() -> None:
     assert logging.getLogger("pymilvus").propagate
     assert not logging.getLogger("pymilvus").handlers
 
@@ -120,9 +119,9 @@ def test_a_file_is_not_a_database(path: Path) -> None:
         MilvusIndex.model_versions(str(path))
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "holiday.mp4").touch()
-    with pytest.raises(UsageError, match="folder of something else"):
+    with pytest.raises(UsageError, match="folder with other files"):
         open_index(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["holiday.mp4"]
 
@@ -140,7 +139,7 @@ def test_a_folder_that_cannot_be_written_is_named() -> None:
 @pytest.mark.parametrize("pattern", ["collections/segments_v1/schema.json", "**/*.parquet", "**/manifest.json*"])
 def test_a_damaged_database_says_so(path: Path, pattern: str, caplog: pytest.LogCaptureFixture) -> None:
     index = open_index(path)
-    index.store([described("a")])
+    index.store([make_segment("a")])
     index.close()
     damaged = list(path.glob(pattern))
     assert damaged
@@ -151,7 +150,7 @@ def test_a_damaged_database_says_so(path: Path, pattern: str, caplog: pytest.Log
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_a_server_that_is_not_there_is_down() -> None:
+def test_a_missing_server_is_down() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -160,10 +159,10 @@ def test_a_server_that_is_not_there_is_down() -> None:
 
 
 def test_a_server_that_does_not_answer_is_down() -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    with socket.socket() as unresponsive:
+        unresponsive.bind(("127.0.0.1", 0))
+        unresponsive.listen()
+        uri = f"http://127.0.0.1:{unresponsive.getsockname()[1]}"
         started = time.monotonic()
         with pytest.raises(DependencyDown, match="does not answer"):
             MilvusIndex(uri, model_version="v1", dimension=DIMENSION, timeout_s=1)

@@ -1,4 +1,4 @@
-"""Crashes of the Milvus index: a write that was cut off is never read as a mix, and what was acknowledged survives."""
+"""Crashes of the Milvus index: an interrupted write is never read as a mix, and acknowledged writes survive."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ from pymilvus import MilvusClient
 
 from services.backends.milvus.index import MilvusIndex
 from tests.backends.milvus.cases import open_index
-from tests.contracts.index_cases import described
+from tests.contracts.index_cases import make_segment, request_for
 from tests.vectors import unit_rows
 
 REPOSITORY = Path(__file__).parents[3]
@@ -35,6 +35,7 @@ class Crash(Exception):
 
 
 def crash_at(monkeypatch: pytest.MonkeyPatch, method: str, collection: str) -> None:
+    """Make this method of the client raise Crash for this collection."""
     whole: Callable[..., object] = getattr(MilvusClient, method)
 
     def call(self: MilvusClient, name: str, *args: object, **kwargs: object) -> object:
@@ -46,7 +47,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, method: str, collection: str) -> N
 
 
 def test_frames_without_a_segment_row_are_not_read(index: MilvusIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    segment = described("a")
+    segment = make_segment("a")
     with monkeypatch.context() as patch:
         crash_at(patch, "upsert", "segments_v1")
         with pytest.raises(Crash):
@@ -68,8 +69,8 @@ def test_a_replacement_that_crashed_is_never_read_as_a_mix(
     method: str,
     collection: str,
 ) -> None:
-    old = described("a", seed=1, frames=before, stamp="old")
-    new = described("a", seed=2, frames=after, stamp="new")
+    old = make_segment("a", seed=1, frames=before, stamp="old")
+    new = make_segment("a", seed=2, frames=after, stamp="new")
     index.store([old])
     with monkeypatch.context() as patch:
         crash_at(patch, method, collection)
@@ -81,40 +82,40 @@ def test_a_replacement_that_crashed_is_never_read_as_a_mix(
 
     index.store([new])
     np.testing.assert_array_equal(index.read([new.row.key])[new.row.key].descriptor.frames, new.descriptor.frames)
-    found = index.search_frames("default", unit_rows(1, 1), exclude_asset="asking", limit=99)[0]
+    found = index.search_frames(request_for(unit_rows(1, 1), limit=99))[0]
     assert len(found) == after
 
 
 def test_a_segment_with_a_lost_frame_is_not_read(index: MilvusIndex) -> None:
-    whole, torn = described("whole", seed=1), described("torn", seed=2)
+    whole, torn = make_segment("whole", seed=1), make_segment("torn", seed=2)
     index.store([whole, torn])
     index._milvus.delete("frames_v1", ["default|torn:0|1"])
     assert set(index.read([whole.row.key, torn.row.key])) == {whole.row.key}
 
 
-def test_delete_finds_frames_that_lost_their_segment(index: MilvusIndex) -> None:
-    index.store([described("a")])
+def test_delete_finds_frames_without_a_segment_row(index: MilvusIndex) -> None:
+    index.store([make_segment("a")])
     index._milvus.delete("segments_v1", ["default|a:0"])
     index.delete("default", "a")
-    assert index.search_frames("default", unit_rows(1, 1), exclude_asset="asking", limit=9) == [[]]
+    assert index.search_frames(request_for(unit_rows(1, 1), limit=9)) == [[]]
 
 
 WRITER = """
 import sys
 from pathlib import Path
 from tests.backends.milvus.cases import open_index
-from tests.contracts.index_cases import described
+from tests.contracts.index_cases import make_segment
 index = open_index(Path(sys.argv[1]))
 for number in range(10_000):
-    index.store([described(f"a{number}", frames=60, seed=number)])
+    index.store([make_segment(f"a{number}", frames=60, seed=number)])
     sys.stdout.write(f"{number}\\n")
     sys.stdout.flush()
 """
 
 
 @pytest.mark.integration
-def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
-    """Killed before the first flush, in the log alone, and again after some, in files and log."""
+def test_acknowledged_writes_survive_a_kill(path: Path) -> None:
+    """Killed once before the first flush, with everything in the log, and once after some, with files and log."""
     acknowledged = 0
     for kill_after in (5, 60):
         with subprocess.Popen(
@@ -131,12 +132,12 @@ def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
                     acknowledged = int(line) + 1
 
         index = open_index(path)
-        expected = [described(f"a{number}", frames=60, seed=number) for number in range(acknowledged)]
+        expected = [make_segment(f"a{number}", frames=60, seed=number) for number in range(acknowledged)]
         assert {one.row.asset_id for one in expected} <= {row.asset_id for row in index.assets("default")}
         read = index.read([one.row.key for one in expected])
         for one in expected:
             np.testing.assert_array_equal(read[one.row.key].descriptor.frames, one.descriptor.frames)
         last = expected[-1]
-        nearest = index.search_frames("default", last.descriptor.frames, exclude_asset="asking", limit=1)
+        nearest = index.search_frames(request_for(last.descriptor.frames, limit=1))
         assert {found[0].asset_id for found in nearest} == {last.row.asset_id}
         index.close()

@@ -1,4 +1,4 @@
-"""What only a real Milvus server shows: other clients' writes, outages, what it keeps of a collection's settings."""
+"""What only a real Milvus server shows: writes of other clients, outages, settings of collections."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from services.backends.milvus.index import PROBE_TTL_S, MilvusIndex
 from services.contracts.errors import DependencyDown, TransientError
 from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment
-from tests.contracts.index_cases import DIMENSION, described
+from tests.contracts.index_cases import DIMENSION, make_segment, request_for
 from tests.servers.fixtures import StartServer
 from tests.servers.milvus_server import MilvusServer
 from tests.servers.process import Backend
@@ -54,30 +54,30 @@ def raw(milvus_server: Backend) -> Iterator[MilvusClient]:
 
 def finds(index: MilvusIndex, segment: DescribedSegment, after: int | None) -> bool:
     nearest = index.search_segments(
-        segment.row.tenant, segment.vector[np.newaxis], exclude_asset="asking", limit=1, after=after
+        request_for(segment.vector[np.newaxis], tenant=segment.row.tenant, limit=1, after=after)
     )
     return bool(nearest[0]) and nearest[0][0].segment_id == segment.row.segment_id
 
 
-# Stores a segment for every line that it reads, and answers with the timestamp of the write.
+# Stores one segment per line that it reads, and replies with the timestamp of the write.
 WRITER = """
 import sys
 from services.backends.milvus.index import MilvusIndex
-from tests.contracts.index_cases import DIMENSION, described
+from tests.contracts.index_cases import DIMENSION, make_segment
 index = MilvusIndex(sys.argv[1], model_version=sys.argv[2], dimension=DIMENSION)
 sys.stdout.write("ready\\n")
 sys.stdout.flush()
 for line in sys.stdin:
     seed = int(line)
-    sys.stdout.write(f"{index.store([described(f'w{seed}', seed=seed, tenant='processes')])}\\n")
+    sys.stdout.write(f"{index.store([make_segment(f'w{seed}', seed=seed, tenant='processes')])}\\n")
     sys.stdout.flush()
 index.close()
 """
 
 
 @pytest.fixture
-def written_elsewhere(milvus_server: Backend, index: MilvusIndex) -> Iterator[Callable[[int], int]]:
-    """Has another process store the segment of that seed; returns when it has, with the write's timestamp."""
+def write_elsewhere(milvus_server: Backend, index: MilvusIndex) -> Iterator[Callable[[int], int]]:
+    """Has another process store the segment of a seed, and returns the write's timestamp."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, milvus_server.address, index.model_version],
         cwd=REPOSITORY,
@@ -101,13 +101,13 @@ def written_elsewhere(milvus_server: Backend, index: MilvusIndex) -> Iterator[Ca
 
 
 def test_a_reader_never_misses_what_another_process_wrote(
-    index: MilvusIndex, raw: MilvusClient, written_elsewhere: Callable[[int], int]
+    index: MilvusIndex, raw: MilvusClient, write_elsewhere: Callable[[int], int]
 ) -> None:
-    """The control shows that the question is real: what Milvus does unless told otherwise misses such writes."""
+    """The control shows that the test is not vacuous: with Milvus's default consistency such writes are missed."""
     missed = 0
     for seed in range(TRIALS):
-        segment = described(f"w{seed}", seed=seed, tenant="processes")
-        written_at = written_elsewhere(seed)
+        segment = make_segment(f"w{seed}", seed=seed, tenant="processes")
+        written_at = write_elsewhere(seed)
         found = raw.search(
             f"segments_{index.model_version}",
             [segment.vector],
@@ -121,8 +121,8 @@ def test_a_reader_never_misses_what_another_process_wrote(
 
 
 def test_the_timestamp_of_a_write_is_the_servers(index: MilvusIndex) -> None:
-    """The upper bits are milliseconds of the server's clock, which is this machine's."""
-    stamps = [index.store([described("stamped", seed=seed, stamp=str(seed))]) for seed in range(3)]
+    """The upper bits are milliseconds of the server's clock, which is this machine's clock."""
+    stamps = [index.store([make_segment("stamped", seed=seed, stamp=str(seed))]) for seed in range(3)]
     known = [stamp for stamp in stamps if stamp is not None]
     assert len(known) == 3
     assert known == sorted(set(known))
@@ -137,19 +137,21 @@ def test_probes_expire(index: MilvusIndex, raw: MilvusClient) -> None:
         assert "collection.ttl.seconds" not in found["properties"]
 
 
-def test_more_rows_than_one_answer_may_have(index: MilvusIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = [described(f"a{number:02}", frames=1, seed=number, tenant="many") for number in range(25)]
-    stored += [described("p", role=Role.PROBE, tenant="many")]
+def test_all_rows_are_read_when_there_are_more_than_one_query_returns(
+    index: MilvusIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = [make_segment(f"a{number:02}", frames=1, seed=number, tenant="many") for number in range(25)]
+    stored += [make_segment("p", role=Role.PROBE, tenant="many")]
     index.store(stored)
     monkeypatch.setattr(milvus_client, "MAX_RESULT_ROWS", 10)
     assert index.assets("many") == [one.row for one in stored]
 
 
 def test_a_released_collection_is_loaded_again(index: MilvusIndex, raw: MilvusClient) -> None:
-    segment = described("released", seed=7, tenant="released")
+    segment = make_segment("released", seed=7, tenant="released")
     index.store([segment])
     raw.release_collection(f"segments_{index.model_version}")
-    with pytest.raises(TransientError, match="loads its collections"):
+    with pytest.raises(TransientError, match="is loading its collections"):
         finds(index, segment, after=None)
     assert until_it_works(lambda: finds(index, segment, after=None))
 
@@ -166,12 +168,12 @@ def until_it_works(call: Callable[[], bool], *, within_s: float = 90) -> bool:
             time.sleep(0.2)
 
 
-def test_an_index_outlives_a_server_that_hangs_or_dies(start_server: StartServer, tmp_path: Path) -> None:
+def test_an_index_survives_a_server_that_hangs_or_dies(start_server: StartServer, tmp_path: Path) -> None:
     seconds = 2
     server = start_server(MilvusServer(tmp_path / "milvus"))
     index = MilvusIndex(server.address, model_version="v1", dimension=DIMENSION, timeout_s=30)
-    index._milvus._deadline["timeout"] = seconds  # making the collections takes longer
-    kept, later = described("kept", seed=1), described("later", seed=2)
+    index._milvus._deadline["timeout"] = seconds  # creating the collections takes longer
+    kept, later = make_segment("kept", seed=1), make_segment("later", seed=2)
     index.store([kept])
 
     def assert_down(at_least_s: float, at_most_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Whatever the server does, the cache answers soon, raises nothing, and never shows content that was replaced."""
+"""Whatever the server does, the cache answers soon, raises nothing, and never returns replaced content."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,21 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import redis
-from prometheus_client import REGISTRY
 
 from services.backends.redis import cache as redis_cache
 from services.backends.redis import circuit
 from services.backends.redis.cache import RedisCache
-from services.backends.redis.codec import encoded
+from services.backends.redis.codec import encode
 from services.contracts.errors import UsageError
 from services.contracts.ports import DescribedSegment, SegmentKey
 from tests.descriptors import described, work
+from tests.metric_values import metric_value
 from tests.servers.fixtures import StartServer
 from tests.servers.redis_server import RedisServer
 
 pytestmark = pytest.mark.integration
 
-SOON_S = 0.35  # one timeout, and some time to run
+SOON_S = 0.35  # one timeout, and some time for the rest
 AT_ONCE_S = 0.02
 MakeCache = Callable[..., RedisCache]
 
@@ -63,24 +63,23 @@ def keys_of(described_segments: Sequence[DescribedSegment]) -> list[SegmentKey]:
     return [segment.row.key for segment in described_segments]
 
 
-def requests() -> dict[str, float]:
+def request_counts() -> dict[str, float]:
     results = ("hit", "miss", "error", "skipped")
-    name = "copydetect_cache_requests_total"
-    return {result: REGISTRY.get_sample_value(name, {"result": result}) or 0.0 for result in results}
+    return {result: metric_value("copydetect_cache_requests_total", result=result) for result in results}
 
 
-def counted(call: Callable[[], object]) -> dict[str, float]:
-    """What the call added to the requests."""
-    before = requests()
+def count_requests(call: Callable[[], object]) -> dict[str, float]:
+    """The number of requests that the call makes, by result."""
+    before = request_counts()
     call()
-    return {result: after - before[result] for result, after in requests().items() if after != before[result]}
+    return {result: after - before[result] for result, after in request_counts().items() if after != before[result]}
 
 
-def is_up() -> float | None:
-    return REGISTRY.get_sample_value("copydetect_dependency_up", {"dependency": "redis"})
+def is_up() -> bool:
+    return metric_value("copydetect_dependency_up", dependency="redis") == 1
 
 
-def seconds(call: Callable[[], object]) -> float:
+def measure_s(call: Callable[[], object]) -> float:
     started_s = time.monotonic()
     call()
     return time.monotonic() - started_s
@@ -97,9 +96,9 @@ def test_keys_name_model_tenant_and_segment_and_expire_at_different_times(
     cache.put_many(segments(40))
     keys = sorted(admin.keys())
     assert keys[0] == b"fd:v1:default:a0:0"
-    lives_s = [admin.pttl(key) / 1000 for key in keys]
-    assert all(890 < life_s <= 1100 for life_s in lives_s)
-    assert max(lives_s) - min(lives_s) > 50
+    ttls_s = [admin.pttl(key) / 1000 for key in keys]
+    assert all(890 < ttl_s <= 1100 for ttl_s in ttls_s)
+    assert max(ttls_s) - min(ttls_s) > 50
 
 
 def test_models_never_meet(make_cache: MakeCache) -> None:
@@ -110,21 +109,21 @@ def test_models_never_meet(make_cache: MakeCache) -> None:
 def test_requests_are_counted(cache: RedisCache) -> None:
     stored = segments(3)
     cache.put_many(stored[:2])
-    assert counted(lambda: cache.get_many(keys_of(stored))) == {"hit": 2, "miss": 1}
-    assert is_up() == 1
+    assert count_requests(lambda: cache.get_many(keys_of(stored))) == {"hit": 2, "miss": 1}
+    assert is_up()
 
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"nonsense", encoded(segments(1)[0])[:-1], encoded(described("other", 0, work(1)))],
+    [b"", b"nonsense", encode(segments(1)[0])[:-1], encode(described("other", 0, work(1)))],
     ids=["empty", "nonsense", "short", "another-segment's"],
 )
-def test_a_value_that_is_not_what_belongs_there_is_a_miss(cache: RedisCache, admin: redis.Redis, value: bytes) -> None:
+def test_a_wrong_value_is_a_miss(cache: RedisCache, admin: redis.Redis, value: bytes) -> None:
     stored = segments(2)
     cache.put_many(stored)
     admin.set("fd:v1:default:a0:0", value)
     found: list[dict[SegmentKey, DescribedSegment]] = []
-    assert counted(lambda: found.append(cache.get_many(keys_of(stored)))) == {"hit": 1, "error": 1}
+    assert count_requests(lambda: found.append(cache.get_many(keys_of(stored)))) == {"hit": 1, "error": 1}
     assert list(found[0]) == [stored[1].row.key]
     cache.put_many(stored[:1])
     assert len(cache.get_many(keys_of(stored))) == 2
@@ -135,7 +134,7 @@ def test_a_key_of_another_type_is_a_miss(cache: RedisCache, admin: redis.Redis) 
     assert cache.get_many(keys_of(segments(1))) == {}
 
 
-def test_many_segments_are_asked_for_in_bounded_pieces(cache: RedisCache, admin: redis.Redis) -> None:
+def test_many_segments_are_read_in_bounded_chunks(cache: RedisCache, admin: redis.Redis) -> None:
     stored = segments(400)  # 14 MB
     cache.put_many(stored)
     admin.config_resetstat()
@@ -146,7 +145,7 @@ def test_many_segments_are_asked_for_in_bounded_pieces(cache: RedisCache, admin:
     np.testing.assert_allclose(found[stored[399].row.key].descriptor.frames, stored[399].descriptor.frames, atol=1e-3)
 
 
-def test_what_the_server_evicts_is_a_miss(cache: RedisCache, admin: redis.Redis) -> None:
+def test_an_evicted_value_is_a_miss(cache: RedisCache, admin: redis.Redis) -> None:
     admin.config_set("maxmemory", "5mb")
     admin.config_set("maxmemory-policy", "allkeys-lfu")
     stored = segments(400)
@@ -154,17 +153,17 @@ def test_what_the_server_evicts_is_a_miss(cache: RedisCache, admin: redis.Redis)
     found = cache.get_many(keys_of(stored))
     assert 0 < len(found) < 200
     assert admin.info("stats")["evicted_keys"] > 200
-    assert is_up() == 1
+    assert is_up()
 
 
-def test_a_server_that_takes_no_writes_raises_nothing(cache: RedisCache, admin: redis.Redis) -> None:
+def test_a_server_that_refuses_writes_raises_nothing(cache: RedisCache, admin: redis.Redis) -> None:
     admin.config_set("maxmemory", "1mb")
     admin.config_set("maxmemory-policy", "noeviction")
     cache.put_many(segments(100))
-    assert is_up() == 0
+    assert not is_up()
     admin.config_set("maxmemory", "0")
     cache.put_many(segments(100))
-    assert is_up() == 1
+    assert is_up()
 
 
 def test_a_frozen_server_costs_one_timeout_and_then_nothing(cache: RedisCache, server: RedisServer) -> None:
@@ -172,31 +171,31 @@ def test_a_frozen_server_costs_one_timeout_and_then_nothing(cache: RedisCache, s
     cache.put_many(stored)
     server.pause()
     keys = keys_of(stored)
-    assert seconds(lambda: cache.get_many(keys)) < SOON_S
-    assert seconds(lambda: cache.put_many(stored)) < SOON_S
-    assert seconds(lambda: cache.discard(keys[:1])) < SOON_S
+    assert measure_s(lambda: cache.get_many(keys)) < SOON_S
+    assert measure_s(lambda: cache.put_many(stored)) < SOON_S
+    assert measure_s(lambda: cache.discard(keys[:1])) < SOON_S
     open_circuit(cache)
-    assert is_up() == 0
+    assert not is_up()
     for call in (lambda: cache.get_many(keys), lambda: cache.put_many(stored), lambda: cache.discard(keys[:1])):
-        assert seconds(call) < AT_ONCE_S
-    assert counted(lambda: cache.get_many(keys)) == {"skipped": 100}
+        assert measure_s(call) < AT_ONCE_S
+    assert count_requests(lambda: cache.get_many(keys)) == {"skipped": 100}
 
 
 def test_a_server_that_comes_back_is_used_again(cache: RedisCache, server: RedisServer) -> None:
     stored = segments(3)
     cache.put_many(stored)
     server.kill()
-    assert counted(lambda: cache.get_many(keys_of(stored))) == {"error": 3}
+    assert count_requests(lambda: cache.get_many(keys_of(stored))) == {"error": 3}
     open_circuit(cache)
     server.start()
-    assert cache.get_many(keys_of(stored)) == {}, "not looked at yet"
+    assert cache.get_many(keys_of(stored)) == {}, "no probe was due yet"
     time.sleep(circuit.PROBE_EVERY_S)
     cache.put_many(stored)
     assert cache.get_many(keys_of(stored)).keys() == set(keys_of(stored))
-    assert is_up() == 1
+    assert is_up()
 
 
-def test_what_was_discarded_while_the_server_was_frozen_does_not_come_back(
+def test_segments_discarded_while_the_server_was_frozen_do_not_come_back(
     cache: RedisCache, server: RedisServer, admin: redis.Redis
 ) -> None:
     old, new = segments(3), segments(3, number=2)
@@ -215,25 +214,25 @@ def test_what_was_discarded_while_the_server_was_frozen_does_not_come_back(
     assert len(admin.keys()) == 2
 
 
-def test_no_more_is_owed_than_can_be_remembered(
+def test_the_number_of_owed_deletions_is_bounded(
     cache: RedisCache, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_cache, "MAX_OWED", 3)
-    monkeypatch.setattr(redis_cache, "DELETED_AT_ONCE", 2)
+    monkeypatch.setattr(redis_cache, "DELETIONS_PER_CALL", 2)
     stored = segments(5)
     cache.put_many(stored)
     server.pause()
     cache.discard(keys_of(stored))
     server.resume()
-    assert list(cache.get_many(keys_of(stored))) == keys_of(stored[:2]), "the oldest were let go"
+    assert list(cache.get_many(keys_of(stored))) == keys_of(stored[:2]), "the oldest were dropped"
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://nobody.invalid:6379/0"])
-def test_a_server_that_is_not_there_raises_nothing(make_cache: MakeCache, url: str) -> None:
+def test_a_missing_server_raises_nothing(make_cache: MakeCache, url: str) -> None:
     cache = make_cache(url)
     cache.put_many(segments(1))
     cache.discard(keys_of(segments(1)))
-    assert counted(lambda: cache.get_many(keys_of(segments(1)))) == {"error": 1}
+    assert count_requests(lambda: cache.get_many(keys_of(segments(1)))) == {"error": 1}
 
 
 def test_a_wrong_password_raises_nothing_and_a_right_one_is_used(make_cache: MakeCache, admin: redis.Redis) -> None:
@@ -247,6 +246,6 @@ def test_a_wrong_password_raises_nothing_and_a_right_one_is_used(make_cache: Mak
     assert make_cache(username="app", password="wrong").get_many(keys_of(stored)) == {}
 
 
-def test_a_url_that_is_none_is_the_operators_mistake() -> None:
+def test_an_invalid_url_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="COPYDETECT_REDIS_URL"):
         RedisCache("redis://host:port/0", model_version="v1", ttl_s=1)

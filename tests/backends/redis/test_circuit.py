@@ -1,4 +1,4 @@
-"""A server that fails again and again is left alone, but for a look now and then."""
+"""A server that keeps failing is not called any more, except for a probe now and then."""
 
 from services.backends.redis.circuit import FAILURES, PROBE_EVERY_S, WITHIN_S, Circuit
 
@@ -11,47 +11,47 @@ class Clock:
         return self.now_s
 
 
-def opened(clock: Clock) -> Circuit:
+def open_circuit(clock: Clock) -> Circuit:
     circuit = Circuit(clock)
     for _ in range(FAILURES):
-        assert circuit.admits()
-        circuit.failed()
+        assert circuit.allow()
+        circuit.record_failure()
     return circuit
 
 
-def test_it_opens_after_so_many_failures_in_so_short_a_time() -> None:
+def test_it_opens_after_many_failures_in_a_short_time() -> None:
     clock = Clock()
-    assert not opened(clock).admits()
+    assert not open_circuit(clock).allow()
     circuit = Circuit(clock)
     for _ in range(3 * FAILURES):
-        assert circuit.admits(), "these are too far apart"
-        circuit.failed()
+        assert circuit.allow(), "these are too far apart"
+        circuit.record_failure()
         clock.now_s += WITHIN_S / (FAILURES - 1) + 0.01
 
 
-def test_a_success_starts_the_count_anew() -> None:
+def test_a_success_resets_the_count() -> None:
     circuit = Circuit(Clock())
     for _ in range(3):
         for _ in range(FAILURES - 1):
-            circuit.failed()
-        assert circuit.admits()
-        circuit.succeeded()
-    assert circuit.admits()
+            circuit.record_failure()
+        assert circuit.allow()
+        circuit.record_success()
+    assert circuit.allow()
 
 
-def test_one_call_now_and_then_finds_out_whether_to_close_it() -> None:
+def test_an_open_circuit_allows_one_probe_now_and_then() -> None:
     clock = Clock()
-    circuit = opened(clock)
+    circuit = open_circuit(clock)
     for _ in range(3):
-        assert circuit.rests
+        assert circuit.is_open
         clock.now_s += PROBE_EVERY_S
-        assert not circuit.rests
-        assert circuit.admits()
-        assert not circuit.admits(), "one is enough"
-        circuit.failed()
+        assert not circuit.is_open
+        assert circuit.allow()
+        assert not circuit.allow(), "one is enough"
+        circuit.record_failure()
     clock.now_s += PROBE_EVERY_S
-    assert circuit.admits()
-    circuit.succeeded()
-    assert circuit.admits()
-    circuit.failed()
-    assert circuit.admits(), "it takes as many failures as before to open it again"
+    assert circuit.allow()
+    circuit.record_success()
+    assert circuit.allow()
+    circuit.record_failure()
+    assert circuit.allow(), "it takes as many failures as before to open it again"

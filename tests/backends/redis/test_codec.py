@@ -1,4 +1,4 @@
-"""A described segment survives its way through bytes, and no other bytes pass for one."""
+"""A segment is decoded as it was encoded, and no other bytes are accepted."""
 
 import struct
 import zlib
@@ -7,22 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.backends.redis.codec import HEADER, MAGIC, VERSION, decoded, encoded
+from services.backends.redis.codec import HEADER, MAGIC, VERSION, decode, encode
 from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment
 from tests.descriptors import described, work
 
 
-def sample(frames: int = 5) -> DescribedSegment:
+def make_sample(frames: int = 5) -> DescribedSegment:
     segment = described("a.b-c_1", 3, work(1, 0, frames), start_s=96.1, role=Role.REFERENCE)
     row = replace(segment.row, uri='/films/"ä" \\ 1.mp4', uploaded_at=1_780_000_000.123456, segment_count=4)
     return DescribedSegment(row, segment.descriptor, segment.vector)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 32])
-def test_everything_comes_back_frames_to_half_precision(frames: int) -> None:
-    put = sample(frames)
-    got = decoded(encoded(put))
+def test_everything_is_decoded_frames_with_half_precision(frames: int) -> None:
+    put = make_sample(frames)
+    got = decode(encode(put))
     assert got.row == put.row
     assert isinstance(got.row.role, Role)
     np.testing.assert_array_equal(got.descriptor.timestamps_s, put.descriptor.timestamps_s)
@@ -34,8 +34,8 @@ def test_everything_comes_back_frames_to_half_precision(frames: int) -> None:
 
 
 def test_the_layout_is_little_endian_and_half_the_size() -> None:
-    put = sample(32)
-    value = encoded(put)
+    put = make_sample(32)
+    value = encode(put)
     magic, version, row_bytes, count, dimension, checksum = struct.unpack("<4sIIIII", value[: HEADER.size])
     assert (magic, version, count, dimension) == (MAGIC, VERSION, 32, 512)
     assert checksum == zlib.crc32(value[HEADER.size :])
@@ -44,23 +44,23 @@ def test_the_layout_is_little_endian_and_half_the_size() -> None:
 
 
 def test_a_changed_byte_anywhere_is_noticed() -> None:
-    value = encoded(sample(2))
+    value = encode(make_sample(2))
     for place in range(len(value)):
         changed = bytearray(value)
         changed[place] ^= 0x10
         with pytest.raises(ValueError):  # noqa: PT011 - any of them
-            decoded(bytes(changed))
+            decode(bytes(changed))
 
 
-def test_a_value_cut_short_or_too_long_is_refused() -> None:
-    value = encoded(sample(2))
+def test_a_truncated_or_too_long_value_is_refused() -> None:
+    value = encode(make_sample(2))
     for wrong in (b"", b"x", value[: HEADER.size], value[:-1], value + b"\0", value[1:]):
         with pytest.raises(ValueError):  # noqa: PT011 - any of them
-            decoded(wrong)
+            decode(wrong)
 
 
-def sealed(version: int, row: bytes, frames: np.ndarray) -> bytes:
-    """A value that is whole, whatever is in it."""
+def seal(version: int, row: bytes, frames: np.ndarray) -> bytes:
+    """A value with a correct checksum, whatever its content."""
     count, dimension = frames.shape
     body = (
         row + np.zeros(count, "<f8").tobytes() + frames.astype("<f2").tobytes() + np.zeros(dimension, "<f4").tobytes()
@@ -68,20 +68,20 @@ def sealed(version: int, row: bytes, frames: np.ndarray) -> bytes:
     return HEADER.pack(MAGIC, version, len(row), count, dimension, zlib.crc32(body)) + body
 
 
-def test_what_is_whole_but_wrong_is_refused_too() -> None:
-    value = encoded(sample(1))
+def test_wrong_content_with_a_correct_checksum_is_refused() -> None:
+    value = encode(make_sample(1))
     row_bytes = HEADER.unpack_from(value)[2]
     row = value[HEADER.size : HEADER.size + row_bytes]
     unit = np.eye(1, 512, dtype=np.float32)
-    assert decoded(sealed(VERSION, row, unit)).row == sample(1).row
+    assert decode(seal(VERSION, row, unit)).row == make_sample(1).row
     for wrong in (
-        sealed(VERSION + 1, row, unit),
-        sealed(VERSION, b"not json", unit),
-        sealed(VERSION, b"{}", unit),
-        sealed(VERSION, row.replace(b"reference", b"refrigerator"), unit),
-        sealed(VERSION, row, unit * 7),
-        sealed(VERSION, row, unit * np.nan),
-        sealed(VERSION, row, np.vstack([unit, unit])),
+        seal(VERSION + 1, row, unit),
+        seal(VERSION, b"not json", unit),
+        seal(VERSION, b"{}", unit),
+        seal(VERSION, row.replace(b"reference", b"refrigerator"), unit),
+        seal(VERSION, row, unit * 7),
+        seal(VERSION, row, unit * np.nan),
+        seal(VERSION, row, np.vstack([unit, unit])),
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - any of them
-            decoded(wrong)
+            decode(wrong)
