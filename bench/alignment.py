@@ -1,4 +1,4 @@
-"""Two methods of alignment on the same similarity matrices: how well copies are told and located, and what it costs.
+"""Two methods of alignment on the same similarity matrices: how well they find and locate copies, and what they cost.
 
     python -m bench.alignment [--bundle NAME] [--originals N] [--edits NAME ...]
 
@@ -66,7 +66,7 @@ def main() -> None:
     threshold = calibration.joined_score(calibration.alert_threshold)
     pairs, seconds = compare(benchmark, videos)
     console.print(table([Judged(name, "", judge(scored, threshold)) for name, scored in pairs.items()]))
-    each = {name: taken / len(pairs[name]) * 1e3 for name, taken in seconds.items()}
+    each = {name: spent_s / len(pairs[name]) * 1e3 for name, spent_s in seconds.items()}
     slowest = max(each.values())
     for name, milliseconds in each.items():
         console.print(f"{name:20} {milliseconds:5.2f} ms a pair, {milliseconds / slowest:4.2f} of the slower one")

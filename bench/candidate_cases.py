@@ -35,7 +35,7 @@ class Query:
     matches: tuple[Match, ...]
 
     def wanted(self) -> frozenset[tuple[int, int]]:
-        """Segment indices (query, reference) of which the first copies enough of the second to be aligned."""
+        """Segment indices (query, reference) where the first copies enough of the second to be aligned."""
         shared: Counter[tuple[int, int]] = Counter()
         for match in self.matches:
             times_s = self.descriptor.timestamps_s

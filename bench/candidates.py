@@ -86,8 +86,11 @@ def main() -> None:
     console.print(cost_table(costs))
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        told = {"recall": {name: asdict(one) for name, one in recalls.items()}, "cost": [asdict(one) for one in costs]}
-        arguments.json.write_text(json.dumps(told, indent=2) + "\n")
+        figures = {
+            "recall": {name: asdict(one) for name, one in recalls.items()},
+            "cost": [asdict(one) for one in costs],
+        }
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def described(

@@ -40,8 +40,8 @@ def main() -> None:
         runs[f"L3-iRMAC of {backbone}"] = described(backbone, arguments.frames)
     seconds = measure(runs, arguments.rounds)
     base = statistics.median(seconds["resnet18 at 224"])
-    for name, taken in seconds.items():
-        median = statistics.median(taken)
+    for name, durations_s in seconds.items():
+        median = statistics.median(durations_s)
         print(f"{name:40} {median / arguments.frames * 1e3:6.1f} ms a frame, {median / base:5.2f} of resnet18")  # noqa: T201
 
 

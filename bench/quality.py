@@ -1,4 +1,4 @@
-"""How well edited copies are told from other works: bundle by bundle, and vPDQ beside them where it is installed.
+"""How well edited copies are distinguished from other works, per bundle; with vPDQ beside them if it is installed.
 
     python -m bench.quality [--bundle NAME ...] [--json FILE] [--work FOLDER] [--originals N] [--edits NAME ...]
 
@@ -70,7 +70,7 @@ def main() -> None:
     try:
         settings = [load_settings().model_copy(update={"bundle": name}) for name in arguments.bundle]
         for each in settings:
-            load_bundle(each.bundle)  # a wrong name shall not cost an hour
+            load_bundle(each.bundle)  # fail now, not after an hour
         benchmark = plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
         with progress_bar() as progress:
             task = progress.add_task("editing", rate="", total=None)

@@ -27,8 +27,8 @@ MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
 VERSION_DIGITS = 12  # 48 bits: two of a thousand bundles share a version with a chance of 2e-9
 
-# Where weights lie and how an encoder was trained: what they are is told by their sha256 and their bytes.
-# `clusters` is younger than shipped bundles and must not change their version: the weights' shapes tell it as well.
+# Where weights are stored and how an encoder was trained; sha256 and bytes already say which weights they are.
+# `clusters` is younger than shipped bundles and must not change their version: the weights' shapes show it too.
 WITHOUT_EFFECT: Any = {
     "frame": {"weights": {"path": True, "package": True, "file": True, "licence": True}},
     "encoder": {"dropout": True, "clusters": True},
@@ -67,7 +67,7 @@ class Bundle:
 
 
 def find_bundle(name_or_path: str) -> Path:
-    """The folder of a shipped bundle by name, or of one given by path. Raises BundleError when there is none."""
+    """The folder of a shipped bundle by name, or the folder at a path. Raises BundleError if there is none."""
     for folder in (SHIPPED / name_or_path, Path(name_or_path)):
         if (folder / MANIFEST).is_file():
             return folder

@@ -71,7 +71,7 @@ class FrameConfig(Config):
     pooling: Literal["l3-irmac", "l3-imac"] = "l3-irmac"
     dimension: Annotated[int, Field(ge=1)] = 1024  # after PCA whitening
     sample_every_s: Annotated[float, Field(gt=0)] = 1.0
-    remove_bars: bool = True  # black bars are taken off before the squash, on copies and originals alike
+    remove_bars: bool = True  # black bars are removed before the squash, on copies and originals alike
 
 
 class EncoderConfig(Config):

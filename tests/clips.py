@@ -1,4 +1,4 @@
-"""Clips made for tests: every picture carries its own time, so that a test can tell which one it was given."""
+"""Clips made for tests: every picture carries its own time, so that a test knows which one it got."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -58,7 +58,7 @@ def write_clip(
 ) -> Path:
     """Writes one frame a time, container by suffix; `rotation` is PyAV's set_display_rotation (degrees, hflip, vflip).
 
-    The pictures are `picture(time)` unless given.
+    The pictures are `picture(time)` by default.
     """
     times = list(times_s)
     pictures = [picture(t, size) for t in times] if images is None else list(images)

@@ -48,5 +48,10 @@ def test_help_imports_neither_torch_nor_milvus() -> None:
     assert find_imports(run, {"torch", "torchvision", "pymilvus", "milvus_lite"}) == set()
 
 
+def test_the_library_imports_neither_torch_nor_av_until_it_is_used() -> None:
+    assert find_imports("import tca_model", {"torch", "av"}) == set()
+    assert find_imports("from tca_model import describe", {"torch", "av"}) == {"torch", "av"}
+
+
 def test_the_check_finds_imports() -> None:
     assert find_imports("import json", {"json", "torch"}) == {"json"}

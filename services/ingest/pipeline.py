@@ -189,8 +189,8 @@ class IngestPipeline:
         finished = []
         for chunk, frames in zip(chunks, described, strict=True):
             job = self._jobs[chunk.job]
-            since_s = job.stills.since(chunk.timestamps_s, chunk.images)
-            cuts = job.cutter.add(chunk.timestamps_s, frames, since_s)
+            first_shown_s = job.stills.first_shown_at(chunk.timestamps_s, chunk.images)
+            cuts = job.cutter.add(chunk.timestamps_s, frames, first_shown_s)
             finished += [_FinishedSegment(job, cut, last=False) for cut in cuts]
         return finished
 

@@ -1,4 +1,4 @@
-"""Frames of a video file at true timestamps: the only reader of video, written for files that nobody trusts.
+"""Frames of a video file at true timestamps: the only reader of files that may be uploads.
 
 FFmpeg sees a nameless file object, a short list of containers and no way to open anything else: a playlist named
 .mp4 opened local files and sent HTTP requests until `io_open`, `format_whitelist` and `protocol_whitelist` said no.
@@ -31,7 +31,7 @@ READ_BYTES = 256 * 1024
 MAX_STEP_BACK_S = 1
 # A still may rest on screen for minutes (slides, surveillance); a jump of hours is a damaged timestamp.
 MAX_GAP_S = 3600
-FALLBACK_FRAME_S = Fraction(1, 25)  # where neither the frame nor the stream tells
+FALLBACK_FRAME_S = Fraction(1, 25)  # where neither the frame nor the stream says
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class DecodeLimits:
 
 
 class FrameClock:
-    """Seconds from the first frame, of frames given in the order of display; `due_s` is the next that is wanted.
+    """Seconds from the first frame, of frames in display order; `due_s` is the next time that is wanted.
 
     A frame without a stamp comes when the one before it ends.
     """
@@ -107,8 +107,8 @@ def sample_frames(
     The first frame is at 0.0; after it, for each grid point k * every_s, the first decoded frame at or after it, with
     its own time (pts * time_base from the first frame), so a pause longer than `every_s` gives one frame, not several.
     `size` is (width, height), to which the picture is squashed whatever its shape; None keeps the stored size, in which
-    pixels need not be square. `remove_bars` takes black bars off first. With `panels`, pictures in the picture follow
-    their frame, with its time. Damaged packets are passed over. Raises DecodeError when there is no frame at all, or
+    pixels need not be square. `remove_bars` removes black bars first. With `panels`, pictures in the picture follow
+    their frame, with its time. Damaged packets are skipped. Raises DecodeError when there is no frame at all, or
     when a limit is met, then possibly after some frames; OSError of the file itself passes through.
     """
     if not (math.isfinite(every_s) and every_s > 0 and min(size or (1, 1)) > 0):

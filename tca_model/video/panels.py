@@ -24,7 +24,7 @@ STANDS_OUT = 1.5
 AROUND_PX = 3
 # Shares of rows that step: a border has about the first, other places the second. They weigh runs against each other.
 STEPS_ON_BORDER, STEPS_ELSEWHERE = 0.6, 0.1
-LINES = 16  # the strongest upright and level lines each, of which rectangles are made
+LINES = 16  # the strongest upright and level lines each; rectangles are made of them
 SMALLEST_SIDE, SMALLEST_AREA, LARGEST_SIDE = 0.12, 0.05, 0.9  # shares of the picture
 # Least share of steps: of an inset's weakest side and of all four, and of a line that parts the whole picture, upright
 # or level. Horizons are level.
@@ -60,7 +60,7 @@ class PanelFinder:
         return self._seen >= ENOUGH_FRAMES
 
     def see(self, look: Image) -> None:
-        """Take in the next frame, RGB (H, W, 3), some 320 px wide. One of another shape begins anew."""
+        """Take in the next frame, RGB (H, W, 3), some 320 px wide. A frame of another shape starts again."""
         luma = look[:, :, 1].astype(np.int16)  # green is most of what the eye calls bright
         if self._last is None or self._last.shape != luma.shape:
             self._upright = self._level = np.zeros(luma.shape, np.float32)

@@ -1,8 +1,9 @@
-"""Which pictures tell videos apart: black, flat and one-coloured frames are alike in all, and are not described.
+"""Which pictures distinguish videos: black, flat and one-coloured frames look alike, and are not described.
 
-Nor are title cards: a line of text on a plain ground looks like any other at the size that is described. Of a picture
-that stands still only the first frame is, and of a stretch that shows nothing else not even that: test pictures, cover
-art and photographs come back in videos that share nothing else, and a long still would weigh like a long copy.
+Title cards are not described either: at the size that is described, one line of text on a plain ground looks like any
+other. Of a still picture only the first frame is described; if a segment shows one still picture only, no frame is. Test
+pictures, cover art and photographs recur in videos that share nothing else, and a long still would weigh like a long
+copy.
 """
 
 import numpy as np
@@ -19,16 +20,16 @@ PLAIN_SHARE = 0.93
 PLAIN_LEVELS = 12
 # Two pictures are the same when no block of a grid differs in mean luma by more than this share of the picture's
 # contrast, or so few levels. Photographs shown for 20 s stay within 0.8 levels after strong compression and 1.3 with
-# noise of 4; from one second to the next the quietest development clips differ by 6 and more, nearly always.
+# noise of 4; from one second to the next the calmest development clips differ by 6 or more, nearly always.
 GRID = 20
 SAME_SHARE, SAME_LEVELS = 0.06, 1.5
 LONG_S = 4.0  # a picture that is shown for so long stands still; nearly none in the development clips
-FEWEST_STILL = 3  # of fewer frames nobody can tell
+FEWEST_STILL = 3  # fewer frames prove nothing
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def informative(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which of the frames (N, H, W, 3) show anything, (N,)."""
+    """Which of the frames (N, H, W, 3) show anything, as booleans (N,)."""
     return _shows(images @ LUMA)
 
 
@@ -41,24 +42,24 @@ def _shows(luma: FloatArray) -> NDArray[np.bool_]:
 
 
 class Stills:
-    """Looks at the frames of one video, as they come, and knows since when each picture is shown.
+    """Looks at the frames of one video, as they come, and remembers when each picture was first shown.
 
     Frames of one time are views of one frame; each is compared with all of the time before.
     """
 
     def __init__(self) -> None:
         self._time = -np.inf
-        self._now: list[tuple[FloatArray, float]] = []  # pictures (GRID, GRID), and since when they are shown
+        self._now: list[tuple[FloatArray, float]] = []  # pictures (GRID, GRID), and when they were first shown
         self._before: list[tuple[FloatArray, float]] = []
 
-    def since(self, times: Times, images: NDArray[np.uint8]) -> Times:
-        """For frames (N, H, W, 3) at `times` (N,) the time of the first that showed the same; NaN shows nothing."""
+    def first_shown_at(self, times: Times, images: NDArray[np.uint8]) -> Times:
+        """When each of the frames (N, H, W, 3) at `times` (N,) was first shown, (N,); NaN if it shows nothing."""
         luma = images @ LUMA  # (N, H, W)
         shows = _shows(luma)
-        since = np.full(len(times), np.nan)
+        first_shown = np.full(len(times), np.nan)
         for n in np.flatnonzero(shows):
-            since[n] = self._look(float(times[n]), luma[n])
-        return since
+            first_shown[n] = self._look(float(times[n]), luma[n])
+        return first_shown
 
     def _look(self, time_s: float, luma: FloatArray) -> float:
         if time_s != self._time:
@@ -66,12 +67,12 @@ class Stills:
         picture, same = _blocks(luma), max(SAME_LEVELS, SAME_SHARE * float(luma.std()))
         for earlier, first_s in self._before:
             if np.abs(picture - earlier).max() <= same:
-                picture, since_s = earlier, first_s  # a slow drift shall not count as standing still
+                picture = earlier  # a slow drift must not count as standing still
                 break
         else:
-            since_s = time_s
-        self._now.append((picture, since_s))
-        return since_s
+            first_s = time_s
+        self._now.append((picture, first_s))
+        return first_s
 
 
 def _blocks(luma: FloatArray) -> FloatArray:
@@ -83,15 +84,15 @@ def _blocks(luma: FloatArray) -> FloatArray:
     return means
 
 
-def distinctive_frames(times: Times, since: Times) -> NDArray[np.bool_]:
-    """Which frames (N,) of a segment tell it apart, by when they and their pictures were first shown (Stills)."""
-    shown = ~np.isnan(since)
-    pictures = set(since[shown].tolist())
-    last = {first_s: float(times[since == first_s].max()) for first_s in pictures}
+def distinctive_frames(times: Times, first_shown: Times) -> NDArray[np.bool_]:
+    """Which frames (N,) of a segment distinguish it, by their times and when their pictures were first shown."""
+    shown = ~np.isnan(first_shown)
+    pictures = set(first_shown[shown].tolist())
+    last = {first_s: float(times[first_shown == first_s].max()) for first_s in pictures}
     still = {first_s for first_s in pictures if last[first_s] - first_s >= LONG_S}
     if len(pictures) == 1 and shown.sum() >= FEWEST_STILL:
         still = pictures
-    kept: NDArray[np.bool_] = shown & (~np.isin(since, list(still)) | (times == since))
-    if len(told := set(since[kept].tolist())) == 1 and told <= still:
+    kept: NDArray[np.bool_] = shown & (~np.isin(first_shown, list(still)) | (times == first_shown))
+    if len(pictures := set(first_shown[kept].tolist())) == 1 and pictures <= still:
         kept[:] = False
     return kept

@@ -42,13 +42,13 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
             self._assign(partitions)
             if self._paused or self._holds_assigned:
                 self._client.pause(*self._places(partitions))
-        metrics.rebalances.labels("given").inc(len(partitions))
+        metrics.rebalances.labels("assigned").inc(len(partitions))
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         partitions = {place.partition for place in revoked}
         with self._lock:
             self._revoke(partitions)
-        metrics.rebalances.labels("taken").inc(len(partitions))
+        metrics.rebalances.labels("revoked").inc(len(partitions))
 
     def on_partitions_lost(self, lost: Iterable[Any]) -> None:
         partitions = {place.partition for place in lost}

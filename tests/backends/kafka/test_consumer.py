@@ -83,7 +83,7 @@ def share(first: KafkaConsumer, second: KafkaConsumer) -> tuple[set[int], set[in
 
 def rebalance_counts() -> list[float]:
     """How many partitions were assigned and revoked so far."""
-    return [metric_value("copydetect_rebalances_total", event=event) for event in ("given", "taken")]
+    return [metric_value("copydetect_rebalances_total", event=event) for event in ("assigned", "revoked")]
 
 
 def test_a_second_consumer_gets_one_of_two_partitions(group: Group) -> None:

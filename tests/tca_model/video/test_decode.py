@@ -92,7 +92,7 @@ def test_any_codec_and_pixel_format_comes_out_as_rgb(tmp_path: Path, name: str, 
     frames = sample(write_clip(tmp_path / name, steady(2.5, 25), codec=codec, pix_fmt=pix_fmt, options=fast))
     assert times(frames) == pytest.approx([0, 1, 2], abs=0.011)
     assert all(frame.image.shape == (48, 64, 3) and frame.image.dtype == np.uint8 for frame in frames)
-    if pix_fmt != "rgb8":  # too few greys to tell times apart
+    if pix_fmt != "rgb8":  # too few greys to distinguish times
         assert_pictures_belong(frames)
 
 

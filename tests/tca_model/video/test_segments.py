@@ -131,10 +131,10 @@ def test_a_file_without_frames_has_no_segments() -> None:
 
 def test_a_segment_in_which_nothing_moves_has_no_frames() -> None:
     times_s = np.arange(96, dtype=np.float64)
-    since_s = np.where((times_s >= 32) & (times_s < 70), 32, times_s)
+    first_shown_s = np.where((times_s >= 32) & (times_s < 70), 32, times_s)
     one = cutter()
     frames = np.stack([unit(time_s) for time_s in times_s])
-    cuts = [*one.add(times_s, frames, since_s), one.finish(96)]
+    cuts = [*one.add(times_s, frames, first_shown_s), one.finish(96)]
     assert [len(cut.descriptor) for cut in cuts] == [32, 0, 26]
     assert times_in(cuts[2])[0] == 70, "the still that began before is not begun again"
     assert bounds(cuts) == [(0, 0, 32), (1, 32, 64), (2, 64, 96)]

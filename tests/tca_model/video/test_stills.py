@@ -1,4 +1,4 @@
-"""Frames that show nothing are told from those that do."""
+"""Frames that show nothing are distinguished from those that do."""
 
 import numpy as np
 import pytest
@@ -83,18 +83,18 @@ def moving(seconds: int) -> Images:
 
 
 def seconds(*images: Images) -> tuple[list[float], list[bool]]:
-    """Since when each is shown, one a second, and which tell their segment apart."""
+    """Since when each is shown, one a second, and which distinguish their segment."""
     together = np.concatenate(images)
     times = np.arange(len(together), dtype=np.float64)
-    since = Stills().since(times, together)
+    since = Stills().first_shown_at(times, together)
     return since.tolist(), distinctive_frames(times, since).tolist()
 
 
 @pytest.mark.parametrize("sigma", [0, 2, 4])
 def test_a_picture_that_stands_still_is_told_once(sigma: float) -> None:
-    since, tell = seconds(moving(3), photograph(10, sigma), moving(2))
+    since, kept = seconds(moving(3), photograph(10, sigma), moving(2))
     assert since == [0, 1, 2, *[3] * 10, 13, 14]
-    assert tell == [True] * 4 + [False] * 9 + [True] * 2
+    assert kept == [True] * 4 + [False] * 9 + [True] * 2
 
 
 @pytest.mark.parametrize("sigma", [0, 4])
@@ -110,9 +110,9 @@ def test_what_is_shown_shortly_is_told() -> None:
 
 
 def test_a_row_of_stills_is_told_by_one_frame_each() -> None:
-    since, tell = seconds(*(photograph(8, 2, seed) for seed in range(3)))
+    since, kept = seconds(*(photograph(8, 2, seed) for seed in range(3)))
     assert since == [0] * 8 + [8] * 8 + [16] * 8
-    assert np.flatnonzero(tell).tolist() == [0, 8, 16]
+    assert np.flatnonzero(kept).tolist() == [0, 8, 16]
 
 
 def test_slow_and_small_movement_is_no_still() -> None:
@@ -128,7 +128,7 @@ def test_a_still_is_told_from_what_moves_in_another_view() -> None:
     whole, panel = moving(10), photograph(10, 2)
     images = np.stack([view for pair in zip(whole, panel, strict=True) for view in pair])
     times = np.repeat(np.arange(10, dtype=np.float64), 2)
-    since = Stills().since(times, images)
+    since = Stills().first_shown_at(times, images)
     assert since[0::2].tolist() == list(range(10))
     assert since[1::2].tolist() == [0] * 10
     assert distinctive_frames(times, since).tolist() == [True, True] + [True, False] * 9
@@ -137,10 +137,10 @@ def test_a_still_is_told_from_what_moves_in_another_view() -> None:
 def test_how_the_frames_come_makes_no_difference() -> None:
     images = np.concatenate([moving(3), photograph(6, 2), moving(3)])
     times = np.arange(12, dtype=np.float64)
-    at_once, parts = Stills().since(times, images), Stills()
-    apart = [parts.since(times[n : n + 1], images[n : n + 1]) for n in range(12)]
+    at_once, parts = Stills().first_shown_at(times, images), Stills()
+    apart = [parts.first_shown_at(times[n : n + 1], images[n : n + 1]) for n in range(12)]
     np.testing.assert_array_equal(np.concatenate(apart), at_once)
-    assert parts.since(times[:0], images[:0]).shape == (0,)
+    assert parts.first_shown_at(times[:0], images[:0]).shape == (0,)
 
 
 def test_no_frames_tell_nothing() -> None:

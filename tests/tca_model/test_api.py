@@ -1,0 +1,108 @@
+"""The front door describes as the service stores, and compares as the matcher decides."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tca_model
+from services.contracts.events import Role, SegmentUploaded, now
+from services.embedded import Embedded
+from services.runtime.settings import Settings
+from tca_model import compare, describe
+from tca_model.api import Describer
+from tca_model.bundle import load_bundle
+from tca_model.errors import DecodeError
+from tca_model.synthetic.clips import write_clip
+from tca_model.synthetic.edits import apply_edit
+
+pytestmark = pytest.mark.integration  # loads a backbone
+
+SIZE = (160, 90)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    paths = {name: folder / f"{name}.mp4" for name in ("original", "unrelated", "copy", "black")}
+    for seed, name in enumerate(("original", "unrelated")):
+        write_clip(paths[name], seed, duration_s=40, size=SIZE, fps=5)
+    apply_edit("crop", paths["original"], paths["copy"])
+    return paths
+
+
+def test_a_video_is_described_as_the_service_stores_it(clips: dict[str, Path]) -> None:
+    bundle = load_bundle()
+    with Embedded(bundle, Settings()) as embedded:
+        upload = SegmentUploaded(
+            asset_id="a", tenant="t", uri=str(clips["original"]), role=Role.UPLOAD, uploaded_at=now()
+        )
+        embedded.publish([upload])
+        for _ in embedded.describe():
+            pass
+        stored = embedded.read_segments("t", "a")
+    video = describe(clips["original"])
+    assert [(one.start_s, one.end_s) for one in video.segments] == [(one.row.start_s, one.row.end_s) for one in stored]
+    assert len(stored) == 2
+    for mine, theirs in zip(video.segments, stored, strict=True):
+        np.testing.assert_array_equal(mine.descriptor.timestamps_s, theirs.descriptor.timestamps_s)
+        np.testing.assert_allclose(mine.descriptor.frames, theirs.descriptor.frames, atol=1e-3)
+        np.testing.assert_allclose(mine.vector, theirs.vector, atol=1e-3)
+
+
+def test_a_copy_is_found_with_its_interval(clips: dict[str, Path]) -> None:
+    result = compare(describe(clips["copy"]), describe(clips["original"]))
+    assert result.is_copy
+    assert result.probability is not None
+    assert result.probability > 0.9
+    assert result.joined_score > 0.5
+    [copied] = result.intervals
+    assert abs(copied.query_start_s - copied.reference_start_s) < 2
+    assert copied.query_end_s - copied.query_start_s > 30
+
+
+def test_unrelated_videos_are_no_copies(clips: dict[str, Path]) -> None:
+    result = compare(describe(clips["unrelated"]), describe(clips["original"]))
+    assert not result.is_copy
+    assert result.probability is not None
+    assert result.probability < 0.5
+
+
+def test_videos_of_different_models_are_refused(clips: dict[str, Path]) -> None:
+    video = describe(clips["original"])
+    with pytest.raises(ValueError, match="different models: other"):
+        compare(replace(video, model_version="other"), video)
+
+
+def test_a_video_that_shows_nothing_is_refused_by_side(clips: dict[str, Path]) -> None:
+    video = describe(clips["original"])
+    empty = replace(video, segments=tuple(_without_frames(segment) for segment in video.segments))
+    with pytest.raises(ValueError, match="the query shows nothing"):
+        compare(empty, video)
+    with pytest.raises(ValueError, match="the reference shows nothing"):
+        compare(video, empty)
+
+
+def _without_frames(segment: tca_model.api.Segment) -> tca_model.api.Segment:
+    descriptor = segment.descriptor
+    return replace(segment, descriptor=type(descriptor)(descriptor.timestamps_s[:0], descriptor.frames[:0]))
+
+
+def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.mp4"
+    path.write_text("no video")
+    with pytest.raises(DecodeError):
+        describe(path)
+
+
+def test_the_length_of_segments_can_be_chosen(clips: dict[str, Path]) -> None:
+    video = Describer(segment_s=10)(clips["original"])
+    assert [one.start_s for one in video.segments] == [0, 10, 20, 30]
+    assert video.duration_s == pytest.approx(40, abs=0.5)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'descirbe'"):
+        tca_model.descirbe  # noqa: B018
+    assert "describe" in dir(tca_model)
