@@ -1,9 +1,9 @@
 """Which pictures distinguish videos: black, flat and one-coloured frames look alike, and are not described.
 
 Title cards are not described either: at the size that is described, one line of text on a plain ground looks like any
-other. Of a still picture only the first frame is described; if a segment shows one still picture only, no frame is. Test
-pictures, cover art and photographs recur in videos that share nothing else, and a long still would weigh like a long
-copy.
+other. Of a still picture only the first frame is described; if a segment shows one still picture only, no frame is.
+Test pictures, cover art and photographs recur in videos that share nothing else, and a long still would weigh like a
+long copy.
 """
 
 import numpy as np
@@ -67,12 +67,12 @@ class Stills:
         picture, same = _blocks(luma), max(SAME_LEVELS, SAME_SHARE * float(luma.std()))
         for earlier, first_s in self._before:
             if np.abs(picture - earlier).max() <= same:
-                picture = earlier  # a slow drift must not count as standing still
+                picture, shown_s = earlier, first_s  # a slow drift must not count as standing still
                 break
         else:
-            first_s = time_s
-        self._now.append((picture, first_s))
-        return first_s
+            shown_s = time_s
+        self._now.append((picture, shown_s))
+        return shown_s
 
 
 def _blocks(luma: FloatArray) -> FloatArray:
