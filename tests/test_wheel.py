@@ -1,5 +1,7 @@
 """The wheel holds all that a scan needs."""
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -15,14 +17,19 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(*command: object, cwd: Path) -> str:
-    done = subprocess.run([*map(str, command)], cwd=cwd, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def test_a_scan_works_from_the_wheel_outside_the_repository(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    run("git", "clone", "--quiet", ROOT, source, cwd=tmp_path)
+    source.mkdir()
+    for package in ("services", "tca_model"):
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / file, source)
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, source, cwd=tmp_path)
     [wheel] = tmp_path.glob("tca_copydetect-*.whl")
     run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
