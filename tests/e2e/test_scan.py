@@ -186,13 +186,17 @@ def interrupt(process: subprocess.Popen[str]) -> str:
 
 
 def test_an_interrupted_scan_leaves_an_index_that_the_next_one_uses(clips: Path, tmp_path: Path) -> None:
-    db = tmp_path / "index.db"
+    db, results = tmp_path / "index.db", tmp_path / "results"
+    results.mkdir()
     many = tmp_path / "many"  # so that even the fastest machine is still at work when it is interrupted
     many.mkdir()
     for number in range(300):
         (many / f"{number}.mp4").symlink_to(clips / "other.mp4")
     process = subprocess.Popen(
-        [*COMMAND, str(clips), str(many), "--db", str(db)],
+        [
+            *(*COMMAND, str(clips), str(many), "--db", str(db)),
+            *("--output", str(results / "pairs.jsonl"), "--report", str(results / "report.html")),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -206,6 +210,7 @@ def test_an_interrupted_scan_leaves_an_index_that_the_next_one_uses(clips: Path,
     assert process.returncode == 130
     assert f"kept in {db}" in errors.replace("\n", "")
     assert "Traceback" not in errors
+    assert list(results.iterdir()) == [], "an interrupted scan leaves no output files"
     assert scan(tmp_path, clips, "--db", db).names() == {frozenset(("one.mp4", "one-cropped.mp4"))}
 
 
