@@ -30,7 +30,7 @@ test-unit: $(READY) ## Run the unit tests, in under a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'
 
 up-local: $(READY) ## Start Kafka, Redis and Milvus here; KAFKA_PORT=, REDIS_PORT=, MILVUS_PORT= choose their ports
-	@sh deploy/system-packages.sh test
+	@sh deploy/system-packages.sh servers
 	@$(BIN)/python -m tests.servers up .local $(if $(KAFKA_PORT),--kafka-port $(KAFKA_PORT)) \
 		$(if $(REDIS_PORT),--redis-port $(REDIS_PORT)) $(if $(MILVUS_PORT),--milvus-port $(MILVUS_PORT))
 

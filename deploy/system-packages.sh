@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the system packages of the environment, with apt if that is allowed; otherwise prints the command.
-# PYTHON is the interpreter for the environment. With the argument `test` it installs the servers of tests, their
-# runtimes, and a browser; tests of packages that are still missing are skipped, so that is not a failure.
+# PYTHON is the interpreter for the environment. With the argument `servers` it installs what Kafka, Redis and
+# Milvus need, with `test` all that tests need; tests of packages that are still missing are skipped, so that is not a
+# failure.
 set -eu
 PYTHON=${PYTHON:-python3}
 FOR=${1:-setup}
@@ -22,17 +23,19 @@ setup)
     # Debian ships venv without the package that it needs to create environments.
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     ;;
-test)
+servers | test)
     PATH=$PATH:/usr/sbin:/usr/local/go/bin # where Debian installs servers, and where Go's archive is unpacked
     has redis-server || { missing="$missing redis-server" && services="$services redis-server"; }
-    { has prometheus && has promtool; } || { missing="$missing prometheus" && services="$services prometheus"; }
     has java || missing="$missing default-jre-headless"
     has mvn || missing="$missing maven"
-    has go || missing="$missing golang-go"
-    has chromium || missing="$missing chromium"
+    if [ "$FOR" = test ]; then
+        { has prometheus && has promtool; } || { missing="$missing prometheus" && services="$services prometheus"; }
+        has go || missing="$missing golang-go"
+        has chromium || missing="$missing chromium"
+    fi
     ;;
 *)
-    echo "usage: $0 [setup | test]" >&2
+    echo "usage: $0 [setup | servers | test]" >&2
     exit 2
     ;;
 esac
