@@ -34,7 +34,7 @@ class Query:
     original: str
     matches: tuple[Match, ...]
 
-    def wanted(self) -> frozenset[tuple[int, int]]:
+    def expected_pairs(self) -> frozenset[tuple[int, int]]:
         """Segment indices (query, reference) where the first copies enough of the second to be aligned."""
         shared: Counter[tuple[int, int]] = Counter()
         for match in self.matches:
@@ -73,14 +73,14 @@ def segments_of(asset_id: str, video: VideoDescriptor, role: Role = Role.UPLOAD)
     ]
 
 
-def edited(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> Iterator[Query]:
+def iter_edited(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> Iterator[Query]:
     """The copies of the benchmark."""
     for copy in benchmark.copies:
         name = copy.path.stem
         yield Query(name, copy.edit, videos[name], copy.original.path.stem, copy.truth().matches)
 
 
-def inserted(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> Iterator[Query]:
+def iter_inserted(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> Iterator[Query]:
     """Pieces of edited copies inside other videos, as many as the originals are long enough for.
 
     A frame's descriptor depends on that frame alone, so rows put between rows are what describing the spliced file
@@ -99,7 +99,7 @@ def inserted(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> Ite
             for copy in (long_enough[one] for one in chosen):
                 host = _host(benchmark, videos, HOST_S - length, rng)
                 start = int(rng.integers(len(videos[copy.path.stem]) - length + 1))
-                yield _spliced(copy, videos[copy.path.stem], start, length, host, int(rng.integers(len(host) + 1)))
+                yield _splice(copy, videos[copy.path.stem], start, length, host, int(rng.integers(len(host) + 1)))
 
 
 def _host(
@@ -111,7 +111,7 @@ def _host(
     return np.resize(rows, (count, rows.shape[1]))
 
 
-def _spliced(copy: Copy, video: VideoDescriptor, start: int, length: int, host: FloatArray, at: int) -> Query:
+def _splice(copy: Copy, video: VideoDescriptor, start: int, length: int, host: FloatArray, at: int) -> Query:
     rows = np.concatenate([host[:at], video.frames[start : start + length], host[at:]])
     copied_s = float(video.timestamps_s[start])
     return Query(

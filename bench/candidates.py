@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from bench.candidate_cases import Query, edited, inserted, lecture, segments_of, strangers
+from bench.candidate_cases import Query, iter_edited, iter_inserted, lecture, segments_of, strangers
 from bench.candidate_figures import STAGES, Cost, Recall, Sought, cost_table, recalls, table
 from bench.quality import DEV, WORK
 from services.backends.milvus.index import MilvusIndex
@@ -68,7 +68,7 @@ def main() -> None:
             sys.exit(f"segments are described by the mean here, the bundle {arguments.bundle} does it otherwise")
         benchmark = plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
         with progress_bar() as progress, tempfile.TemporaryDirectory(prefix="bench-candidates-") as folder:
-            videos, rest = described(
+            videos, rest = describe_all(
                 arguments.work, arguments.videos, benchmark, DescriptorExtractor(bundle), arguments.workers, progress
             )
             index = MilvusIndex(
@@ -93,7 +93,7 @@ def main() -> None:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def described(
+def describe_all(
     work: Path, clips: Path, benchmark: Benchmark, extractor: DescriptorExtractor, workers: int, progress: Progress
 ) -> tuple[dict[str, VideoDescriptor], list[str]]:
     """All descriptors by name, made where they are missing, and the names of clips that are not in the benchmark."""
@@ -123,11 +123,11 @@ def measure(
     progress: Progress,
 ) -> tuple[dict[str, Recall], list[Cost]]:
     """Recall by group of queries, and the cost in the index as it is and made larger."""
-    stored = list(crowded(benchmark, videos, rest))
+    stored = list(build_index_segments(benchmark, videos, rest))
     index.store(stored)
     index.flush()
     cut = chamfer_cut(benchmark, videos)
-    queries = [*edited(benchmark, videos), *inserted(benchmark, videos)]
+    queries = [*iter_edited(benchmark, videos), *iter_inserted(benchmark, videos)]
     crowds = crowds_of(benchmark)
     searching = progress.add_task("searching", rate="", total=len(queries))
     sought = []
@@ -153,7 +153,7 @@ def crowds_of(benchmark: Benchmark) -> dict[str, str]:
     return {originals[0]: "of a viral family"} | dict.fromkeys(originals[1 : 1 + LECTURES], "shown by a lecture")
 
 
-def crowded(
+def build_index_segments(
     benchmark: Benchmark, videos: Mapping[str, VideoDescriptor], rest: Sequence[str]
 ) -> Iterator[DescribedSegment]:
     """All that is searched among."""
@@ -189,7 +189,7 @@ def chamfer_cut(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> 
 def seek(query: Query, crowd: str, is_chamfers: bool, index: DescriptorIndex) -> Sought:
     """What each stage finds of a query's original."""
     segments = segments_of(query.asset_id, query.descriptor)
-    wanted = query.wanted()
+    wanted = query.expected_pairs()
     found = {}
     for name, limits in STAGES.items():
         keys = NearestCandidates(index, limits)(segments, after=None)

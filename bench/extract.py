@@ -37,7 +37,7 @@ def main() -> None:
     for name in ("resnet18", "resnet50"):
         runs[f"{name} at 224"] = classifier(name, arguments.frames)
     for backbone in arguments.backbones:
-        runs[f"L3-iRMAC of {backbone}"] = described(backbone, arguments.frames)
+        runs[f"L3-iRMAC of {backbone}"] = make_run(backbone, arguments.frames)
     seconds = measure(runs, arguments.rounds)
     base = statistics.median(seconds["resnet18 at 224"])
     for name, durations_s in seconds.items():
@@ -51,7 +51,7 @@ def classifier(name: str, frames: int) -> Callable[[], object]:
     return batches(network, torch.rand(BATCH_FRAMES, 3, 224, 224).contiguous(memory_format=torch.channels_last), frames)
 
 
-def described(backbone_and_px: str, frames: int) -> Callable[[], object]:
+def make_run(backbone_and_px: str, frames: int) -> Callable[[], object]:
     """A run of the frame descriptor on a backbone, `NAME@PX`, untrained and whitened to half of its dimensions."""
     name, _, px = backbone_and_px.partition("@")
     backbone = build_backbone(name).eval()

@@ -103,7 +103,7 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
         print_problems(problems)
     found = {(row.query, row.reference): row for row in rows}
     pairs = list(benchmark.pairs())
-    judged = [scored(pair, found) for pair in pairs]
+    judged = [score_pair(pair, found) for pair in pairs]
     families = {clip.path: clip.family for clip in benchmark.distractors}
     families |= {copy.path: copy.original.family for copy in benchmark.copies}
     raw = bundle.manifest.calibration.joined_score
@@ -119,7 +119,7 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
     )
 
 
-def scored(pair: Pair, found: Mapping[tuple[str, str], PairRow]) -> ScoredPair:
+def score_pair(pair: Pair, found: Mapping[tuple[str, str], PairRow]) -> ScoredPair:
     """The pair with what a scan found of it."""
     row = found.get((str(pair.query), str(pair.reference)))
     edit = pair.copy.edit if pair.copy else ""

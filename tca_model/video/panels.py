@@ -74,11 +74,11 @@ class PanelFinder:
         self._level = (1 - share) * self._level + share * _steps(luma.T).T
         is_time = self.has_seen_enough and (self._seen - ENOUGH_FRAMES) % LOOK_AGAIN_FRAMES == 0
         if is_time and min(luma.shape) >= SMALLEST_LOOK_PX:
-            self.panels = _parted(self._upright, self._level) or _inset(self._upright, self._level)
+            self.panels = _split_by_lines(self._upright, self._level) or _inset(self._upright, self._level)
 
 
-def _parted(upright: FloatArray, level: FloatArray) -> list[Panel]:
-    """The parts of a picture that lines part from edge to edge; none of one that is whole."""
+def _split_by_lines(upright: FloatArray, level: FloatArray) -> list[Panel]:
+    """The parts of a picture that is divided by lines from edge to edge; empty if it is not."""
     columns, rows = _parts(upright.mean(axis=0), PARTING_UPRIGHT), _parts(level.mean(axis=1), PARTING_LEVEL)
     if len(columns) > 1:
         return [Panel(start, end, 0.0, 1.0) for start, end in columns]

@@ -77,11 +77,11 @@ class PictureConverter:
         rows, columns = inside_bars(look)
         if (rows.stop - rows.start, columns.stop - columns.start) == look.shape[:2]:
             return frame
-        picture = self._rgb(frame)[_scaled(rows, scale), _scaled(columns, scale)]
+        picture = self._rgb(frame)[_scale(rows, scale), _scale(columns, scale)]
         return VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
 
 
-def _scaled(inside: slice, scale: float) -> slice:
+def _scale(inside: slice, scale: float) -> slice:
     return slice(round(inside.start / scale), round(inside.stop / scale))
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import candidates as bench
-from bench.candidate_cases import HOST_S, LECTURE_COSINE, Query, inserted, lecture, segments_of, strangers
+from bench.candidate_cases import HOST_S, LECTURE_COSINE, Query, iter_inserted, lecture, segments_of, strangers
 from bench.candidate_figures import STAGES, Sought, cost_table, recalls, table
 from services.backends.memory.index import MemoryIndex
 from services.contracts.events import Role
@@ -55,13 +55,13 @@ def made(folder: Path, edits: Sequence[str] = ("blur", "trim")) -> tuple[Benchma
 
 
 def test_wanted_are_the_segments_that_share_enough_to_be_aligned() -> None:
-    assert query((0, 20, 10, 30)).wanted() == {(0, 0)}
-    assert query((30, 50, 0, 20)).wanted() == {(1, 0)}, "two frames before the border are too few"
-    assert query((20, 40, 20, 40)).wanted() == {(0, 0), (1, 1)}
-    assert query((10, 30, 20, 40)).wanted() == {(0, 0), (0, 1)}
-    assert query((0, 32, 0, 64)).wanted() == {(0, 0), (0, 1)}, "twice as fast"
-    assert query((0, 5, 32, 37), (40, 45, 0, 5)).wanted() == {(0, 1), (1, 0)}
-    assert query((5, 7, 5, 7)).wanted() == {(0, 0)}, "of a copy that short, what there is"
+    assert query((0, 20, 10, 30)).expected_pairs() == {(0, 0)}
+    assert query((30, 50, 0, 20)).expected_pairs() == {(1, 0)}, "two frames before the border are too few"
+    assert query((20, 40, 20, 40)).expected_pairs() == {(0, 0), (1, 1)}
+    assert query((10, 30, 20, 40)).expected_pairs() == {(0, 0), (0, 1)}
+    assert query((0, 32, 0, 64)).expected_pairs() == {(0, 0), (0, 1)}, "twice as fast"
+    assert query((0, 5, 32, 37), (40, 45, 0, 5)).expected_pairs() == {(0, 1), (1, 0)}
+    assert query((5, 7, 5, 7)).expected_pairs() == {(0, 0)}, "of a copy that short, what there is"
 
 
 def test_a_video_is_cut_and_described_as_ingest_does() -> None:
@@ -75,7 +75,7 @@ def test_a_video_is_cut_and_described_as_ingest_does() -> None:
 
 def test_inserted_pieces_lie_where_the_query_says(tmp_path: Path) -> None:
     benchmark, videos = made(tmp_path)
-    queries = list(inserted(benchmark, videos))
+    queries = list(iter_inserted(benchmark, videos))
     assert {one.group for one in queries} == {"4 s", "8 s", "16 s", "32 s"}
     assert len(queries) == 4 * ORIGINALS, "trim changes times, and takes no part"
     places = set()

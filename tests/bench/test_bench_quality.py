@@ -38,7 +38,7 @@ def test_a_scan_is_read_pair_by_pair(copied: Copy) -> None:
     ]
     found = {(one.query, one.reference): one for one in rows}
 
-    scored = [quality.scored(pair, found) for pair in benchmark.pairs()]
+    scored = [quality.score_pair(pair, found) for pair in benchmark.pairs()]
     assert [(pair.is_copy, pair.score, pair.edit) for pair in scored] == [
         (True, 0.8, "trim"),
         (False, 0.2, ""),
