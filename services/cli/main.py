@@ -44,9 +44,14 @@ def print_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
+# Commands that run the pipelines in this process. They report problems with files in tables of their own.
+EMBEDDED = {"scan", "compare", "demo", "model"}
+
+
 @app.callback()
 def copydetect(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001  # its callback acts
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
@@ -55,6 +60,8 @@ def copydetect(
     Exit codes: 0 for success, 1 for a failure (an unreachable server, a broken file) or, as the commands say, for what
     they found wrong; 2 for wrong usage (arguments or COPYDETECT_* settings); 130 after Ctrl-C.
     """
+    if context.invoked_subcommand in EMBEDDED:
+        log.configure_for_commands(logging.ERROR)
 
 
 def main() -> None:

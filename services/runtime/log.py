@@ -11,10 +11,10 @@ import structlog
 CHATTY = {"urllib3": logging.WARNING, "pymilvus": logging.WARNING, "kafka": logging.CRITICAL}
 
 
-def configure_for_commands() -> None:
-    """Log for interactive commands: warnings only, as text, on standard error."""
+def configure_for_commands(least: int = logging.WARNING) -> None:
+    """Log for interactive commands: records of at least this level, as text, on standard error."""
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),  # commands print warnings themselves
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
