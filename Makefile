@@ -26,7 +26,7 @@ test: $(READY) ## Run all tests: what needs no servers first
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration
 
-test-unit: $(READY) ## Run the unit tests, in under a minute
+test-unit: $(READY) ## Run the unit tests, which start no servers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'
 
 up-local: $(READY) ## Start Kafka, Redis and Milvus here; KAFKA_PORT=, REDIS_PORT=, MILVUS_PORT= choose their ports

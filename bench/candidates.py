@@ -177,7 +177,7 @@ def chamfer_of(query: VideoDescriptor, reference: VideoDescriptor) -> float:
 
 
 def chamfer_cut(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> float:
-    """The similarity from which on pairs of the benchmark are copies, at the stated precision."""
+    """The similarity that pairs of the benchmark must reach to be copies at the stated precision."""
     pairs = [
         ScoredPair(pair.is_copy, chamfer_of(videos[pair.query.stem], videos[pair.reference.stem]))
         for pair in benchmark.pairs()

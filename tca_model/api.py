@@ -1,4 +1,4 @@
-"""The front door of the library: describe a video file as the service does, and compare two described videos.
+"""The entry point of the library: describe a video file as the service does, and compare two described videos.
 
     from tca_model import compare, describe
     result = compare(describe("copy.mp4"), describe("original.mp4"))

@@ -168,7 +168,7 @@ def _find_usable(paths: Sequence[Path]) -> tuple[list[VideoFile], list[Problem]]
     return [one for one in files if readable(one.uri) == one.uri], problems
 
 
-def scan(  # a parameter per option
+def scan(  # one parameter per option
     queries: Annotated[list[Path], typer.Argument(help="Video files, and folders that are searched for them")],
     references: Annotated[
         list[Path] | None,

@@ -5,6 +5,7 @@ CopydetectError
     TransientError     may succeed later: retried with backoff, never dead-lettered
         DependencyDown a backend does not answer: consumption pauses until it does
     UsageError         the operator's mistake (settings, bundle, paths): refuse to start, say what to do
+    StorageFailed      the database on this machine is damaged, or its disk full: the command ends
     Fenced             another process replaced this one: exit, a supervisor starts it again
 
 Anything else is a bug and crashes the process, with its offsets uncommitted.
@@ -35,6 +36,10 @@ class DependencyDown(TransientError):
 
 class UsageError(CopydetectError):
     """The operator's request cannot be fulfilled; the message says what to change."""
+
+
+class StorageFailed(CopydetectError):
+    """The database of a laptop failed. A server's database that fails is a DependencyDown."""
 
 
 class Fenced(CopydetectError):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from services.cli import main as cli_main
 from services.cli.errors import CommandFailed, exit_code, translating_errors
 from services.cli.main import app
-from services.contracts.errors import CopydetectError, DependencyDown, UsageError
+from services.contracts.errors import CopydetectError, DependencyDown, StorageFailed, UsageError
 from tca_model.bundle import load_bundle
 from tca_model.errors import BundleError, DecodeError
 
@@ -53,6 +53,7 @@ def test_every_command_has_plain_help(command: tuple[str, ...]) -> None:
     [
         (UsageError("--threshold 7"), 2),
         (DependencyDown("Kafka does not answer"), 1),
+        (StorageFailed("the database is damaged"), 1),
         (CommandFailed("the disk is full"), 1),
         (BundleError("no bundle of that name"), 2),
     ],

@@ -1,4 +1,4 @@
-"""The front door describes as the service stores, and compares as the matcher decides."""
+"""`describe` returns what the service stores, and `compare` what the matcher decides."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ SIZE = (160, 90)
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("clips")
-    paths = {name: folder / f"{name}.mp4" for name in ("original", "unrelated", "copy", "black")}
+    paths = {name: folder / f"{name}.mp4" for name in ("original", "unrelated", "copy")}
     for seed, name in enumerate(("original", "unrelated")):
         write_clip(paths[name], seed, duration_s=40, size=SIZE, fps=5)
     apply_edit("crop", paths["original"], paths["copy"])

@@ -34,7 +34,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
         self._last: dict[int, int] = {}
         self._committed: dict[int, int] = {}
 
-    # Called on the client's thread. Metrics are an interface: their labels keep their values.
+    # Called on the client's thread.
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         partitions = {place.partition for place in assigned}

@@ -18,7 +18,7 @@ from pymilvus.client import ts_utils
 
 from services.backends.milvus.lite_file import LiteFile
 from services.backends.milvus.rows import PK_BYTES, Fields, Text, any_of
-from services.contracts.errors import DependencyDown, TransientError, UsageError
+from services.contracts.errors import DependencyDown, StorageFailed, TransientError
 from services.runtime import metrics
 from tca_model.types import FloatArray
 
@@ -55,7 +55,8 @@ for _name in (
 class Milvus:
     """A connection to `uri`: http(s)://host:port of a server, or the path of a Milvus Lite database.
 
-    Raises UsageError when a Lite database cannot be opened, DependencyDown when a server does not answer.
+    Raises UsageError if a Lite database cannot be opened, StorageFailed if it is damaged, DependencyDown if a server
+    does not answer.
     All other methods are called inside `with translating_errors():`.
     """
 
@@ -99,7 +100,7 @@ class Milvus:
         """This project's error for the client's error; None for an invalid request, which is a bug of this program."""
         code = error.code() if isinstance(error, grpc.RpcError) else error.code
         if self._file and type(error) is MilvusException and code in _LITE_DAMAGED:
-            return UsageError(f"the database {self._uri} failed; is it damaged, or the disk full? {error}")
+            return StorageFailed(f"the database {self._uri} failed; is it damaged, or the disk full? {error}")
         if code in _DOWN_RPC or code in _DOWN_CODES or "Retry timeout" in str(error):
             return DependencyDown(f"Milvus at {self._uri} does not answer: {error}")
         if code == _UNEXPECTED and _STARTING_OR_LAGGING.search(str(error)):

@@ -31,7 +31,7 @@ SHORTEST_PIECE = 0.5  # of made copies, which are copies all along
 
 @recipe_options("recipe", EncoderRecipe, only=VARIED_BY_USER)
 @recipe_options("comparator", ComparatorRecipe, only={"steps"}, names={"steps": "comparator_steps"})
-def ablate(  # a parameter per option
+def ablate(  # one parameter per option
     clips: Annotated[
         Path, typer.Argument(help="Clips with a manifest: held-out families are measured, the others trained on")
     ],

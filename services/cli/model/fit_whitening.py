@@ -12,7 +12,7 @@ from tca_model.bundle import check_place, save_bundle
 from tca_model.matching.calibration import Calibration
 
 
-def fit_whitening(  # a parameter per option
+def fit_whitening(  # one parameter per option
     images: Annotated[list[Path], typer.Argument(help="Folders of images, searched recursively")],
     output: Annotated[Path, typer.Option(help="Folder of the bundle")],
     backbone: Annotated[str, typer.Option(help="torchvision or timm model name")] = "tf_efficientnet_lite0",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @recipe_options("recipe", BackboneRecipe, names={"input_px": "training_px"})
-def train_backbone(  # a parameter per option
+def train_backbone(  # one parameter per option
     folders: Annotated[
         list[Path], typer.Argument(help="Folders of images and videos; those that the benchmark holds out are skipped")
     ],

@@ -63,7 +63,7 @@ class Data:
 
 
 @recipe_options("recipe", EncoderRecipe, defaults={"shortest_piece": "0.5 for made copies, 1 for VCDB"})
-def train_encoder(  # a parameter per option
+def train_encoder(  # one parameter per option
     folders: Annotated[
         list[Path] | None,
         typer.Argument(help="Folders of videos to make copies of; videos that the benchmark holds out are skipped"),

@@ -13,7 +13,7 @@ import pytest
 
 from services.backends.milvus import rows as milvus_rows
 from services.backends.milvus.index import MilvusIndex
-from services.contracts.errors import DependencyDown, UsageError
+from services.contracts.errors import DependencyDown, StorageFailed, UsageError
 from services.contracts.events import Role
 from tests.backends.milvus.cases import open_index
 from tests.contracts.index_cases import DIMENSION, make_segment, request_for
@@ -145,7 +145,7 @@ def test_a_damaged_database_says_so(path: Path, pattern: str, caplog: pytest.Log
     assert damaged
     for file in damaged:
         file.write_bytes(b"\x00damage")
-    with pytest.raises(UsageError, match="damaged"):
+    with pytest.raises(StorageFailed, match="damaged"):
         open_index(path)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
