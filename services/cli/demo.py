@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
+from rich.table import Column, Table
 from rich.text import Text
 
 from services.cli.console import console, track
 from services.cli.files import VideoFile, find_videos
 from services.cli.results import PairRow, intervals_text, score_name
 from services.cli.scan import Scan
-from services.cli.tables import folding_table, print_problems
+from services.cli.tables import print_problems
 from services.contracts.errors import UsageError
 from services.runtime.settings import load_settings
 from tca_model.bundle import load_bundle
@@ -115,25 +117,30 @@ def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[Pai
     """Print each copy with the alert on it. Returns how many copies were missed, and how many alerts are false."""
     expected = {(str(copy.path), str(copy.original)) for copy in copies}
     found = {(row.query, row.reference): row for row in rows}
-    table = folding_table("Alerts and the truth", "copy", "alert", score, "found (copy = original)", "true")
+    table = Table(
+        Column("copy\nalert", overflow="fold"),
+        Column(score, justify="right", no_wrap=True),
+        Column("copy = original", no_wrap=True),
+        title="Alerts and the truth",
+        box=box.HORIZONTALS,
+        show_lines=True,
+    )
     for copy in copies:
         row = found.get((str(copy.path), str(copy.original)))
         table.add_row(
-            copy.path.name,
-            copy.original.name if row else Text("missed", "red"),
+            Text.assemble(copy.path.name, "\n", copy.original.name if row else ("missed", "red")),
             f"{row.score:.3f}" if row else "",
-            intervals_text(row.intervals) if row else "",
-            intervals_text(copy.truth.matches),
+            _label("found", intervals_text(row.intervals) if row else "")
+            + "\n"
+            + _label("true", intervals_text(copy.truth.matches)),
         )
     false = [pair for pair in found if pair not in expected]
     for query, reference in false:
         row = found[query, reference]
         table.add_row(
-            Path(query).name,
-            Text(Path(reference).name, "red"),
+            Text.assemble(Path(query).name, "\n", (Path(reference).name, "red")),
             f"{row.score:.3f}",
-            intervals_text(row.intervals),
-            Text("no copy", "red"),
+            Text.assemble(_label("found", intervals_text(row.intervals)), "\n", ("no copy", "red")),
         )
     console.print(table)
     missed = len(expected - found.keys())
@@ -142,3 +149,8 @@ def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[Pai
         f"({len(unrelated)} unrelated among the queries)",
     )
     return missed, len(false)
+
+
+def _label(word: str, intervals: str) -> str:
+    """The lines of some intervals, with a word before the first."""
+    return f"{word:6}" + intervals.replace("\n", "\n" + " " * 6)

@@ -1,5 +1,6 @@
 """`copydetect demo` and `compare`, run as a user runs them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "services.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
+        env={**os.environ, "COLUMNS": "80"},
         timeout=280,
         check=False,
     )
@@ -25,6 +27,8 @@ def test_the_demo_finds_every_copy_and_nothing_else(tmp_path: Path) -> None:
     ended = run("demo", "--folder", tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "10 of 10 edited copies found, 0 false alerts" in ended.stdout
+    for name in ("copy-letterbox.mp4", "original-3.mp4", "copy-caption_bar.mp4"):
+        assert name in ended.stdout, "names are whole at 80 columns"
 
 
 def test_the_demo_needs_two_videos(tmp_path: Path) -> None:
