@@ -10,7 +10,7 @@ import tca_model
 from services.contracts.events import Role, SegmentUploaded, now
 from services.embedded import Embedded
 from services.runtime.settings import Settings
-from tca_model import compare, describe
+from tca_model import DescribedVideo, compare, describe
 from tca_model.api import Describer
 from tca_model.bundle import load_bundle
 from tca_model.errors import DecodeError
@@ -32,7 +32,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
-def test_a_video_is_described_as_the_service_stores_it(clips: dict[str, Path]) -> None:
+@pytest.fixture(scope="module")
+def videos(clips: dict[str, Path]) -> dict[str, DescribedVideo]:
+    return {name: describe(path) for name, path in clips.items()}
+
+
+def test_a_video_is_described_as_the_service_stores_it(
+    clips: dict[str, Path], videos: dict[str, DescribedVideo]
+) -> None:
     bundle = load_bundle()
     with Embedded(bundle, Settings()) as embedded:
         upload = SegmentUploaded(
@@ -42,7 +49,7 @@ def test_a_video_is_described_as_the_service_stores_it(clips: dict[str, Path]) -
         for _ in embedded.describe():
             pass
         stored = embedded.read_segments("t", "a")
-    video = describe(clips["original"])
+    video = videos["original"]
     assert [(one.start_s, one.end_s) for one in video.segments] == [(one.row.start_s, one.row.end_s) for one in stored]
     assert len(stored) == 2
     for mine, theirs in zip(video.segments, stored, strict=True):
@@ -51,8 +58,8 @@ def test_a_video_is_described_as_the_service_stores_it(clips: dict[str, Path]) -
         np.testing.assert_allclose(mine.vector, theirs.vector, atol=1e-3)
 
 
-def test_a_copy_is_found_with_its_interval(clips: dict[str, Path]) -> None:
-    result = compare(describe(clips["copy"]), describe(clips["original"]))
+def test_a_copy_is_found_with_its_interval(videos: dict[str, DescribedVideo]) -> None:
+    result = compare(videos["copy"], videos["original"])
     assert result.is_copy
     assert result.probability is not None
     assert result.probability > 0.9
@@ -62,21 +69,21 @@ def test_a_copy_is_found_with_its_interval(clips: dict[str, Path]) -> None:
     assert copied.query_end_s - copied.query_start_s > 30
 
 
-def test_unrelated_videos_are_no_copies(clips: dict[str, Path]) -> None:
-    result = compare(describe(clips["unrelated"]), describe(clips["original"]))
+def test_unrelated_videos_are_no_copies(videos: dict[str, DescribedVideo]) -> None:
+    result = compare(videos["unrelated"], videos["original"])
     assert not result.is_copy
     assert result.probability is not None
     assert result.probability < 0.5
 
 
-def test_videos_of_different_models_are_refused(clips: dict[str, Path]) -> None:
-    video = describe(clips["original"])
+def test_videos_of_different_models_are_refused(videos: dict[str, DescribedVideo]) -> None:
+    video = videos["original"]
     with pytest.raises(ValueError, match="different models: other"):
         compare(replace(video, model_version="other"), video)
 
 
-def test_a_video_that_shows_nothing_is_refused_by_side(clips: dict[str, Path]) -> None:
-    video = describe(clips["original"])
+def test_a_video_that_shows_nothing_is_refused_by_side(videos: dict[str, DescribedVideo]) -> None:
+    video = videos["original"]
     empty = replace(video, segments=tuple(_without_frames(segment) for segment in video.segments))
     with pytest.raises(ValueError, match="the query shows nothing"):
         compare(empty, video)
