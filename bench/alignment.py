@@ -15,16 +15,15 @@ import numpy as np
 
 from bench.quality import DEV, WORK, Judged, table
 from services.cli.console import console, progress_bar
+from tca_model.api import Describer
 from tca_model.bundle import DEFAULT, load_bundle
-from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Benchmark, make_copies, plan
-from tca_model.evaluation.described import describe_benchmark, videos_of
+from tca_model.evaluation.described import describe_benchmark, descriptor_folder, read_videos
 from tca_model.evaluation.quality import ScoredPair, judge
 from tca_model.matching.alignment import align
 from tca_model.matching.evidence import Aligner, join, observe
 from tca_model.matching.hough import align_by_hough
 from tca_model.matching.similarity import similarity_matrix
-from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.synthetic.edits import EDITS
 from tca_model.types import VideoDescriptor
 
@@ -45,9 +44,7 @@ def main() -> None:
         benchmark = plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
     except ValueError as error:
         sys.exit(str(error))
-    stored = DescriptorFolder(
-        arguments.work / f"described-{bundle.model_version}" / benchmark.copies[0].path.parent.name
-    )
+    stored = descriptor_folder(arguments.work, benchmark, bundle.model_version)
     with progress_bar() as progress:
         editing, describing = (progress.add_task(name, rate="", total=None) for name in ("editing", "describing"))
         make_copies(
@@ -57,11 +54,11 @@ def main() -> None:
         )
         describe_benchmark(
             benchmark,
-            DescriptorExtractor(bundle),
+            Describer(bundle),
             stored,
             lambda done, total: progress.update(describing, completed=done, total=total),
         )
-    videos = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
+    videos = read_videos(benchmark, stored)
     calibration = bundle.manifest.calibration
     threshold = calibration.joined_score(calibration.alert_threshold)
     pairs, seconds = compare(benchmark, videos)

@@ -10,6 +10,7 @@ from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment, SegmentRow
 from tca_model.evaluation.benchmark import Benchmark, Copy
 from tca_model.matching.alignment import MIN_FRAMES
+from tca_model.matching.similarity import first_views
 from tca_model.synthetic.edits import EDITS, whole
 from tca_model.types import FloatArray, Match, VideoDescriptor
 from tca_model.video.segments import SegmentCutter
@@ -94,32 +95,38 @@ def iter_inserted(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -
             by_original.setdefault(copy.original.path.stem, []).append(copy)
     for length in LENGTHS_S:
         for copies in by_original.values():
-            long_enough = [copy for copy in copies if len(videos[copy.path.stem]) >= length]
+            durations_s = {copy: int(videos[copy.path.stem].timestamps_s[-1]) + 1 for copy in copies}
+            long_enough = [copy for copy in copies if durations_s[copy] >= length]
             chosen = rng.permutation(len(long_enough))[:EDITS_A_PIECE]
             for copy in (long_enough[one] for one in chosen):
                 host = _host(benchmark, videos, HOST_S - length, rng)
-                start = int(rng.integers(len(videos[copy.path.stem]) - length + 1))
+                start = int(rng.integers(durations_s[copy] - length + 1))
                 yield _splice(copy, videos[copy.path.stem], start, length, host, int(rng.integers(len(host) + 1)))
 
 
 def _host(
     benchmark: Benchmark, videos: Mapping[str, VideoDescriptor], count: int, rng: np.random.Generator
 ) -> FloatArray:
-    """Frames (count, D) of distractors, one after the other."""
+    """Frames (count, D) of distractors, one after the other, without panels."""
     order = rng.permutation(len(benchmark.distractors))
-    rows = np.concatenate([videos[benchmark.distractors[one].path.stem].frames for one in order])
+    shown = [videos[benchmark.distractors[one].path.stem] for one in order]
+    rows = np.concatenate([video.frames[first_views(video.timestamps_s)] for video in shown])
     return np.resize(rows, (count, rows.shape[1]))
 
 
 def _splice(copy: Copy, video: VideoDescriptor, start: int, length: int, host: FloatArray, at: int) -> Query:
-    rows = np.concatenate([host[:at], video.frames[start : start + length], host[at:]])
-    copied_s = float(video.timestamps_s[start])
+    times_s = video.timestamps_s
+    piece = (times_s >= start) & (times_s < start + length)
+    host_s = np.arange(len(host), dtype=np.float64)
     return Query(
         f"{copy.path.stem}-{length}s",
         f"{length} s",
-        VideoDescriptor(np.arange(len(rows), dtype=np.float64), rows),
+        VideoDescriptor(
+            np.concatenate([host_s[:at], times_s[piece] - start + at, host_s[at:] + length]),
+            np.concatenate([host[:at], video.frames[piece], host[at:]]),
+        ),
         copy.original.path.stem,
-        (Match(at, at + length, copied_s, copied_s + length, 1.0),),
+        (Match(at, at + length, start, start + length, 1.0),),
     )
 
 

@@ -10,7 +10,7 @@ original. Only that original is stored as a reference; everything else has to be
 A true pair of exhaustive chamfer is a copy with its original whose chamfer similarity, the larger direction, is where
 99 % of the benchmark's pairs are copies. It is found when the original is a candidate of a query segment that copies
 it. Pairs of segments are counted as well: of those that share enough frames to be aligned, how many are candidates.
-Descriptors are those of bench.alignment: of whole frames, those without information included.
+Descriptors are those of bench.alignment.
 """
 
 import argparse
@@ -35,15 +35,14 @@ from services.contracts.events import Role
 from services.contracts.ports import DescribedSegment, DescriptorIndex
 from services.matcher.candidates import NearestCandidates
 from services.matcher.rerank import compare
+from tca_model.api import Describer
 from tca_model.bundle import DEFAULT, load_bundle
-from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.data.held_out import families
 from tca_model.errors import BundleError
 from tca_model.evaluation.benchmark import Benchmark, make_copies, plan
-from tca_model.evaluation.described import describe_benchmark, describe_video, videos_of
+from tca_model.evaluation.described import describe_benchmark, descriptor_folder, videos_of
 from tca_model.evaluation.quality import ScoredPair, judge
 from tca_model.matching.similarity import chamfer, similarity_matrix
-from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.synthetic.edits import EDITS
 from tca_model.types import VideoDescriptor
 
@@ -69,7 +68,7 @@ def main() -> None:
         benchmark = plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
         with progress_bar() as progress, tempfile.TemporaryDirectory(prefix="bench-candidates-") as folder:
             videos, rest = describe_all(
-                arguments.work, arguments.videos, benchmark, DescriptorExtractor(bundle), arguments.workers, progress
+                arguments.work, arguments.videos, benchmark, Describer(bundle), arguments.workers, progress
             )
             index = MilvusIndex(
                 f"{folder}/index.db",
@@ -94,23 +93,23 @@ def main() -> None:
 
 
 def describe_all(
-    work: Path, clips: Path, benchmark: Benchmark, extractor: DescriptorExtractor, workers: int, progress: Progress
+    work: Path, clips: Path, benchmark: Benchmark, describer: Describer, workers: int, progress: Progress
 ) -> tuple[dict[str, VideoDescriptor], list[str]]:
     """All descriptors by name, made where they are missing, and the names of clips that are not in the benchmark."""
-    folder = DescriptorFolder(work / f"described-{extractor.model_version}" / benchmark.copies[0].path.parent.name)
+    folder = descriptor_folder(work, benchmark, describer.extractor.model_version)
     names = [path.stem for path in videos_of(benchmark)]
     rest = [path for paths in families(clips).values() for path in paths if path.stem not in names]
     editing, describing = (progress.add_task(name, rate="", total=None) for name in ("editing", "describing"))
     make_copies(benchmark.copies, workers, lambda done, total: progress.update(editing, completed=done, total=total))
     describe_benchmark(
         benchmark,
-        extractor,
+        describer,
         folder,
         lambda done, total: progress.update(describing, completed=done, total=total + len(rest)),
     )
     for path in rest:
         if path.stem not in folder:
-            folder.write(path.stem, describe_video(path, extractor), extractor.model_version)
+            folder.write(path.stem, describer.describe_frames(path), describer.extractor.model_version)
         progress.advance(describing)
     return {name: folder.read(name)[0] for name in [*names, *(path.stem for path in rest)]}, [one.stem for one in rest]
 

@@ -13,19 +13,22 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tca_model.bundle import DEFAULT, Bundle, load_bundle
 from tca_model.matching.calibration import Calibration
 from tca_model.matching.evidence import join, observe
 from tca_model.matching.similarity import similarity_matrix
 from tca_model.networks.extractor import DescriptorExtractor
-from tca_model.types import FloatArray, Frame, Match, VideoDescriptor
+from tca_model.types import FloatArray, Frame, Match, Times, VideoDescriptor
 from tca_model.video.decode import DecodeLimits, sample_frames
 from tca_model.video.segments import CutSegment, SegmentCutter
 from tca_model.video.stills import Stills
+
+T = TypeVar("T")
 
 LIMITS = DecodeLimits()
 SEGMENT_S = 32.0  # the service's default, COPYDETECT_SEGMENT_S
@@ -92,36 +95,66 @@ class Describer:
         self._extractor = DescriptorExtractor(self._bundle)
         self._segment_s, self._panels, self._limits = segment_s, panels, limits
 
+    @property
+    def extractor(self) -> DescriptorExtractor:
+        """The bundle's network."""
+        return self._extractor
+
     def __call__(self, path: str | Path) -> DescribedVideo:
         """Describe a file. Raises DecodeError if it is not a readable video, OSError if it cannot be opened."""
-        cutter = SegmentCutter(dimension=self._extractor.config.frame.dimension, segment_s=self._segment_s)
-        stills = Stills()
-        segments: list[CutSegment] = []
-        with Path(path).open("rb") as file:
-            frames = self._sample(file)
-            while batch := list(islice(frames, self._extractor.batch_frames)):
-                times = np.array([frame.timestamp_s for frame in batch])
-                images = np.stack([frame.image for frame in batch])
-                segments += cutter.add(times, self._extractor.describe(images), stills.first_shown_at(times, images))
-        segments.append(cutter.finish(frames.duration_s))
-        return DescribedVideo(
-            tuple(self._encode(segment) for segment in segments),
-            frames.duration_s,
-            self._bundle.model_version,
-            self._bundle.manifest.calibration,
-        )
+        cut = _Returning(self.iter_segments(path))
+        segments = tuple(self._encode(segment) for segment in cut)
+        return DescribedVideo(segments, cut.result, self._bundle.model_version, self._bundle.manifest.calibration)
 
-    def _sample(self, file: BinaryIO) -> "_SampledFrames":
+    def iter_segments(self, path: str | Path) -> Generator[CutSegment, None, float]:
+        """Yield the segments of a file with their frame descriptors before the encoder, for training and plots.
+
+        The generator's return value is the duration in seconds. Raises as a call does, then possibly after some
+        segments.
+        """
+        cutter, stills = self._new_cutter(), Stills()
+        with Path(path).open("rb") as file:
+            sampled = _Returning(self._sample(file))
+            frames = iter(sampled)
+            while batch := list(islice(frames, self._extractor.batch_frames)):
+                times_s = np.array([frame.timestamp_s for frame in batch])
+                yield from self._add(cutter, stills, times_s, np.stack([frame.image for frame in batch]))
+        yield cutter.finish(sampled.result)
+        return sampled.result
+
+    def describe_frames(self, path: str | Path) -> VideoDescriptor:
+        """The frame descriptors (T, D) of a file before the encoder; T is 0 if nothing distinctive is shown.
+
+        Raises as a call does.
+        """
+        return VideoDescriptor.concatenate([segment.descriptor for segment in self.iter_segments(path)])
+
+    def describe_images(self, times_s: Times, images: NDArray[np.uint8]) -> VideoDescriptor:
+        """As `describe_frames`, of frames (N, H, W, 3) at the input size that have been edited after decoding.
+
+        `times_s`: their times (N,) in a video, ascending; N is at least 1. No panels are looked for.
+        """
+        cutter = self._new_cutter()
+        cuts = [*self._add(cutter, Stills(), times_s, images), cutter.finish(float(times_s[-1]))]
+        return VideoDescriptor.concatenate([cut.descriptor for cut in cuts])
+
+    def _new_cutter(self) -> SegmentCutter:
+        return SegmentCutter(dimension=self._extractor.config.frame.dimension, segment_s=self._segment_s)
+
+    def _add(
+        self, cutter: SegmentCutter, stills: Stills, times_s: Times, images: NDArray[np.uint8]
+    ) -> Iterator[CutSegment]:
+        return cutter.add(times_s, self._extractor.describe(images), stills.first_shown_at(times_s, images))
+
+    def _sample(self, file: BinaryIO) -> Generator[Frame, None, float]:
         frame = self._extractor.config.frame
-        return _SampledFrames(
-            sample_frames(
-                file,
-                every_s=frame.sample_every_s,
-                size=self._extractor.input_size,
-                remove_bars=frame.remove_bars,
-                panels=self._panels,
-                limits=self._limits,
-            )
+        return sample_frames(
+            file,
+            every_s=frame.sample_every_s,
+            size=self._extractor.input_size,
+            remove_bars=frame.remove_bars,
+            panels=self._panels,
+            limits=self._limits,
         )
 
     def _encode(self, cut: CutSegment) -> Segment:
@@ -170,23 +203,16 @@ def compare(query: DescribedVideo, reference: DescribedVideo) -> PairComparison:
     )
 
 
-class _SampledFrames:
-    """Iterates over frames, and knows the video's duration when they have ended."""
+class _Returning(Generic[T]):
+    """Iterates over a generator, and holds its return value when it has ended."""
 
-    def __init__(self, frames: Generator[Frame, None, float]) -> None:
-        self._frames = frames
-        self.duration_s = 0.0
+    result: float
 
-    def __iter__(self) -> Iterator[Frame]:
-        return self
+    def __init__(self, generator: Generator[T, None, float]) -> None:
+        self._generator = generator
 
-    def __next__(self) -> Frame:
-        try:
-            return next(self._frames)
-        except StopIteration as end:
-            if end.value is not None:  # a generator that has ended returns None when asked again
-                self.duration_s = end.value
-            raise
+    def __iter__(self) -> Iterator[T]:
+        self.result = yield from self._generator
 
 
 @cache

@@ -1,7 +1,7 @@
 """The benchmark on stored frame descriptors: described once, then scored in seconds by any method.
 
-No services are involved: each video is one piece, and frames without information are not left out. For the figures of a
-bundle in production use `python -m bench.quality`.
+No services are involved, and each video is one piece. For the figures of a bundle in production use
+`python -m bench.quality`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,40 +12,31 @@ import numpy as np
 import torch
 from torch import nn
 
+from tca_model.api import Describer
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Advance, Benchmark
 from tca_model.evaluation.quality import Quality, ScoredPair, judge
 from tca_model.evaluation.scoring import Similarity, score_table
 from tca_model.matching.evidence import join, observe
 from tca_model.matching.similarity import chamfer, cosine, noise_similarity, similarity_matrix, subtract_noise
-from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.types import FloatArray, VideoDescriptor
-from tca_model.video.decode import sample_frames
 
 PairScore: TypeAlias = Callable[[VideoDescriptor, VideoDescriptor], float]
 LONGEST_FRAMES = 64  # input of an encoder at once; longer videos are cut into equal pieces
 
 
-def describe_benchmark(
-    benchmark: Benchmark, extractor: DescriptorExtractor, folder: DescriptorFolder, advance: Advance
-) -> None:
+def descriptor_folder(work: Path, benchmark: Benchmark, model_version: str) -> DescriptorFolder:
+    """Where a bundle's frame descriptors of the benchmark are kept: apart for each version of the edits."""
+    return DescriptorFolder(work / f"frames-{model_version}" / benchmark.copies[0].path.parent.name)
+
+
+def describe_benchmark(benchmark: Benchmark, describer: Describer, folder: DescriptorFolder, advance: Advance) -> None:
     """Store the missing frame descriptors of the benchmark's videos. Raises DecodeError for a damaged video."""
     videos = videos_of(benchmark)
     for done, path in enumerate(videos, start=1):
         if path.stem not in folder:
-            folder.write(path.stem, describe_video(path, extractor), extractor.model_version)
+            folder.write(path.stem, describer.describe_frames(path), describer.extractor.model_version)
         advance(done, len(videos))
-
-
-def describe_video(path: Path, extractor: DescriptorExtractor) -> VideoDescriptor:
-    """The frame descriptors of a whole video."""
-    frame = extractor.config.frame
-    with path.open("rb") as file:
-        frames = list(
-            sample_frames(file, every_s=frame.sample_every_s, size=extractor.input_size, remove_bars=frame.remove_bars)
-        )
-    images = np.stack([one.image for one in frames])
-    return VideoDescriptor(np.array([one.timestamp_s for one in frames]), extractor.describe(images))
 
 
 def videos_of(benchmark: Benchmark) -> list[Path]:
@@ -61,10 +52,17 @@ def encode_videos(
     refined: DescriptorFolder,
     whole: DescriptorFolder,
 ) -> None:
-    """Encode videos and store their refined frame descriptors, and their segment descriptor as a single row."""
+    """Encode videos and store their refined frame descriptors, and their segment descriptor as a single row.
+
+    A video without frames is stored in both folders without rows.
+    """
     encoder.eval()
     for video in videos:
         descriptor, version = stored.read(video)
+        if not len(descriptor):
+            refined.write(video, descriptor, version)
+            whole.write(video, descriptor, version)
+            continue
         pieces = np.array_split(descriptor.frames, -(-len(descriptor) // LONGEST_FRAMES))
         encoded = [
             encoder(torch.from_numpy(piece)[None], torch.ones(1, len(piece), dtype=torch.bool)) for piece in pieces
@@ -94,14 +92,20 @@ def judge_similarity(benchmark: Benchmark, stored: DescriptorFolder, similarity:
 
 def judge_pairs(benchmark: Benchmark, stored: DescriptorFolder, score: PairScore) -> Quality:
     """The figures of a function that scores a query and a reference."""
-    read = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
-    return judge_scores(
-        benchmark,
-        {
-            (pair.query.stem, pair.reference.stem): score(read[pair.query.stem], read[pair.reference.stem])
-            for pair in benchmark.pairs()
-        },
-    )
+    videos = read_videos(benchmark, stored)
+    pairs = comparable_pairs(benchmark, videos)
+    return judge_scores(benchmark, {(one, other): score(videos[one], videos[other]) for one, other in pairs})
+
+
+def read_videos(benchmark: Benchmark, stored: DescriptorFolder) -> dict[str, VideoDescriptor]:
+    """The frame descriptors of all queries and references by id."""
+    return {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
+
+
+def comparable_pairs(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> list[tuple[str, str]]:
+    """The ids of query and reference of each pair; not of videos without frames, which no method can find."""
+    pairs = [(pair.query.stem, pair.reference.stem) for pair in benchmark.pairs()]
+    return [(query, reference) for query, reference in pairs if len(videos[query]) and len(videos[reference])]
 
 
 def judge_scores(benchmark: Benchmark, scores: Mapping[tuple[str, str], float]) -> Quality:

@@ -19,12 +19,14 @@ from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Benchmark
 from tca_model.evaluation.described import (
     chamfer_without_noise,
+    comparable_pairs,
     cosine_of_weighted_means,
     encode_videos,
     joined_score,
     judge_pairs,
     judge_scores,
     judge_similarity,
+    read_videos,
     videos_of,
 )
 from tca_model.evaluation.quality import Quality
@@ -35,7 +37,7 @@ from tca_model.training.distributed import ALONE
 from tca_model.training.encoder import train_encoder
 from tca_model.training.pairs import Pairs, Reader
 from tca_model.training.recipes import ComparatorRecipe, EncoderRecipe
-from tca_model.types import FloatArray, VideoDescriptor
+from tca_model.types import FloatArray
 
 SEGMENT, FRAMES = "segment descriptors, cosine", "frame descriptors, chamfer"  # chamfer: the larger direction
 NOISE_FRAMES = 1000
@@ -180,8 +182,8 @@ def comparator_scores(
     benchmark: Benchmark, stored: DescriptorFolder, comparator: VideoComparator
 ) -> dict[tuple[str, str], float]:
     """The comparator's similarity of every query with every reference, the larger of both directions."""
-    read: dict[str, VideoDescriptor] = {path.stem: stored.read(path.stem)[0] for path in videos_of(benchmark)}
-    pairs = [(pair.query.stem, pair.reference.stem) for pair in benchmark.pairs()]
+    read = read_videos(benchmark, stored)
+    pairs = comparable_pairs(benchmark, read)
     # Similar lengths together, to keep padding small.
     pairs.sort(key=lambda pair: (len(read[pair[0]]), len(read[pair[1]])))
     scores: dict[tuple[str, str], float] = {}

@@ -14,15 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tca_model.api import Describer
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.data.held_out import MANIFEST, families, without_held_out
 from tca_model.errors import DecodeError, TrainingError
-from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.training.augmentation.augment import Augment
 from tca_model.training.augmentation.draw import Draw
 from tca_model.training.pairs import Pairs
 from tca_model.training.pictures import SIDE_PX, VIDEO_SUFFIXES
-from tca_model.types import VideoDescriptor
 from tca_model.video.decode import sample_frames
 from tca_model.video.stills import informative
 
@@ -35,7 +34,7 @@ Frames = NDArray[np.uint8]  # (T, SIDE_PX, SIDE_PX, 3)
 
 
 class Copies:
-    """Edited copies of the videos in some folders, `each` per video, described by an extractor.
+    """Edited copies of the videos in some folders, `each` per video, described frame by frame.
 
     Copies that are already described are not made again. Raises TrainingError if a folder is missing or has no video.
     """
@@ -46,13 +45,13 @@ class Copies:
         self._family = _families(self._originals)
         self._folder, self._each, self._seed = folder, each, seed
 
-    def describe(self, extractor: DescriptorExtractor, advance: Callable[[int, int], None]) -> None:
+    def describe(self, describer: Describer, advance: Callable[[int, int], None]) -> None:
         """Make and describe the missing copies; `pairs` counts videos that are unreadable or show nothing."""
         order = np.random.default_rng(self._seed).permutation(len(self._originals))
         for start in range(0, len(order), TOGETHER):
             group = [self._originals[video] for video in order[start : start + TOGETHER]]
             if not all(version in self._folder for video in group for version in self._versions(video)):
-                self._describe_group(group, extractor, start)
+                self._describe_group(group, describer, start)
             advance(start + len(group), len(order))
 
     def pairs(self) -> Pairs:
@@ -88,7 +87,8 @@ class Copies:
         stem = _name(video)
         return [stem, *(f"{stem} copy {self._seed}-{number}" for number in range(self._each))]
 
-    def _describe_group(self, group: Sequence[Path], extractor: DescriptorExtractor, seed: int) -> None:
+    def _describe_group(self, group: Sequence[Path], describer: Describer, seed: int) -> None:
+        extractor = describer.extractor
         frame = extractor.config.frame
         read = {video: _frames(video, frame.sample_every_s, remove_bars=frame.remove_bars) for video in group}
         shown = {video: frames for video, frames in read.items() if len(frames)}
@@ -99,10 +99,12 @@ class Copies:
         edited = [_edit([*shown.values()], augment, (self._seed, seed, number)) for number in range(self._each)]
         for video, *versions in zip(shown, plain, *edited, strict=True):
             for name, images in zip(self._versions(video), versions, strict=True):
-                there = informative(images)
-                if name not in self._folder and there.any():
-                    times_s = np.flatnonzero(there).astype(np.float64) * frame.sample_every_s
-                    described = VideoDescriptor(times_s, extractor.describe(images[there]))
+                if name in self._folder:
+                    continue
+                described = describer.describe_images(
+                    frame.sample_every_s * np.arange(len(images), dtype=np.float64), images
+                )
+                if len(described):
                     self._folder.write(name, described, extractor.model_version)
 
 

@@ -16,6 +16,7 @@ from tca_model.bundle import load_bundle
 from tca_model.errors import DecodeError
 from tca_model.synthetic.clips import write_clip
 from tca_model.synthetic.edits import apply_edit
+from tca_model.video.decode import sample_frames
 
 pytestmark = pytest.mark.integration  # loads a backbone
 
@@ -56,6 +57,24 @@ def test_a_video_is_described_as_the_service_stores_it(
         np.testing.assert_array_equal(mine.descriptor.timestamps_s, theirs.descriptor.timestamps_s)
         np.testing.assert_allclose(mine.descriptor.frames, theirs.descriptor.frames, atol=1e-3)
         np.testing.assert_allclose(mine.vector, theirs.vector, atol=1e-3)
+
+
+def test_frames_are_described_alike_from_a_file_and_from_pictures(
+    clips: dict[str, Path], videos: dict[str, DescribedVideo]
+) -> None:
+    describer = Describer(panels=False)
+    described = describer.describe_frames(clips["original"])
+    np.testing.assert_array_equal(described.timestamps_s, np.unique(videos["original"].descriptor.timestamps_s))
+
+    with clips["original"].open("rb") as file:
+        frames = list(sample_frames(file, size=describer.extractor.input_size, remove_bars=True))
+    times_s = np.array([frame.timestamp_s for frame in frames])
+    edited = describer.describe_images(times_s, np.stack([frame.image for frame in frames]))
+    np.testing.assert_array_equal(edited.timestamps_s, described.timestamps_s)
+    np.testing.assert_allclose(edited.frames, described.frames, atol=1e-3)
+
+    still = np.repeat(frames[0].image[None], 10, axis=0)
+    assert len(describer.describe_images(np.arange(10, dtype=np.float64), still)) == 0
 
 
 def test_a_copy_is_found_with_its_interval(videos: dict[str, DescribedVideo]) -> None:

@@ -54,9 +54,9 @@ def ablate(  # one parameter per option
     The others are bank size, momentum and similarities. Copies are made and described once. Every encoder is trained
     on the same pairs, with the paper's settings except for what varies.
     """
+    from tca_model.api import Describer
     from tca_model.data.descriptor_files import DescriptorFolder
     from tca_model.evaluation.benchmark import make_copies, plan
-    from tca_model.networks.extractor import DescriptorExtractor
     from tca_model.training.ablation import Ablation
     from tca_model.training.copies import Copies
 
@@ -72,9 +72,9 @@ def ablate(  # one parameter per option
             stored = {
                 each.model_version: _describe(planned, each, work, progress) for each in [source, *by_pooling.values()]
             }
-            folder = DescriptorFolder(work / f"training-{source.model_version}")
+            folder = DescriptorFolder(work / f"training-frames-{source.model_version}")
             trained = Copies([clips], folder, each=copies, seed=recipe.seed)
-            trained.describe(DescriptorExtractor(source), add_counter(progress, "describing what is trained on"))
+            trained.describe(Describer(source), add_counter(progress, "describing what is trained on"))
             ablation = Ablation(
                 planned,
                 stored[source.model_version],
@@ -139,11 +139,10 @@ def _pooling_name(bundle: Bundle) -> str:
 
 def _describe(benchmark: "Benchmark", bundle: Bundle, work: Path, progress: Progress) -> "DescriptorFolder":
     """The benchmark's frame descriptors by a bundle, made if they are missing."""
-    from tca_model.data.descriptor_files import DescriptorFolder
-    from tca_model.evaluation.described import describe_benchmark
-    from tca_model.networks.extractor import DescriptorExtractor
+    from tca_model.api import Describer
+    from tca_model.evaluation.described import describe_benchmark, descriptor_folder
 
-    folder = DescriptorFolder(work / f"benchmark-{bundle.model_version}" / benchmark.copies[0].path.parent.name)
+    folder = descriptor_folder(work, benchmark, bundle.model_version)
     name = f"describing by {bundle.manifest.name}"
-    describe_benchmark(benchmark, DescriptorExtractor(bundle), folder, add_counter(progress, name))
+    describe_benchmark(benchmark, Describer(bundle), folder, add_counter(progress, name))
     return folder

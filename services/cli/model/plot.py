@@ -1,7 +1,8 @@
 """`copydetect model plot`: draws what a bundle sees, as PNG."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import numpy as np
 import typer
 
 from services.cli.compare import QUERY, REFERENCE, compare_files
-from services.cli.console import console, progress_bar, track
+from services.cli.console import console, progress_bar
 from services.cli.drawing import check_drawing, drawing
 from services.cli.errors import CommandFailed
 from services.cli.files import VideoFile, find_videos
@@ -18,12 +19,15 @@ from services.cli.scan import TENANT, describe_all, upload
 from services.cli.tables import print_problems
 from services.contracts.errors import UsageError
 from services.contracts.events import AssetEnded, Role
+from services.ingest.decode.limits import decode_limits
 from services.runtime.settings import load_settings
 from tca_model.bundle import Bundle, load_bundle
+from tca_model.config import FrameConfig
 from tca_model.errors import DecodeError
+from tca_model.types import FloatArray, Frame, Times, VideoDescriptor
 
 if TYPE_CHECKING:
-    from tca_model.types import FloatArray, Frame
+    from tca_model.api import Describer
 
 MANIFEST = "manifest.csv"
 NO_GROUP = "(no group)"
@@ -92,11 +96,11 @@ def attention(
     video: Annotated[Path, typer.Argument(help="The video")],
     output: Output,
     bundle: BundleName = None,
-    start: Annotated[float, typer.Option(min=0, help="Start of the clip, in seconds")] = 0.0,
+    start: Annotated[float, typer.Option(min=0, help="Draw the segment at this time, in seconds")] = 0.0,
 ) -> None:
-    """Draw how much the frames of a clip attend to each other.
+    """Draw how much the frames of a segment attend to each other.
 
-    The clip is as long as a segment; its frames are drawn as thumbnails.
+    The frames are those that the services describe; they are drawn as thumbnails.
 
     Exit code 0; 1 if the video cannot be read; 2 for wrong usage.
     """
@@ -109,9 +113,15 @@ def attention(
             f"bundle {loaded.manifest.name} has the aggregator {encoder.aggregator!r}, which has no attention: use "
             "--bundle with one whose encoder is TCA (`copydetect model train-encoder` makes one)"
         )
-    clip, aspect = _read_clip(video, loaded, start, start + settings.segment_s)
-    weights = _attend(loaded, clip)
+    from tca_model.api import Describer
     from tca_model.evaluation.plots import plot_attention
+
+    describer = Describer(
+        loaded, segment_s=settings.segment_s, panels=settings.describe_panels, limits=decode_limits(settings)
+    )
+    segment = _find_segment(video, describer, start)
+    weights = _attend(loaded, segment.frames)
+    clip, aspect = _read_clip(video, segment.timestamps_s, loaded.manifest.descriptor.frame)
 
     layer = "" if encoder.layers == 1 else f", last of {encoder.layers} layers"
     title = f"Attention over {video.name}, bundle {loaded.manifest.name}{layer}"
@@ -162,55 +172,66 @@ def _read_groups(manifest: Path) -> dict[str, str]:
         return {row["clip"]: row["group"] for row in rows}
 
 
-def _read_clip(video: Path, bundle: Bundle, start_s: float, end_s: float) -> tuple[list["Frame"], float]:
-    """The squashed informative frames between two times that the bundle describes, and the video's width by height.
+def _find_segment(video: Path, describer: "Describer", start_s: float) -> VideoDescriptor:
+    """The frame descriptors of the segment at a time, before the encoder, with a progress bar.
 
     Raises UsageError if there are none, CommandFailed if the video cannot be read.
     """
-    from tca_model.video.decode import sample_frames
-    from tca_model.video.stills import informative
+    with _reading(video), progress_bar() as progress:
+        task = progress.add_task("describing segments", rate="", total=None)
+        for segment in describer.iter_segments(video):
+            progress.advance(task)
+            if segment.end_s > start_s:
+                break
+    if segment.end_s <= start_s:
+        raise UsageError(f"{video} ends at {segment.end_s:g} s, before --start {start_s:g}")
+    if not len(segment.descriptor):
+        raise UsageError(f"{video} shows nothing distinctive from {segment.start_s:g} to {segment.end_s:g} s")
+    return segment.descriptor
 
-    frame = bundle.manifest.descriptor.frame
+
+def _read_clip(video: Path, times_s: Times, frame: FrameConfig) -> tuple[list[Frame], float]:
+    """The squashed frames of a video at times (T,) that were sampled from it, and the video's width by height."""
+    from tca_model.video.decode import sample_frames
+
+    wanted = set(times_s.tolist())
+    images: dict[float, Frame] = {}
+    size = (frame.input_px, frame.input_px)
+    with _reading(video), video.open("rb") as file:
+        height, width = next(sample_frames(file, remove_bars=frame.remove_bars)).image.shape[:2]
+        for one in sample_frames(file, every_s=frame.sample_every_s, size=size, remove_bars=frame.remove_bars):
+            if one.timestamp_s in wanted:
+                images[one.timestamp_s] = one
+            if len(images) == len(wanted):
+                break
+    return [images[time_s] for time_s in times_s.tolist()], width / height
+
+
+@contextmanager
+def _reading(video: Path) -> Iterator[None]:
+    """Turn errors of reading a video into errors of the command."""
     try:
-        with video.open("rb") as file:
-            height, width = next(sample_frames(file, remove_bars=frame.remove_bars)).image.shape[:2]
-            clip = []
-            size = (frame.input_px, frame.input_px)
-            for one in sample_frames(file, every_s=frame.sample_every_s, size=size, remove_bars=frame.remove_bars):
-                if one.timestamp_s >= end_s:
-                    break
-                if one.timestamp_s >= start_s and informative(one.image[np.newaxis]).all():
-                    clip.append(one)
+        yield
     except FileNotFoundError as error:
         raise UsageError(f"cannot read {video}: {error.strerror}") from error
     except OSError as error:
         raise CommandFailed(f"cannot read {video}: {error.strerror}") from error
     except DecodeError as error:
         raise CommandFailed(f"{video}: {error}") from error
-    if not clip:
-        raise UsageError(f"{video}: no frame between {start_s:g} and {end_s:g} s is informative")
-    return clip, width / height
 
 
-def _attend(bundle: Bundle, clip: Sequence["Frame"]) -> "FloatArray":
-    """Describe the frames, with a progress bar. Returns the attention weights (H, T, T) of the encoder's last layer."""
+def _attend(bundle: Bundle, frames: FloatArray) -> FloatArray:
+    """The attention weights (H, T, T) of the encoder's last layer over frame descriptors (T, D)."""
     import torch
 
     from tca_model.networks.encoder import TCAEncoder
-    from tca_model.networks.extractor import BATCH_FRAMES, DescriptorExtractor
 
-    extractor = DescriptorExtractor(bundle)
-    starts = range(0, len(clip), BATCH_FRAMES)
-    parts = [
-        extractor.describe(np.stack([frame.image for frame in clip[start : start + BATCH_FRAMES]]))
-        for start in track(starts, "describing")
-    ]
     config = bundle.manifest.descriptor
     encoder = TCAEncoder(config.frame.dimension, config.encoder)
     encoder.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in bundle.part("encoder").items()})
-    frames = torch.from_numpy(np.concatenate(parts)).unsqueeze(0)
+    rows = torch.from_numpy(frames).unsqueeze(0)
     with torch.inference_mode():
         weights: FloatArray = (
-            encoder.eval().attention(frames, torch.ones(frames.shape[:2], dtype=torch.bool))[-1, 0].numpy()
+            encoder.eval().attention(rows, torch.ones(rows.shape[:2], dtype=torch.bool))[-1, 0].numpy()
         )
     return weights

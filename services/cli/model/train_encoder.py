@@ -45,19 +45,19 @@ class Data:
 
     def pairs(self, source: Bundle, work: Path, seed: int, processes: "Processes", progress: Progress) -> "Pairs":
         """The pairs; copies are made and described in `work` unless they are there."""
+        from tca_model.api import Describer
         from tca_model.data.annotations import read_annotations
         from tca_model.data.descriptor_files import DescriptorFolder
         from tca_model.data.vcdb import VcdbAnnotations
-        from tca_model.networks.extractor import DescriptorExtractor
         from tca_model.training.copies import Copies
         from tca_model.training.pairs import vcdb_pairs
 
         if self.vcdb is not None and self.descriptors is not None:
             return vcdb_pairs(read_annotations(self.vcdb, VcdbAnnotations), DescriptorFolder(self.descriptors))
-        folder = DescriptorFolder(work / f"descriptors-{source.model_version}")
+        folder = DescriptorFolder(work / f"frames-{source.model_version}")
         made = Copies(self.folders, folder, each=self.copies, seed=seed)
         if processes.first:
-            made.describe(DescriptorExtractor(source), add_counter(progress, "describing"))
+            made.describe(Describer(source), add_counter(progress, "describing"))
         processes.wait()
         return made.pairs()
 

@@ -1,5 +1,6 @@
 """`copydetect model plot` as a user runs it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ from services.cli.files import find_videos
 from services.cli.model.app import app
 from services.cli.model.plot import group_files
 from services.contracts.errors import UsageError
+from tca_model.api import Describer
 from tca_model.bundle import Bundle, load_bundle, save_bundle
 from tca_model.config import EncoderConfig
+from tca_model.evaluation import plots
 from tca_model.networks.encoder import build_encoder
 from tca_model.synthetic.clips import write_clip
+from tca_model.types import FloatArray, Frame
+from tests.clips import four_corners, steady
+from tests.clips import write_clip as write_pictures
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 pytest.importorskip("matplotlib")
@@ -80,6 +86,19 @@ def test_attention_over_a_clip_is_drawn(videos: Path, tca: Path, tmp_path: Path)
     assert is_png(tmp_path / "a.png")
 
 
+def test_attention_is_that_of_the_segment_at_a_time(tca: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[FloatArray, Sequence[Frame]]] = []
+    monkeypatch.setattr(plots, "plot_attention", lambda weights, clip, *_, **__: drawn.append((weights, clip)))
+    write_clip(tmp_path / "long.mp4", 1, duration_s=40, size=(160, 90), fps=5)
+    ended = plot("attention", tmp_path / "long.mp4", "--start", 33, "--output", tmp_path / "a.png", "--bundle", tca)
+    assert ended.exit_code == 0, ended.output
+    [(weights, clip)] = drawn
+    stored = Describer(load_bundle(str(tca)))(tmp_path / "long.mp4").segments[1].descriptor
+    assert [frame.timestamp_s for frame in clip] == stored.timestamps_s.tolist()
+    assert weights.shape == (4, len(clip), len(clip))
+    assert min(frame.timestamp_s for frame in clip) >= 32
+
+
 def test_a_matrix_is_drawn(videos: Path, tmp_path: Path) -> None:
     video = videos / "dogs" / "3.mp4"
     ended = plot("matrix", video, video, "--output", tmp_path / "m.png")
@@ -91,12 +110,14 @@ def test_what_cannot_be_drawn_has_an_error_in_words(videos: Path, tca: Path, tmp
     video, output = videos / "cats" / "1.mp4", ["--output", tmp_path / "x.png"]
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
+    black = write_pictures(tmp_path / "black.mp4", steady(2, 5), images=[four_corners() * 0] * 10)
     with_tca = [*output, "--bundle", tca]
     for arguments, wrong in (
         (["attention", video, *output], "has the aggregator 'mean', which has no attention"),
         (["attention", tmp_path / "none.mp4", *with_tca], "none.mp4: No such file"),
         (["attention", tmp_path / "text.mp4", *with_tca], "not a video"),
-        (["attention", video, "--start", 100, *with_tca], "no frame between 100 and 132 s is informative"),
+        (["attention", video, "--start", 100, *with_tca], "ends at 3 s, before --start 100"),
+        (["attention", black, *with_tca], "shows nothing distinctive from 0 to "),
         (["attention", video, "--output", tmp_path / "no" / "x.png"], "no folder"),
         (["matrix", video, video, "--output", tmp_path], "it is a folder"),
         (["segments", tmp_path / "empty", *output], "there are no videos in"),

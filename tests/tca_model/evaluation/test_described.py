@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tca_model.bundle import load_bundle
+from tca_model.api import Describer
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.evaluation.described import (
@@ -19,10 +19,10 @@ from tca_model.evaluation.described import (
     joined_score,
     judge_pairs,
     judge_similarity,
+    videos_of,
 )
 from tca_model.matching.similarity import chamfer, similarity_matrix
 from tca_model.networks.aggregators import MeanAggregator
-from tca_model.networks.extractor import DescriptorExtractor
 from tca_model.synthetic.clips import write_clip
 from tca_model.types import FloatArray, VideoDescriptor
 
@@ -85,6 +85,19 @@ def test_a_video_that_is_not_stored_counts_as_not_found(benchmark: Benchmark, st
     assert (quality.missing, quality.missing_copies, quality.micro_ap) == (2, 1, 0.5)
 
 
+def test_a_video_without_frames_counts_as_not_found(
+    benchmark: Benchmark, stored: DescriptorFolder, tmp_path: Path
+) -> None:
+    stored.write("first-trim", video(frames(0, 0)), VERSION)
+    assert judge_pairs(benchmark, stored, joined_score).missing_copies == 1
+
+    refined, whole = DescriptorFolder(tmp_path / "refined"), DescriptorFolder(tmp_path / "whole")
+    encode_videos([path.stem for path in videos_of(benchmark)], stored, MeanAggregator(), refined, whole)
+    for folder in (stored, refined, whole):
+        quality = judge_similarity(benchmark, folder, "larger-chamfer")
+        assert (quality.missing, quality.missing_copies) == (2, 1)
+
+
 def test_any_function_of_two_videos_is_judged(benchmark: Benchmark, stored: DescriptorFolder) -> None:
     assert judge_pairs(benchmark, stored, joined_score).micro_ap == 1
     assert judge_pairs(benchmark, stored, lambda query, _reference: float(len(query))).micro_ap < 1
@@ -135,17 +148,17 @@ def test_a_long_video_is_encoded_in_pieces_of_equal_length(tmp_path: Path) -> No
 def test_videos_are_described_once(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     write_clip(path, 0, duration_s=3, size=(64, 48), fps=5)
-    extractor = DescriptorExtractor(load_bundle("bootstrap"))
+    describer = Describer("bootstrap")
     folder = DescriptorFolder(tmp_path / "described")
     benchmark = Benchmark((), (Clip(path, "a"),), (Clip(path, "a"),))
     steps: list[tuple[int, int]] = []
-    describe_benchmark(benchmark, extractor, folder, lambda done, total: steps.append((done, total)))
+    describe_benchmark(benchmark, describer, folder, lambda done, total: steps.append((done, total)))
 
     descriptor, version = folder.read("a")
     assert len(descriptor) == 3
-    assert version == extractor.model_version
+    assert version == describer.extractor.model_version
     assert steps == [(1, 2), (2, 2)]
 
     written = folder.path("a").stat().st_mtime_ns
-    describe_benchmark(benchmark, extractor, folder, lambda *_: None)
+    describe_benchmark(benchmark, describer, folder, lambda *_: None)
     assert folder.path("a").stat().st_mtime_ns == written

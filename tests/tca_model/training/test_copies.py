@@ -1,14 +1,17 @@
 """Pairs from a folder of videos: what is edited, made once, and left out."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeAlias
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from tca_model.api import Describer
 from tca_model.data.descriptor_files import DescriptorFolder
 from tca_model.data.held_out import MANIFEST, ORIGINALS
 from tca_model.errors import TrainingError
@@ -22,7 +25,7 @@ class Extractor:
 
     model_version = "abc"
     device = torch.device("cpu")
-    config = SimpleNamespace(frame=SimpleNamespace(input_px=16, sample_every_s=1.0, remove_bars=False))
+    config = SimpleNamespace(frame=SimpleNamespace(input_px=16, dimension=3, sample_every_s=1.0, remove_bars=False))
 
     def __init__(self) -> None:
         self.described = 0
@@ -34,10 +37,25 @@ class Extractor:
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
+MakeDescriber: TypeAlias = Callable[[Extractor], Describer]
+
+
+@pytest.fixture
+def describer(monkeypatch: pytest.MonkeyPatch) -> MakeDescriber:
+    """Makes a describer with an extractor."""
+
+    def with_extractor(extractor: Extractor) -> Describer:
+        monkeypatch.setattr("tca_model.api.DescriptorExtractor", lambda _bundle: extractor)
+        return Describer("bootstrap")
+
+    return with_extractor
+
+
 def clip(path: Path, duration_s: float = 3, fps: float = 5) -> Path:
-    """A clip of one picture with content, because frames that show nothing are left out."""
+    """A clip of a moving picture, because frames that show nothing, or a still, are left out."""
     times = steady(duration_s, fps)
-    return write_clip(path, times, images=[four_corners()] * len(times))
+    moving = [np.roll(four_corners(), 5 * n, axis=1) for n in range(len(times))]
+    return write_clip(path, times, images=moving)
 
 
 @pytest.fixture
@@ -58,10 +76,12 @@ def no_progress(*_: object) -> None:
     """No progress bar."""
 
 
-def test_pairs_are_versions_of_one_video_and_works_are_families(folder: Path, tmp_path: Path) -> None:
+def test_pairs_are_versions_of_one_video_and_works_are_families(
+    folder: Path, tmp_path: Path, describer: MakeDescriber
+) -> None:
     copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=2, seed=0)
     steps: list[tuple[int, int]] = []
-    copies.describe(Extractor(), lambda done, total: steps.append((done, total)))  # type: ignore[arg-type]
+    copies.describe(describer(Extractor()), lambda done, total: steps.append((done, total)))
     pairs = copies.pairs()
 
     assert steps == [(4, 4)]
@@ -77,42 +97,42 @@ def test_pairs_are_versions_of_one_video_and_works_are_families(folder: Path, tm
     assert pairs.distractors.tolist() == list(range(9))
 
 
-def test_described_copies_are_not_made_again(folder: Path, tmp_path: Path) -> None:
+def test_described_copies_are_not_made_again(folder: Path, tmp_path: Path, describer: MakeDescriber) -> None:
     place, first, second = DescriptorFolder(tmp_path / "described"), Extractor(), Extractor()
-    Copies([folder], place, each=1, seed=0).describe(first, no_progress)  # type: ignore[arg-type]
+    Copies([folder], place, each=1, seed=0).describe(describer(first), no_progress)
     assert first.described == 6
     again = Copies([folder], place, each=1, seed=0)
-    again.describe(second, no_progress)  # type: ignore[arg-type]
+    again.describe(describer(second), no_progress)
     assert second.described == 0
     assert len(again.pairs().videos) == 6
 
     more = Copies([folder], place, each=2, seed=0)
-    more.describe(second, no_progress)  # type: ignore[arg-type]
+    more.describe(describer(second), no_progress)
     assert second.described == 3  # the first copy of each is the same
     clip(folder / "alone.mp4", 4)
-    Copies([folder], place, each=1, seed=0).describe(second, no_progress)  # type: ignore[arg-type]
+    Copies([folder], place, each=1, seed=0).describe(describer(second), no_progress)
     assert second.described == 5  # a changed file is a new video
 
 
-def test_only_the_start_of_a_long_video_is_used(tmp_path: Path) -> None:
+def test_only_the_start_of_a_long_video_is_used(tmp_path: Path, describer: MakeDescriber) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("long.mp4", "short.mp4"):
         clip(folder / name, CLIP_S + 30 if name == "long.mp4" else 5, 1)
     place = DescriptorFolder(tmp_path / "described")
     copies = Copies([folder], place, each=1, seed=0)
-    copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
+    copies.describe(describer(Extractor()), no_progress)
     long = next(video for video in copies.pairs().videos if video.startswith("long"))
     assert len(place.read(long)[0]) == CLIP_S
 
 
-def test_copies_are_edited_and_some_are_faster_or_slower(tmp_path: Path) -> None:
+def test_copies_are_edited_and_some_are_faster_or_slower(tmp_path: Path, describer: MakeDescriber) -> None:
     folder, place = tmp_path / "videos", DescriptorFolder(tmp_path / "described")
     folder.mkdir()
     for name in ("one.mp4", "two.mp4", "three.mp4"):
         clip(folder / name, 10, 1)
     copies = Copies([folder], place, each=8, seed=0)
-    copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
+    copies.describe(describer(Extractor()), no_progress)
     read = {video: place.read(video)[0] for video in copies.pairs().videos}
     originals = [descriptor for video, descriptor in read.items() if " copy " not in video]
     lengths = [len(descriptor) for video, descriptor in read.items() if " copy " in video]
@@ -123,10 +143,10 @@ def test_copies_are_edited_and_some_are_faster_or_slower(tmp_path: Path) -> None
     assert len(first_rows) > 15
 
 
-def test_videos_that_show_nothing_are_left_out(folder: Path, tmp_path: Path) -> None:
+def test_videos_that_show_nothing_are_left_out(folder: Path, tmp_path: Path, describer: MakeDescriber) -> None:
     write_clip(folder / "black.mp4", steady(3, 5), images=[four_corners() * 0] * 15)
     copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=1, seed=0)
-    copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
+    copies.describe(describer(Extractor()), no_progress)
     pairs = copies.pairs()
     assert pairs.counts == {"videos": 5, "videos_held_out": 1, "versions": 6, "missing": 4}  # broken.mp4, too
     assert not any(video.startswith("black") for video in pairs.videos)
@@ -141,11 +161,11 @@ def test_folders_without_videos_are_rejected(tmp_path: Path) -> None:
         Copies([tmp_path / "empty"], place, each=1, seed=0)
 
 
-def test_pairs_of_a_single_work_are_rejected(tmp_path: Path) -> None:
+def test_pairs_of_a_single_work_are_rejected(tmp_path: Path, describer: MakeDescriber) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     clip(folder / "only.mp4")
     copies = Copies([folder], DescriptorFolder(tmp_path / "described"), each=1, seed=0)
-    copies.describe(Extractor(), no_progress)  # type: ignore[arg-type]
+    copies.describe(describer(Extractor()), no_progress)
     with pytest.raises(TrainingError, match=r"1 pairs and 2 distractors of 1 works teach nothing"):
         copies.pairs()
