@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from services.contracts.ports import DescriptorCache, DescriptorIndex
 from services.ingest.decode.limits import decode_limits
 from services.ingest.decode.pool import DecodePool
-from services.ingest.describe import Describer
+from services.ingest.describe import BatchDescriber
 from services.ingest.fetch.media import FetchPolicy
 from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import DescribeOptions
@@ -29,7 +29,7 @@ def open_ingest_pipeline(
     *,
     index: DescriptorIndex,
     cache: DescriptorCache,
-    describer: Describer,
+    describer: BatchDescriber,
     roots: tuple[Path, ...] | None,
 ) -> Iterator[IngestPipeline]:
     """Open a pipeline whose threads and processes end with the block.
@@ -67,7 +67,7 @@ def open_ingest_pipeline(
         )
 
 
-def describer_of(bundle: Bundle) -> Describer:
+def describer_of(bundle: Bundle) -> BatchDescriber:
     """A describer that loads the bundle's model for the first frame, or in `warm_up`."""
 
     def load() -> "DescriptorExtractor":
@@ -75,4 +75,4 @@ def describer_of(bundle: Bundle) -> Describer:
 
         return DescriptorExtractor(bundle)
 
-    return Describer(load)
+    return BatchDescriber(load)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class Describer:
+class BatchDescriber:
     """Describes with an extractor that is loaded for the first frame.
 
     A run in which everything is described already never loads the model.

@@ -16,7 +16,7 @@ from services.contracts.events import Event, SegmentEncoded, SegmentUploaded, Up
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record, SegmentRow
 from services.ingest.announce import asset_ended, segment_encoded, segment_failed
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
-from services.ingest.describe import Describer
+from services.ingest.describe import BatchDescriber
 from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import DescribeOptions, Job
 from services.ingest.store import SegmentStore, is_unchanged
@@ -54,7 +54,7 @@ class IngestPipeline:
         cache: DescriptorCache,
         fetches: FetchPool,
         pool: DecodePool,
-        describer: Describer,
+        describer: BatchDescriber,
         options: DescribeOptions,
         max_jobs: int,
         max_in_flight_bytes: int,

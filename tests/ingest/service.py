@@ -15,7 +15,7 @@ from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Event, SegmentEncoded, SegmentStatus, SegmentUploaded
 from services.contracts.ports import DescribedSegment, Message, SegmentKey
-from services.ingest.describe import Describer
+from services.ingest.describe import BatchDescriber
 from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
 from services.ingest.worker import GROUP, IngestWorker
@@ -90,7 +90,7 @@ class Service:
             cache=self.cache,
             fetches=self.fetches,
             pool=self.pool,
-            describer=Describer(lambda: self.extractor),
+            describer=BatchDescriber(lambda: self.extractor),
             options=DescribeOptions(DIMENSION, segment_s=SEGMENT_S, panels=panels),
             **self._bounds,
         )

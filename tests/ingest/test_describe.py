@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from services.contracts.events import Role
 from services.contracts.ports import SegmentRow
-from services.ingest.describe import Describer
+from services.ingest.describe import BatchDescriber
 from tca_model.types import VideoDescriptor
 
 Images = NDArray[np.uint8]
@@ -56,7 +56,7 @@ def descriptor(*tags: int) -> VideoDescriptor:
 def test_chunks_of_several_files_share_a_batch() -> None:
     extractor = FakeExtractor()
     chunks = [tag_images(1, 2, 3), tag_images(), tag_images(4), tag_images(5, 6)]
-    described = Describer(lambda: extractor).describe_frames(chunks)
+    described = BatchDescriber(lambda: extractor).describe_frames(chunks)
     assert extractor.batches == [6]
     assert [len(frames) for frames in described] == [3, 0, 1, 2]
     for frames, chunk in zip(described, chunks, strict=True):
@@ -64,7 +64,7 @@ def test_chunks_of_several_files_share_a_batch() -> None:
 
 
 def test_segments_are_stored_with_the_refined_descriptors_of_the_encoder() -> None:
-    [segment] = Describer(FakeExtractor).encode_segments([row(0, 3)], [descriptor(1, 2, 3)])
+    [segment] = BatchDescriber(FakeExtractor).encode_segments([row(0, 3)], [descriptor(1, 2, 3)])
     np.testing.assert_array_equal(segment.descriptor.frames, descriptor(3, 2, 1).frames)
     np.testing.assert_array_equal(segment.descriptor.timestamps_s, [0, 1, 2])
     np.testing.assert_array_equal(segment.vector, descriptor(1).frames[0])
@@ -73,7 +73,7 @@ def test_segments_are_stored_with_the_refined_descriptors_of_the_encoder() -> No
 def test_a_segment_without_frames_gets_a_zero_vector_and_does_not_shift_the_others() -> None:
     extractor = FakeExtractor()
     rows = [row(0, 1), row(1, 0), row(2, 2)]
-    segments = Describer(lambda: extractor).encode_segments(rows, [descriptor(1), descriptor(), descriptor(2, 3)])
+    segments = BatchDescriber(lambda: extractor).encode_segments(rows, [descriptor(1), descriptor(), descriptor(2, 3)])
     assert extractor.segments == [1, 2], "the empty one is not encoded"
     assert [segment.row for segment in segments] == rows
     np.testing.assert_array_equal(segments[1].vector, np.zeros(3, np.float32))
@@ -87,7 +87,7 @@ def test_the_extractor_is_loaded_once_and_only_for_the_first_frame() -> None:
         loaded.append(FakeExtractor())
         return loaded[-1]
 
-    describer = Describer(load)
+    describer = BatchDescriber(load)
     assert describer.describe_frames([]) == []
     assert describer.encode_segments([], []) == []
     assert loaded == []
@@ -99,7 +99,7 @@ def test_the_extractor_is_loaded_once_and_only_for_the_first_frame() -> None:
 def test_a_batch_never_exceeds_batch_frames() -> None:
     extractor = FakeExtractor(batch_frames=3)
     chunks = [tag_images(1, 2), tag_images(3, 4, 5, 6), tag_images(7)]
-    described = Describer(lambda: extractor).describe_frames(chunks)
+    described = BatchDescriber(lambda: extractor).describe_frames(chunks)
     assert extractor.batches == [3, 3, 1]
     for frames, chunk in zip(described, chunks, strict=True):
         np.testing.assert_array_equal(frames, FakeExtractor().describe(chunk))
@@ -118,12 +118,12 @@ class SmallDevice(FakeExtractor):
 
 def test_batches_that_the_device_cannot_hold_are_halved_permanently_but_only_once() -> None:
     device = SmallDevice(batch_frames=8)
-    [described] = Describer(lambda: device).describe_frames([tag_images(*range(20))])
+    [described] = BatchDescriber(lambda: device).describe_frames([tag_images(*range(20))])
     np.testing.assert_array_equal(described, FakeExtractor().describe(tag_images(*range(20))))
     assert device.batch_frames == 4
     tiny = SmallDevice(batch_frames=16)
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        Describer(lambda: tiny).describe_frames([tag_images(*range(20))])
+        BatchDescriber(lambda: tiny).describe_frames([tag_images(*range(20))])
 
 
 def test_another_error_of_the_model_is_not_retried() -> None:
@@ -134,7 +134,7 @@ def test_another_error_of_the_model_is_not_retried() -> None:
 
     extractor = Broken()
     with pytest.raises(RuntimeError, match="a defect"):
-        Describer(lambda: extractor).describe_frames([tag_images(1)])
+        BatchDescriber(lambda: extractor).describe_frames([tag_images(1)])
     assert extractor.batches == [1]
 
 
@@ -145,7 +145,7 @@ def test_warming_up_loads_the_extractor() -> None:
         loaded.append(FakeExtractor())
         return loaded[-1]
 
-    describer = Describer(load)
+    describer = BatchDescriber(load)
     describer.warm_up()
     describer.warm_up()
     describer.describe_frames([tag_images(1)])
