@@ -44,11 +44,7 @@ for _name in ("pymilvus", "pymilvus.milvus_client", "pymilvus.bulk_writer"):
     logging.getLogger(_name).handlers.clear()
     logging.getLogger(_name).propagate = True
 # These log, with a traceback, every error that they also raise.
-for _name in (
-    "pymilvus.decorators",
-    "pymilvus.client.connection_manager",
-    "milvus_lite.adapter.grpc.servicer",
-):
+for _name in ("pymilvus.decorators", "pymilvus.client.connection_manager", "milvus_lite.adapter.grpc.servicer"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
@@ -56,8 +52,7 @@ class Milvus:
     """A connection to `uri`: http(s)://host:port of a server, or the path of a Milvus Lite database.
 
     Raises UsageError if a Lite database cannot be opened, StorageFailed if it is damaged, DependencyDown if a server
-    does not answer.
-    All other methods are called inside `with translating_errors():`.
+    does not answer. All other methods are called inside `with translating_errors():`.
     """
 
     def __init__(self, uri: str, *, timeout_s: float, token: str | None = None) -> None:
