@@ -12,6 +12,11 @@ Anything else is a bug and crashes the process, with its offsets uncommitted.
 Exceptions of client libraries are translated to these in services.backends, nowhere else.
 """
 
+from typing import Literal, TypeAlias
+
+
+Stage: TypeAlias = Literal["parse", "fetch", "decode"]  # where a message turned out to be invalid
+
 
 class CopydetectError(Exception):
     """Base of every error that this project raises on purpose."""
@@ -20,7 +25,7 @@ class CopydetectError(Exception):
 class InvalidMessage(CopydetectError):
     """Input that can never succeed; `stage` is where it failed."""
 
-    def __init__(self, reason: str, *, stage: str) -> None:
+    def __init__(self, reason: str, *, stage: Stage) -> None:
         super().__init__(reason)
         self.reason = reason
         self.stage = stage

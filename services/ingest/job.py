@@ -69,7 +69,7 @@ class Job:
 
     @property
     def stamp(self) -> str:
-        """Identifies what the segments are made from, apart from the model: content, cut and panels.
+        """The content stamp: what the segments are made from, apart from the model. File, cut or start, panels.
 
         A stored segment with an equal stamp is not described again.
         """

@@ -26,7 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.fetch.interrupt import Interrupt
-from services.ingest.fetch.media import STAGE, FetchPolicy, Media, content_stamp, redact
+from services.ingest.fetch.media import STAGE, FetchPolicy, Media, file_stamp, redact
 from services.ingest.fetch.target import RetryableFetchError, Target, authorize
 from services.runtime import metrics
 
@@ -146,7 +146,7 @@ def _read_response(response: BaseHTTPResponse, uri: str, policy: FetchPolicy, in
         size_bytes = _copy_body(response, file, policy, interrupt)
         file.seek(0)
         version = response.headers.get("etag") or response.headers.get("last-modified") or ""
-        stamp = content_stamp(file, size_bytes, f"{redact(uri)}|{size_bytes}|{version}|")
+        stamp = file_stamp(file, size_bytes, f"{redact(uri)}|{size_bytes}|{version}|")
     except BaseException:
         file.close()
         raise

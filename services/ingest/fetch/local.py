@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.fetch.interrupt import Interrupt
-from services.ingest.fetch.media import STAGE, FetchPolicy, Media, content_stamp, redact
+from services.ingest.fetch.media import STAGE, FetchPolicy, Media, file_stamp, redact
 
 
 def fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt | None = None) -> Media:
@@ -98,4 +98,4 @@ def _to_media(file: BinaryIO, uri: str, policy: FetchPolicy) -> Media:
         raise InvalidMessage("the file is empty", stage=STAGE)
     policy.check_size(status.st_size)
     identity = f"{uri}|{status.st_size}|{status.st_mtime_ns}|"
-    return Media(file, content_stamp(file, status.st_size, identity), status.st_size)
+    return Media(file, file_stamp(file, status.st_size, identity), status.st_size)

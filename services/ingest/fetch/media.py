@@ -1,4 +1,4 @@
-"""The result of a fetch, the policy that restricts fetching, and content stamps.
+"""The result of a fetch, the policy that restricts fetching, and the file's part of the content stamp.
 
 URIs come from strangers, so the operator decides which of them are fetched.
 """
@@ -7,11 +7,11 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from services.contracts.errors import InvalidMessage
 
-STAGE = "fetch"
+STAGE: Final = "fetch"
 STAMPED_BYTES = 65536  # read at each end: detects a replaced file of equal size and time
 
 
@@ -57,7 +57,7 @@ def redact(uri: str) -> str:
     return re.sub(r"://[^/]*@", "://", re.split(r"[?#]", uri, maxsplit=1)[0])
 
 
-def content_stamp(file: BinaryIO, size_bytes: int, identity: str) -> str:
+def file_stamp(file: BinaryIO, size_bytes: int, identity: str) -> str:
     """Hash of `identity` (URI, size, time or ETag) and of both ends of the file; rewinds the file."""
     digest = hashlib.blake2b(identity.encode(), digest_size=16)
     digest.update(file.read(STAMPED_BYTES))
