@@ -32,6 +32,12 @@ class KafkaStateConsumer(KafkaConsumer):
         self._state_topic = state_topic
         self._transactions = transactions
         self._reader = StateReader(connection, state_topic)
+        self._member_id = ""  # as of the last poll
+
+    def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        records = super().poll(max_records, timeout_s)
+        self._member_id = self._client.group_metadata().member_id
+        return records
 
     def restore(self, partition: int) -> dict[str, bytes]:
         if partition not in self._assignment.owned_partitions:
@@ -61,10 +67,10 @@ class KafkaStateConsumer(KafkaConsumer):
         self.commit_all(records, [], {})
 
     def commit_all(self, records: Sequence[Record], messages: Sequence[Message], states: States) -> None:
-        # Read the membership first: if a partition is revoked after the check for ownership below, the broker sees an
-        # old membership and refuses.
-        group = self._client.group_metadata()
         try:
+            # Read the membership first: if a partition is revoked after the check for ownership below, the broker sees
+            # an old membership and refuses.
+            group = self._read_membership()
             offsets = self._offsets(records, states, always=bool(messages))
             outgoing = [to_outgoing(message) for message in messages]
             outgoing += [
@@ -86,6 +92,17 @@ class KafkaStateConsumer(KafkaConsumer):
         super().close()
         self._transactions.close()
         self._reader.close()
+
+    def _read_membership(self) -> Any:
+        """The membership that the broker is to check. Raises TransientError if it is not the one of the last poll.
+
+        The client can lose it between two polls, without a word to the listener: it polled too late, or its process
+        stood still. Brokers accept offsets in a transaction from a member without a name, whoever owns the partition.
+        """
+        group = self._client.group_metadata()
+        if group.generation_id < 0 or not group.member_id or group.member_id != self._member_id:
+            raise TransientError(f"the membership in group {group.group_id} was lost since the last poll")
+        return group
 
     def _offsets(self, records: Sequence[Record], states: States, *, always: bool) -> dict[int, int]:
         """The offset to commit for each touched partition; without a record, the offset that was committed last.

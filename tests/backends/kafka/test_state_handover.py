@@ -81,6 +81,29 @@ def test_a_revoked_partition_is_not_written_any_more(place: Place) -> None:
     assert second.restore(theirs) == {}
 
 
+def test_a_member_that_left_between_two_polls_writes_nothing(place: Place) -> None:
+    """As after SIGSTOP, or a step longer than max_poll_s: the client has left, and the listener does not know it."""
+    place.publish(*range(10))
+    first = place.add_member("a")
+    join_and_restore(first, 2)
+    records = take(first, 10)
+    first._client._coordinator.maybe_leave_group()
+    second = place.add_member("b")
+    join_and_restore(second, 2)
+    second.commit_all(take(second, 10), [message(place.output, "second")], {0: {"x": b"newer"}, 1: {"y": b"newer"}})
+
+    assert first.take_rebalance() == (set(), set())
+    with pytest.raises(TransientError, match="membership in group .* was lost"):
+        first.commit_all(records, [message(place.output, "first")], {0: {"x": b"older"}, 1: {"y": b"older"}})
+    assert place.output_values() == ["second"]
+    assert first.take_rebalance() == ({0, 1}, {0, 1})
+
+    # The broker refuses no nameless member: without the check, older state would overwrite newer.
+    nobody = first._client.group_metadata()
+    assert (nobody.generation_id, nobody.member_id) == (-1, "")
+    first._transactions.commit([], {TopicPartition(place.input, 0): 0}, nobody)
+
+
 def join_both(first: KafkaStateConsumer, second: KafkaStateConsumer) -> tuple[set[int], set[int]]:
     """Wait until each owns one partition, and return what each owns; `first` owned both, and restores nothing."""
     owned: tuple[set[int], set[int]] = ({0, 1}, set())
