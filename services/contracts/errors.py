@@ -14,7 +14,6 @@ Exceptions of client libraries are translated to these in services.backends, now
 
 from typing import Literal, TypeAlias
 
-
 Stage: TypeAlias = Literal["parse", "fetch", "decode"]  # where a message turned out to be invalid
 
 

@@ -22,8 +22,11 @@ Similarity: TypeAlias = Annotated[float, Field(ge=-1.001, le=1.001)]  # rounding
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]  # an index stores them in 64 bits, so sums fit too
 # A wider range would not survive the conversion to seconds since the epoch and to another time zone.
 Moment: TypeAlias = Annotated[
-    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(3001, 1, 1, tzinfo=UTC))
 ]
+# Narrower than what follows from them: the number of segments is an index plus one, and seconds may be rounded up.
+UploadedIndex: TypeAlias = Annotated[int, Field(ge=0, lt=2**31 - 1)]
+UploadedMoment: TypeAlias = Annotated[Moment, Field(lt=datetime(3000, 1, 1, tzinfo=UTC))]
 
 MAX_UPLOADED_SEGMENT_S = 120.0  # of a segment file of a longer upload
 # A start beyond a week is a time of day, not a position in a video.
@@ -69,11 +72,11 @@ class SegmentUploaded(AssetEvent):
 
     uri: Annotated[str, Field(min_length=1, max_length=4096)]
     role: Role = Role.UPLOAD
-    segment_index: Count | None = None
+    segment_index: UploadedIndex | None = None
     start_s: Annotated[float, Field(ge=0, le=MAX_START_S)] | None = None
     duration_s: Annotated[float, Field(gt=0, le=MAX_UPLOADED_SEGMENT_S)] | None = None
     last_segment: bool = False
-    uploaded_at: Moment
+    uploaded_at: UploadedMoment
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")

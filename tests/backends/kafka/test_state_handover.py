@@ -93,7 +93,7 @@ def test_a_member_that_left_between_two_polls_writes_nothing(place: Place) -> No
     second.commit_all(take(second, 10), [message(place.output, "second")], {0: {"x": b"newer"}, 1: {"y": b"newer"}})
 
     assert first.take_rebalance() == (set(), set())
-    with pytest.raises(TransientError, match="membership in group .* was lost"):
+    with pytest.raises(TransientError, match=r"membership in group .* was lost"):
         first.commit_all(records, [message(place.output, "first")], {0: {"x": b"older"}, 1: {"y": b"older"}})
     assert place.output_values() == ["second"]
     assert first.take_rebalance() == ({0, 1}, {0, 1})
