@@ -23,8 +23,9 @@ def test_a_ranking_by_hand() -> None:
     row = {"q": 1.0, "lone": 0.1, "a": 0.9, "d": 0.8, "b": 0.7, "c": 0.6}
     report = evaluate_fivr(FIVR, table_of({"q": row, "lone": row}))
     # Of q's ranking a d b c lone (without itself) a and b count, 1/1 and 2/3; for ISVR c too, 3/4. lone has none.
-    assert figure(report, "DSVR") == Figure("DSVR", pytest.approx((1 + 2 / 3) / 2), pytest.approx((1 + 2 / 3) / 2), 1)
-    assert figure(report, "CSVR").mean == figure(report, "DSVR").mean
+    dsvr = figure(report, "DSVR")
+    assert (dsvr.mean, dsvr.at_least, dsvr.queries) == pytest.approx(((1 + 2 / 3) / 2, (1 + 2 / 3) / 2, 1))
+    assert figure(report, "CSVR").mean == dsvr.mean
     assert figure(report, "ISVR").mean == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
     assert (report.missing_queries, report.missing_videos, report.missing_relevant) == ((), (), 0)
 

@@ -31,7 +31,8 @@ class Extractor:
         self.described += 1
         assert images.shape[1:] == (16, 16, 3)
         rows = images.reshape(len(images), -1, 3).mean(axis=1) + 1
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        described: FloatArray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        return described
 
 
 def clip(path: Path, duration_s: float = 3, fps: float = 5) -> Path:
