@@ -65,6 +65,7 @@ def write_clip(
     time_base = Fraction(1, 100) if path.suffix == ".gif" else Fraction(1, 12_000)
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt
         stream.time_base = stream.codec_context.time_base = time_base
         if rotation is not None:

@@ -1,6 +1,7 @@
 """Described segments made by hand: a work is a row of frame descriptors, one a second, unlike those of other works."""
 
 from functools import cache
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -13,6 +14,15 @@ DIMENSION = 512  # unrelated unit vectors of so many dimensions have a similarit
 SEGMENT_S = 32
 UPLOADED_AT = 1_780_000_000.0
 LONGEST_S = 256
+
+
+class RowFields(TypedDict, total=False):
+    """Fields that all segments of an asset share."""
+
+    tenant: str
+    role: Role
+    uploaded_at: float
+    stamp: str
 
 
 @cache
@@ -47,7 +57,7 @@ def described(
     return DescribedSegment(row, VideoDescriptor(start_s + np.arange(count, dtype=np.float64), frames), vector)
 
 
-def cut(asset_id: str, frames: FloatArray, **changes: object) -> list[DescribedSegment]:
+def cut(asset_id: str, frames: FloatArray, **fields: Unpack[RowFields]) -> list[DescribedSegment]:
     """An asset of these frames, in segments of 32 s."""
     parts = [frames[start : start + SEGMENT_S] for start in range(0, len(frames), SEGMENT_S)]
-    return [described(asset_id, index, part, **changes) for index, part in enumerate(parts)]
+    return [described(asset_id, index, part, **fields) for index, part in enumerate(parts)]

@@ -2,18 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from services.contracts.ports import DescribedSegment, SegmentRow
+from services.ingest.ports import Extractor
 from services.runtime import metrics
 from tca_model.types import FloatArray, VideoDescriptor
-
-if TYPE_CHECKING:
-    from tca_model.networks.extractor import DescriptorExtractor
 
 log = structlog.get_logger(__name__)
 
@@ -24,11 +21,11 @@ class BatchDescriber:
     A run in which everything is described already never loads the model.
     """
 
-    def __init__(self, load: Callable[[], "DescriptorExtractor"]) -> None:
+    def __init__(self, load: Callable[[], Extractor]) -> None:
         self._load = load
 
     @cached_property
-    def _extractor(self) -> "DescriptorExtractor":
+    def _extractor(self) -> Extractor:
         return self._load()
 
     def warm_up(self) -> None:

@@ -15,10 +15,10 @@ from services.contracts.errors import InvalidMessage
 from services.contracts.events import Event, SegmentEncoded, SegmentUploaded, UploadEnded
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record, SegmentRow
 from services.ingest.announce import asset_ended, segment_encoded, segment_failed
-from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
+from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.describe import BatchDescriber
-from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import DescribeOptions, Job
+from services.ingest.ports import Decoders, Fetches
 from services.ingest.store import SegmentStore, is_unchanged
 from services.runtime import metrics
 from tca_model.video.segments import CutSegment
@@ -52,8 +52,8 @@ class IngestPipeline:
         *,
         index: DescriptorIndex,
         cache: DescriptorCache,
-        fetches: FetchPool,
-        pool: DecodePool,
+        fetches: Fetches,
+        pool: Decoders,
         describer: BatchDescriber,
         options: DescribeOptions,
         max_jobs: int,

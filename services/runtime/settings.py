@@ -206,7 +206,7 @@ def load_settings() -> Settings:
     if secrets and not Path(secrets).is_dir():
         raise UsageError(f"{SECRETS_DIR}: no folder {secrets}")
     try:
-        return Settings(_secrets_dir=secrets or None)  # type: ignore[call-arg]  # of pydantic-settings
+        return Settings(_secrets_dir=secrets or None)
     except ValidationError as error:
         raise UsageError(f"wrong settings: {'; '.join(map(_to_text, error.errors()))}") from error
 

@@ -56,8 +56,7 @@ def verdict(**changes: Any) -> AssetVerdict:
 
 
 def test_the_highest_revision_counts_in_any_order() -> None:
-    events = [alert(2), verdict(), alert(1), alert(1, "b"), alert(3)]
-    printed = newest_revisions(events)
+    printed = newest_revisions([alert(2), verdict(), alert(1), alert(1, "b"), alert(3)])
     assert [(one.alert_id, one.revision) for one in printed if isinstance(one, DuplicateAlert)] == [("a", 3), ("b", 1)]
     assert printed[-1] == verdict()
 

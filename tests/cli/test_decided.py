@@ -29,7 +29,7 @@ def test_a_second_scan_knows_what_the_first_decided(tmp_path: Path) -> None:
     assert (first.asset_ids, first.alerts) == (frozenset(), ())
     first.save([A.asset_id, B.asset_id], [ALERT])
     second = Decided.load(db, [row(A), row(B), row(C)], ["model", 0.9])
-    assert (second.asset_ids, second.alerts) == ({A.asset_id, B.asset_id}, (ALERT,))
+    assert (second.asset_ids, second.alerts) == (frozenset({A.asset_id, B.asset_id}), (ALERT,))
     assert [path.name for path in tmp_path.iterdir()] == ["index.db.decided.json"]
 
 
@@ -37,7 +37,7 @@ def test_changed_files_and_probes_are_searched_again(tmp_path: Path) -> None:
     db = tmp_path / "index.db"
     Decided.load(db, [row(A), row(B), row(C, role=Role.PROBE)], []).save([A.asset_id, B.asset_id, C.asset_id], [ALERT])
     again = Decided.load(db, [row(A), row(B, stamp="another"), row(C, role=Role.PROBE)], [])
-    assert (again.asset_ids, again.alerts) == ({A.asset_id}, ())
+    assert (again.asset_ids, again.alerts) == (frozenset({A.asset_id}), ())
 
 
 def test_a_file_of_another_version_is_ignored(tmp_path: Path) -> None:

@@ -23,5 +23,5 @@ def test_the_vectors_of_a_search_are_a_matrix() -> None:
 def test_a_search_can_be_repeated_without_some_assets() -> None:
     request = request_for(unit_rows(0, 3), limit=2)
     again = replace(request, exclude_also=frozenset({"lecture"}))
-    assert (again.limit, again.exclude_also) == (2, {"lecture"})
+    assert (again.limit, again.exclude_also) == (2, frozenset({"lecture"}))
     np.testing.assert_array_equal(again.vectors, request.vectors)

@@ -1,14 +1,12 @@
 """Fixtures for the tests of ingest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from services.ingest.decode.pool import DecodePool
-from tca_model.video.decode import DecodeLimits
 from tests.clips import steady, write_clip
-from tests.ingest.decode.decoding import SIZE, TIMEOUT_S
+from tests.ingest.decode.decoding import MakePool
 from tests.ingest.service import Service
 
 
@@ -18,17 +16,10 @@ def service(tmp_path: Path) -> Service:
 
 
 @pytest.fixture
-def make_pool() -> Iterator[Callable[..., DecodePool]]:
-    pools = []
-
-    def make(**changes: object) -> DecodePool:
-        settings = {"workers": 1, "size": SIZE, "every_s": 1.0, "limits": DecodeLimits(), "deadline_s": TIMEOUT_S}
-        pools.append(DecodePool(**(settings | changes)))
-        return pools[-1]
-
+def make_pool() -> Iterator[MakePool]:
+    make = MakePool()
     yield make
-    for pool in pools:
-        pool.close()
+    make.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Fakes of what ingest works with: files decode to scripted steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
@@ -12,6 +13,8 @@ from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinishe
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
 from services.ingest.fetch.pool import FetchFinished
+from tca_model.types import FloatArray
+from tests.vectors import unit
 
 MAX_BYTES = 1000  # of a file
 BLINK = 120  # of 255, every other second: still pictures are not described
@@ -122,8 +125,8 @@ class FakeFetches:
 
 
 class Encoded(NamedTuple):
-    frames: NDArray[np.float32]
-    vector: NDArray[np.float32]
+    frames: FloatArray
+    vector: FloatArray
 
 
 class FakeExtractor:
@@ -133,15 +136,13 @@ class FakeExtractor:
         self.batch_frames = 64
         self.batches: list[int] = []
 
-    def describe(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def describe(self, images: NDArray[np.uint8]) -> FloatArray:
         self.batches.append(len(images))
-        colours = images[:, 0, 0] + np.array([1, 100, 1], np.float32)
-        described: NDArray[np.float32] = colours / np.linalg.norm(colours, axis=1, keepdims=True)
-        return described.astype(np.float32)
+        return unit(images[:, 0, 0].astype(np.float32) + np.array([1, 100, 1], np.float32))
 
-    def encode(self, segments: list[NDArray[np.float32]]) -> list[Encoded]:
+    def encode(self, segments: Sequence[FloatArray]) -> list[Encoded]:
         return [Encoded(frames, frames[0]) for frames in segments]
 
 
-def describe_film(tag: int, seconds: int) -> NDArray[np.float32]:
+def describe_film(tag: int, seconds: int) -> FloatArray:
     return FakeExtractor().describe(Shot(0, seconds, tag).frames("").images)

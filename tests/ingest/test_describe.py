@@ -1,6 +1,6 @@
 """Several files share a batch, and the model is loaded only when needed."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from services.contracts.events import Role
 from services.contracts.ports import SegmentRow
 from services.ingest.describe import BatchDescriber
-from tca_model.types import VideoDescriptor
+from tca_model.types import FloatArray, VideoDescriptor
+from tests.ingest.fakes import Encoded
+from tests.vectors import unit
 
 Images = NDArray[np.uint8]
-
-
-class Encoded(NamedTuple):
-    frames: np.ndarray
-    vector: np.ndarray
 
 
 class FakeExtractor:
@@ -28,12 +25,11 @@ class FakeExtractor:
         self.batches: list[int] = []
         self.segments: list[int] = []
 
-    def describe(self, images: Images) -> np.ndarray:
+    def describe(self, images: Images) -> FloatArray:
         self.batches.append(len(images))
-        colours = images[:, 0, 0].astype(np.float32) + 1
-        return colours / np.linalg.norm(colours, axis=1, keepdims=True)
+        return unit(images[:, 0, 0].astype(np.float32) + 1)
 
-    def encode(self, segments: list[np.ndarray]) -> list[Encoded]:
+    def encode(self, segments: Sequence[FloatArray]) -> list[Encoded]:
         self.segments += map(len, segments)
         return [Encoded(frames[::-1], frames[0]) for frames in segments]
 
@@ -110,7 +106,7 @@ class SmallDevice(FakeExtractor):
 
     fits = 4
 
-    def describe(self, images: Images) -> np.ndarray:
+    def describe(self, images: Images) -> FloatArray:
         if min(self.batch_frames, len(images)) > self.fits:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return super().describe(images)
@@ -128,7 +124,7 @@ def test_batches_that_the_device_cannot_hold_are_halved_permanently_but_only_onc
 
 def test_another_error_of_the_model_is_not_retried() -> None:
     class Broken(FakeExtractor):
-        def describe(self, images: Images) -> np.ndarray:
+        def describe(self, images: Images) -> FloatArray:
             super().describe(images)
             raise RuntimeError("a defect")
 

@@ -61,7 +61,7 @@ def test_a_slow_fetch_delays_no_other_upload(service: Service) -> None:
     service.fetches.held.add("slow")
     for _ in range(4):
         service.worker.run_once(0)
-    assert [event.asset_id for event in service.events()] == ["fast", "fast"]
+    assert [event.key for event in service.events()] == ["default/fast"] * 2
     assert service.committed_offset() == 0
     service.fetches.held.clear()
     service.run()

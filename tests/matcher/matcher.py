@@ -1,7 +1,7 @@
 """The matcher over an index in memory, a bus that can fail and a clock that tests set; and assets for it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from services.matcher.state_store import StateStore
 from services.matcher.worker import GROUP, MatchWorker
 from tca_model.matching.calibration import Calibration
 from tca_model.types import FloatArray
-from tests.descriptors import UPLOADED_AT, cut, work
+from tests.descriptors import UPLOADED_AT, RowFields, cut, work
 from tests.vectors import unit
 
 MODEL = "v1"
@@ -56,6 +56,9 @@ class FlakyBus(MemoryBus):
 
     def state_consumer(self, topic: str, group: str, state_topic: str) -> "FlakyConsumer":
         return FlakyConsumer(self, topic, group, self._states[state_topic])
+
+    def fail_next(self, fails: Failure) -> None:
+        self.fails = fails
 
     def lag(self) -> int:
         """Records that the matcher has not committed."""
@@ -218,9 +221,9 @@ def original() -> list[DescribedSegment]:
     return cut("original", work(1, 0, 100))
 
 
-def copy(asset_id: str = "copy", **changes: Any) -> list[DescribedSegment]:
+def copy(asset_id: str = "copy", **fields: Unpack[RowFields]) -> list[DescribedSegment]:
     """Seconds 20 to 50 of the original, starting at 22 s and crossing a segment border; other frames around."""
-    late = {"uploaded_at": UPLOADED_AT + 60, **changes}
+    late: RowFields = {"uploaded_at": UPLOADED_AT + 60, **fields}
     return cut(asset_id, frames(work(2, 0, 22), work(1, 20, 50), work(2, 22, 60)), **late)
 
 

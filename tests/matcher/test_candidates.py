@@ -1,5 +1,7 @@
 """Candidates: near by segment or by frame, from other assets only, and no asset crowds out the rest."""
 
+from typing import Unpack
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from services.matcher.candidates import (
     merge,
 )
 from tca_model.types import FloatArray
-from tests.descriptors import DIMENSION, cut, described, work
+from tests.descriptors import DIMENSION, RowFields, cut, described, work
 from tests.vectors import unit
 
 
@@ -158,10 +160,10 @@ def test_a_search_must_see_writes_up_to_the_timestamp() -> None:
     assert [request.after for request in requests] == [42] * 4, "among all and among references"
 
 
-def still(asset_id: str, seconds: int, *, like: FloatArray, **changes: object) -> list[DescribedSegment]:
+def still(asset_id: str, seconds: int, *, like: FloatArray, **fields: Unpack[RowFields]) -> list[DescribedSegment]:
     """A lecture: `seconds` frames that all show the same picture with different grain."""
     grain = np.random.default_rng(seconds).standard_normal((seconds, DIMENSION), dtype=np.float32)
-    return cut(asset_id, unit(like + 0.002 * grain), **changes)
+    return cut(asset_id, unit(like + 0.002 * grain), **fields)
 
 
 @pytest.mark.parametrize("by", [{"segments": 0}, {"per_frame": 0}], ids=["frames", "segments"])

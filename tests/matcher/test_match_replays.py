@@ -46,7 +46,7 @@ def test_a_failed_or_uncertain_commit_loses_and_repeats_nothing(fails: Failure) 
     matcher.store(original(), segments)
     matcher.process(segment_events(segments)[0])
     held = matcher.state()
-    matcher.bus.fails = fails
+    matcher.bus.fail_next(fails)
     matcher.publish(*upload(segments)[1:])
     assert not matcher.worker.run_once(0)
     assert matcher.state() == held, "the stored state is unchanged"
@@ -110,14 +110,17 @@ def test_a_failure_does_not_replace_a_described_segment_and_is_replaced_by_one()
 def test_a_fenced_matcher_exits() -> None:
     matcher = Matcher()
     matcher.store(copy())
-    matcher.bus.fails, matcher.bus.error = "before", Fenced("another matcher took this one's place")
+    matcher.bus.fail_next("before")
+    matcher.bus.error = Fenced("another matcher took this one's place")
     matcher.publish(*upload(copy()))
     with pytest.raises(Fenced):
         matcher.run()
     assert matcher.states.get(0, "default/copy") is None
 
 
-def test_a_batch_whose_partition_was_revoked_during_the_comparison_is_not_committed() -> None:
+def test_a_batch_whose_partition_was_revoked_during_the_comparison_is_not_committed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     matcher = Matcher()
     segments = copy()
     matcher.store(original(), segments)
@@ -125,12 +128,12 @@ def test_a_batch_whose_partition_was_revoked_during_the_comparison_is_not_commit
     read = matcher.index.assets
 
     def rebalance_during_the_call(*args: Any) -> Any:
-        matcher.index.assets = read  # type: ignore[method-assign]
+        monkeypatch.undo()
         matcher.worker.keep_alive()
         matcher.consumer.rebalance()
         return read(*args)
 
-    matcher.index.assets = rebalance_during_the_call  # type: ignore[method-assign]
+    monkeypatch.setattr(matcher.index, "assets", rebalance_during_the_call)
     commits = len(matcher.bus.commits)
     matcher.publish(*upload(segments)[1:])
     assert not matcher.worker.run_once(0)
@@ -194,7 +197,7 @@ def test_no_history_of_replays_crashes_and_failures_changes_the_final_events(his
         elif step == "restart":
             matcher.restart()
         elif step == "fail":
-            matcher.bus.fails = value
+            matcher.bus.fail_next(value)
         else:
             matcher.consumer.rebalance()
     matcher.process(*events[published:])

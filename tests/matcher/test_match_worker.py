@@ -40,7 +40,7 @@ def test_metrics_count_what_was_committed() -> None:
     before, latency = read_counters(), sample("alert_latency_seconds_sum")
     stages = ("read", "search", "rerank", "commit")
     timed = [sample("stage_seconds_count", stage=stage) for stage in stages]
-    matcher.bus.fails = "before"
+    matcher.bus.fail_next("before")
     matcher.publish(*segment_events(copy())[:1], *segment_events(copy(), model_version="v2")[1:2])
     assert not matcher.worker.run_once(0)
     assert since(before) == [0] * len(before)
@@ -57,7 +57,11 @@ def test_a_batch_decodes_and_encodes_an_asset_once(monkeypatch: pytest.MonkeyPat
     calls: list[str] = []
 
     def record_call(name: str, call: Any) -> Any:
-        return lambda value: calls.append(name) or call(value)
+        def recorded(value: Any) -> Any:
+            calls.append(name)
+            return call(value)
+
+        return recorded
 
     monkeypatch.setattr(pipeline, "encode", record_call("encode", encode))
     monkeypatch.setattr(state_store, "decode", record_call("decode", decode))
@@ -71,20 +75,19 @@ def test_a_batch_decodes_and_encodes_an_asset_once(monkeypatch: pytest.MonkeyPat
     assert calls == ["encode", "decode", "encode", "decode"], "repeated events are not written again"
 
 
-def test_records_whose_comparison_failed_are_processed_in_the_next_step() -> None:
+def test_records_whose_comparison_failed_are_processed_in_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     matcher = Matcher()
     matcher.store(original(), copy())
     matcher.run()
     matcher.publish(*upload(copy()))
-    read = matcher.index.read
 
     def fail(_: Any) -> Any:
         raise TransientError("the index is down")
 
-    matcher.index.read = fail  # type: ignore[method-assign]
+    monkeypatch.setattr(matcher.index, "read", fail)
     with pytest.raises(TransientError):
         matcher.worker.run_once(0)
-    matcher.index.read = read  # type: ignore[method-assign]
+    monkeypatch.undo()
     matcher.run()
     assert len(matcher.alerts()) == len(matcher.verdicts()) == 1
 

@@ -111,7 +111,7 @@ def test_other_content_resets_the_asset(steps: list[Step]) -> None:
 
 
 def test_replacing_one_failed_segment_does_not_drop_the_others() -> None:
-    failed = [(segment_event(index, status="failed", stamp=None), []) for index in range(3)]
+    failed: list[Step] = [(segment_event(index, status="failed", stamp=None), []) for index in range(3)]
     repaired = after(*failed, (segment_event(1), []))
     assert [repaired.count(status) for status in SegmentStatus] == [1, 0, 2]
 

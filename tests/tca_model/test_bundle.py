@@ -1,3 +1,5 @@
+"""Bundles are saved whole or not at all, and what is damaged is refused in words."""
+
 import json
 import os
 import pickle
@@ -10,41 +12,11 @@ import numpy as np
 import pytest
 
 from tca_model import bundle as module
-from tca_model.bundle import MANIFEST, WEIGHTS, Bundle, Manifest, find_bundle, load_bundle, save_bundle
-from tca_model.config import DescriptorConfig, EncoderConfig, FrameConfig, RandomWeights
+from tca_model.bundle import MANIFEST, WEIGHTS, find_bundle, load_bundle, save_bundle
 from tca_model.errors import BundleError
-from tca_model.matching.calibration import Calibration
+from tests.tca_model.bundles import small_bundle, with_tensor
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-def descriptor(*, frame: dict[str, Any] | None = None, **changes: Any) -> DescriptorConfig:
-    frame_config = FrameConfig.model_validate(
-        {"backbone": "resnet18", "weights": RandomWeights(seed=0), "input_px": 64, "dimension": 16} | (frame or {})
-    )
-    return DescriptorConfig(frame=frame_config, **changes)
-
-
-def small_bundle(*, config: DescriptorConfig | None = None, **changes: Any) -> Bundle:
-    rng = np.random.default_rng(0)
-    values: dict[str, Any] = {
-        "name": "small",
-        "descriptor": config or descriptor(),
-        "calibration": Calibration(alert_threshold=0.5, basis="none"),
-        "provenance": {"command": "by hand", "images": 3, "nested": {"list": [1, 2.5, None, True]}},
-    }
-    tensors: dict[str, Any] = {
-        "whitening.mean": rng.normal(size=6).astype(np.float32),
-        "whitening.projection": np.asfortranarray(rng.normal(size=(6, 4)).astype(np.float32)),
-        "encoder.layers.0.weight": rng.normal(size=(4, 4)).astype(np.float16),
-        "backbone.bn1.num_batches_tracked": np.array(7),
-        "noise_bank.frames": rng.normal(size=(2, 4)).astype(np.float32),
-    }
-    return Bundle(Manifest(**values | changes), tensors)
-
-
-def with_tensor(bundle: Bundle, name: str, tensor: Any) -> Bundle:
-    return Bundle(bundle.manifest, bundle.tensors | {name: tensor})
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -71,68 +43,6 @@ def test_parts_are_named_without_their_prefix() -> None:
     assert bundle.part("whitening").keys() == {"mean", "projection"}
     assert bundle.part("encoder").keys() == {"layers.0.weight"}
     assert bundle.part("white") == {}
-
-
-def test_the_version_is_short_and_the_same_every_time() -> None:
-    version = small_bundle().model_version
-    assert version == small_bundle().model_version
-    assert len(version) == 12
-    assert set(version) <= set("0123456789abcdef")
-
-
-@pytest.mark.parametrize("name", [name for name in small_bundle().tensors if not name.startswith("noise_bank")])
-def test_any_weight_changes_the_version(name: str) -> None:
-    bundle = small_bundle()
-    changed = bundle.tensors[name].copy()
-    changed.flat[-1] += 1
-    assert with_tensor(bundle, name, changed).model_version != bundle.model_version
-
-
-def test_name_type_and_shape_of_a_weight_change_the_version() -> None:
-    bundle = small_bundle()
-    mean = bundle.tensors["whitening.mean"]
-    variants = [
-        with_tensor(bundle, "whitening.mean", mean.astype(np.float64)),
-        with_tensor(bundle, "whitening.mean", mean.reshape(2, 3)),
-        with_tensor(bundle, "whitening.other", mean),
-        Bundle(bundle.manifest, {k: v for k, v in bundle.tensors.items() if k != "whitening.mean"}),
-    ]
-    assert len({bundle.model_version, *(variant.model_version for variant in variants)}) == 5
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        descriptor(frame={"backbone": "resnet34"}),
-        descriptor(frame={"weights": RandomWeights(seed=1)}),
-        descriptor(frame={"input_px": 96}),
-        descriptor(frame={"mean": (0.5, 0.5, 0.5)}),
-        descriptor(frame={"std": (0.5, 0.5, 0.5)}),
-        descriptor(frame={"pooling": "l3-imac"}),
-        descriptor(frame={"dimension": 24}),
-        descriptor(frame={"sample_every_s": 0.5}),
-        descriptor(encoder=EncoderConfig(aggregator="mean")),
-        descriptor(encoder=EncoderConfig(layers=2)),
-        descriptor(encoder=EncoderConfig(heads=4)),
-        descriptor(encoder=EncoderConfig(feed_forward=32)),
-        descriptor(compares="frame"),
-    ],
-)
-def test_any_descriptor_setting_changes_the_version(config: DescriptorConfig) -> None:
-    assert small_bundle(config=config).model_version != small_bundle().model_version
-
-
-def test_nothing_else_changes_the_version() -> None:
-    bundle = small_bundle()
-    others = [
-        small_bundle(name="other"),
-        small_bundle(calibration=Calibration(version=2, alert_threshold=0.9, basis="measured")),
-        small_bundle(provenance={"command": "again", "seconds": 3.5}),
-        with_tensor(bundle, "noise_bank.frames", np.zeros((3, 4), np.float32)),
-        Bundle(bundle.manifest, dict(reversed(bundle.tensors.items()))),
-        with_tensor(bundle, "whitening.projection", np.ascontiguousarray(bundle.tensors["whitening.projection"])),
-    ]
-    assert {other.model_version for other in others} == {bundle.model_version}
 
 
 def test_a_missing_bundle_is_told_in_words(tmp_path: Path) -> None:

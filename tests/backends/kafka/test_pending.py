@@ -42,8 +42,9 @@ def test_a_commit_waits_for_the_end_of_an_outage(monkeypatch: pytest.MonkeyPatch
     record = Record(Message("video-segments", "k", b""), 0, 5)
     consumer._assignment.note_polled([record])
 
-    retrier = Retrier(
-        Health(loop_timeout_s=60), keep_alive=lambda: consumer.poll(1, 0.0) and None, is_over=lambda: False
-    )
+    def keep_alive() -> None:
+        consumer.poll(1, 0.0)
+
+    retrier = Retrier(Health(loop_timeout_s=60), keep_alive=keep_alive, is_over=lambda: False)
     retrier("offsets", consumer.commit, [record])
     assert client.committed[0] == 6

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.contracts.errors import TransientError
-from services.contracts.ports import Record
+from services.contracts.ports import Rebalance, Record
 from tests.backends.kafka.cases import join, join_and_restore, message, take, values
 from tests.backends.kafka.state_cases import Place
 from tests.servers.process import Backend
@@ -66,12 +66,17 @@ def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Pla
     consumer.take_rebalance()
 
     commit = consumer._transactions._producer.commit_transaction
-    consumer._transactions._producer.commit_transaction = lambda: time.sleep(5) or commit()
+
+    def commit_late() -> None:
+        time.sleep(5)
+        commit()
+
+    consumer._transactions._producer.commit_transaction = commit_late
     with pytest.raises(TransientError):
         consumer.commit_all(rest, [message(place.output, "lost")], {0: {"x": None}, 1: {"y": b"2"}})
     with pytest.raises(TransientError, match="were revoked"):
         consumer.commit_all(rest, [message(place.output, "too early")], {0: {"x": b"5"}})
-    assert consumer.take_rebalance() == ({0, 1}, {0, 1})
+    assert consumer.take_rebalance() == Rebalance(assigned=frozenset({0, 1}), revoked=frozenset({0, 1}))
     assert consumer.poll(100, 0.5) == []
 
     restored = {partition: consumer.restore(partition) for partition in (0, 1)}

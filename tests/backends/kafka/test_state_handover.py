@@ -9,7 +9,7 @@ from kafka import KafkaProducer, TopicPartition
 
 from services.backends.kafka.state import KafkaStateConsumer
 from services.contracts.errors import TransientError
-from services.contracts.ports import Record
+from services.contracts.ports import Rebalance, Record
 from tests.backends.kafka.cases import join, join_and_restore, message, take, unique_name, wait_until
 from tests.backends.kafka.state_cases import Place
 from tests.servers.process import Backend
@@ -92,11 +92,11 @@ def test_a_member_that_left_between_two_polls_writes_nothing(place: Place) -> No
     join_and_restore(second, 2)
     second.commit_all(take(second, 10), [message(place.output, "second")], {0: {"x": b"newer"}, 1: {"y": b"newer"}})
 
-    assert first.take_rebalance() == (set(), set())
+    assert first.take_rebalance() == Rebalance(frozenset(), frozenset())
     with pytest.raises(TransientError, match=r"membership in group .* was lost"):
         first.commit_all(records, [message(place.output, "first")], {0: {"x": b"older"}, 1: {"y": b"older"}})
     assert place.output_values() == ["second"]
-    assert first.take_rebalance() == ({0, 1}, {0, 1})
+    assert first.take_rebalance() == Rebalance(frozenset({0, 1}), frozenset({0, 1}))
 
     # The broker refuses no nameless member: without the check, older state would overwrite newer.
     nobody = first._client.group_metadata()

@@ -23,7 +23,32 @@ pytestmark = pytest.mark.integration
 
 SOON_S = 0.35  # one timeout, and some time for the rest
 AT_ONCE_S = 0.02
-MakeCache = Callable[..., RedisCache]
+
+
+class MakeCache:
+    """Opens caches for one test, and closes them after it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._caches: list[RedisCache] = []
+
+    def __call__(
+        self,
+        url: str | None = None,
+        *,
+        model_version: str = "v1",
+        username: str | None = None,
+        password: str | None = None,
+    ) -> RedisCache:
+        cache = RedisCache(
+            url or self._url, model_version=model_version, ttl_s=1000.0, username=username, password=password
+        )
+        self._caches.append(cache)
+        return cache
+
+    def close(self) -> None:
+        for cache in self._caches:
+            cache.close()
 
 
 @pytest.fixture
@@ -39,15 +64,9 @@ def admin(server: RedisServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def make_cache(server: RedisServer) -> Iterator[MakeCache]:
-    caches = []
-
-    def make(url: str = server.address, **changes: object) -> RedisCache:
-        caches.append(RedisCache(url, **({"model_version": "v1", "ttl_s": 1000.0} | changes)))
-        return caches[-1]
-
+    make = MakeCache(server.address)
     yield make
-    for cache in caches:
-        cache.close()
+    make.close()
 
 
 @pytest.fixture

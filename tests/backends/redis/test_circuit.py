@@ -43,9 +43,9 @@ def test_an_open_circuit_allows_one_probe_now_and_then() -> None:
     clock = Clock()
     circuit = open_circuit(clock)
     for _ in range(3):
-        assert circuit.is_open
+        was_open = circuit.is_open
         clock.now_s += PROBE_EVERY_S
-        assert not circuit.is_open
+        assert (was_open, circuit.is_open) == (True, False)
         assert circuit.allow()
         assert not circuit.allow(), "one is enough"
         circuit.record_failure()

@@ -51,7 +51,9 @@ def test_a_curve_and_a_threshold_are_set_and_nothing_else_changes(bundle: Path, 
     assert calibration.alert_threshold >= 0.9
     assert "expected calibration error on unseen families 0.0" in calibration.basis
     assert after.manifest.name == "mine"
-    assert after.manifest.provenance["metrics"]["micro_ap"] == 0.9877
+    metrics = after.manifest.provenance["metrics"]
+    assert isinstance(metrics, dict)
+    assert metrics["micro_ap"] == 0.9877
     assert after.manifest.provenance["command"] == before.manifest.provenance["command"]
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
 

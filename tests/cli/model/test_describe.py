@@ -51,8 +51,11 @@ def test_videos_are_described_once_and_evaluated(tmp_path: Path, monkeypatch: py
     assert "3 of 3 videos" in again.output
     assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == written
 
-    labels = {"q": {"ND": ("copy",), "DS": ("gone",)}}
-    annotations = FivrAnnotations(queries=("q",), database=("q", "other", "copy", "gone"), labels=labels)
+    annotations = FivrAnnotations(
+        queries=("q",),
+        database=("q", "other", "copy", "gone"),
+        labels={"q": {"ND": ("copy",), "DS": ("gone",)}},
+    )
     write_annotations(tmp_path / "fivr.json", annotations)
     evaluated = run(
         *("evaluate", "fivr", "--annotations", tmp_path / "fivr.json", "--descriptors", output, "--output", "json")

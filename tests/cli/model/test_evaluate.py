@@ -19,19 +19,25 @@ from tca_model.data.vsc2022 import CopiedPart, Vsc2022Annotations
 from tca_model.types import VideoDescriptor
 
 VIDEOS = {"q": [0, 1], "copy": [0, 1], "part": [1, 2, 3], "other": [4, 5]}  # which unit vectors their frames are
-LISTED = {"queries": ("q",), "database": tuple(VIDEOS)}
+QUERIES, DATABASE = ("q",), tuple(VIDEOS)
 PART = CopiedPart(query="q", reference="copy", query_start_s=0, query_end_s=1, reference_start_s=0, reference_end_s=1)
 BENCHMARKS: dict[str, Annotations] = {
-    "fivr": FivrAnnotations(**LISTED, labels={"q": {"ND": ("copy",), "CS": ("part",)}}),
-    "cc-web-video": CcWebVideoAnnotations(**LISTED, labels={"q": {"q": "E", "copy": "S", "other": "X"}}, excluded={}),
-    "evve": EvveAnnotations(**LISTED, events={"e": Event(queries=("q",), positives=("q", "copy"), undecided=())}),
+    "fivr": FivrAnnotations(queries=QUERIES, database=DATABASE, labels={"q": {"ND": ("copy",), "CS": ("part",)}}),
+    "cc-web-video": CcWebVideoAnnotations(
+        queries=QUERIES, database=DATABASE, labels={"q": {"q": "E", "copy": "S", "other": "X"}}, excluded={}
+    ),
+    "evve": EvveAnnotations(
+        queries=QUERIES,
+        database=DATABASE,
+        events={"e": Event(queries=("q",), positives=("q", "copy"), undecided=())},
+    ),
     "vcdb": VcdbAnnotations(
         queries=("q", "copy"),
-        database=tuple(VIDEOS),
+        database=DATABASE,
         pairs=(CopiedPair(videos=("q", "copy"), overlap=(1, 1)),),
         distractors=("other",),
     ),
-    "vsc2022": Vsc2022Annotations(**LISTED, parts=(PART,)),
+    "vsc2022": Vsc2022Annotations(queries=QUERIES, database=DATABASE, parts=(PART,)),
 }
 
 

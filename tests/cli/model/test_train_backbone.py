@@ -58,6 +58,7 @@ def test_the_bundle_describes_and_states_its_provenance(alone: Bundle) -> None:
     stated = alone.manifest.provenance
     assert stated["pictures"] == 40
     assert stated["steps"] == 4
+    assert isinstance(stated["recipe"], dict)
     assert stated["recipe"]["batch"] == 32
     assert stated["started_from"] == {"kind": "random", "seed": 0}
 

@@ -19,7 +19,7 @@ from services.contracts.events import CopiedInterval
 from tca_model.types import Frame, VideoDescriptor
 from tca_model.video.decode import DecodeLimits
 from tests.clips import steady, time_in, write_clip
-from tests.descriptors import cut, work
+from tests.descriptors import cut, described, work
 from tests.vectors import unit
 
 PIXEL = Picture("data:image/png;base64,AAAA", 160, 90)
@@ -41,10 +41,10 @@ def side(frames: np.ndarray, times_s: np.ndarray | None = None) -> Side:
 
 
 def test_a_side_joins_all_segments_of_an_asset_also_empty_ones() -> None:
-    segments = [*cut("a", work(1, 0, 40)), *cut("a", work(1, 0, 0), start_s=40.0)]
+    segments = [*cut("a", work(1, 0, 40)), described("a", 2, work(1, 0, 0), start_s=40.0)]
     whole = Side.of(segments)
     np.testing.assert_array_equal(whole.descriptor.timestamps_s, np.arange(40))
-    assert whole.duration_s == 40
+    assert whole.duration_s == 41
 
 
 def test_cells_hold_the_similarity_of_their_frames_if_they_have_any() -> None:
@@ -62,7 +62,7 @@ def test_the_most_similar_view_of_a_frame_counts() -> None:
     query = side(np.concatenate([work(2, 0, 1), work(1, 0, 2)]), np.array([0.0, 0, 1]))
     assert cells(query, reference, step_s=1.0)[0, 0] == pytest.approx(1, abs=1e-6)
     first, _ = moments(query, reference, [interval(0, 2, 0)], step_s=1.0)
-    assert (first.query_s, first.reference_s, first.similarity) == (0, 0, pytest.approx(1, abs=1e-6))
+    assert (first.query_s, first.reference_s, first.similarity) == pytest.approx((0, 0, 1), abs=1e-6)
 
 
 def test_a_long_matrix_keeps_the_most_similar_frames_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:

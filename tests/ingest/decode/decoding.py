@@ -5,10 +5,39 @@ import time
 from collections.abc import Callable
 
 from services.ingest.decode.child import DecoderProcess
-from services.ingest.decode.pool import DecodeEvent, DecodePool, FramesDecoded
+from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
+from tca_model.video.decode import DecodeLimits
 
 SIZE = (32, 24)
 TIMEOUT_S = 30.0
+LIMITS = DecodeLimits()
+
+
+class MakePool:
+    """Opens pools for one test, and closes them after it."""
+
+    def __init__(self) -> None:
+        self._pools: list[DecodePool] = []
+
+    def __call__(
+        self,
+        *,
+        workers: int = 1,
+        size: tuple[int, int] = SIZE,
+        every_s: float = 1.0,
+        limits: DecodeLimits = LIMITS,
+        deadline_s: float = TIMEOUT_S,
+        panels: bool = False,
+    ) -> DecodePool:
+        pool = DecodePool(
+            workers=workers, size=size, every_s=every_s, limits=limits, deadline_s=deadline_s, panels=panels
+        )
+        self._pools.append(pool)
+        return pool
+
+    def close(self) -> None:
+        for pool in self._pools:
+            pool.close()
 
 
 def drain(pool: DecodePool, jobs: int = 1) -> list[DecodeEvent]:
@@ -19,6 +48,15 @@ def drain(pool: DecodePool, jobs: int = 1) -> list[DecodeEvent]:
         assert time.monotonic() < give_up_s, f"only {events}"
         events += pool.poll(1.0)
     return events
+
+
+def drain_one(pool: DecodePool) -> tuple[list[FramesDecoded], DecodeFinished | DecodeFailed]:
+    """Poll until the only job has ended. Returns its frames, and its end."""
+    *before, end = drain(pool)
+    assert not isinstance(end, FramesDecoded)
+    chunks = [event for event in before if isinstance(event, FramesDecoded)]
+    assert len(chunks) == len(before), "nothing but frames comes before the end"
+    return chunks, end
 
 
 def child_of(pool: DecodePool) -> DecoderProcess:

@@ -2,25 +2,24 @@
 
 import os
 import signal
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from services.ingest.decode import child as decode_child
-from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
+from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
 from tca_model.video.decode import DecodeLimits
 from tests.clips import steady, write_clip
-from tests.ingest.decode.decoding import TIMEOUT_S, child_of, drain, is_running, wait_until
+from tests.ingest.decode.decoding import TIMEOUT_S, MakePool, child_of, drain, is_running, wait_until
 
 
 @pytest.mark.parametrize(
     ("number", "reason"), [(signal.SIGKILL, "killed"), (signal.SIGSEGV, "crashed"), (signal.SIGXCPU, "processor time")]
 )
 def test_a_child_that_dies_fails_only_its_own_file(
-    make_pool: Callable[..., DecodePool], clip: Path, number: signal.Signals, reason: str
+    make_pool: MakePool, clip: Path, number: signal.Signals, reason: str
 ) -> None:
     pool = make_pool(workers=2, size=(300, 300))  # enough data to block the child in the middle of the file
     pool.submit("doomed", clip.open("rb"))
@@ -37,7 +36,7 @@ def test_a_child_that_dies_fails_only_its_own_file(
     assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
-def test_a_child_that_dies_while_idle_is_replaced(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_child_that_dies_while_idle_is_replaced(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool()
     pool.submit("first", clip.open("rb"))
     drain(pool)
@@ -49,7 +48,7 @@ def test_a_child_that_dies_while_idle_is_replaced(make_pool: Callable[..., Decod
 
 
 @pytest.mark.integration
-def test_a_child_that_hangs_is_killed_at_the_deadline(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_child_that_hangs_is_killed_at_the_deadline(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool(deadline_s=2.0, size=(300, 300))
     pool.submit("hung", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
@@ -62,9 +61,7 @@ def test_a_child_that_hangs_is_killed_at_the_deadline(make_pool: Callable[..., D
 
 
 @pytest.mark.integration
-def test_the_deadline_does_not_count_the_time_in_which_the_parent_is_busy(
-    make_pool: Callable[..., DecodePool], clip: Path
-) -> None:
+def test_the_deadline_does_not_count_the_time_in_which_the_parent_is_busy(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool(deadline_s=1.5, size=(300, 300))
     pool.submit("job", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
@@ -72,9 +69,7 @@ def test_the_deadline_does_not_count_the_time_in_which_the_parent_is_busy(
     assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
-def test_using_more_memory_than_allowed_fails_the_file_with_that_reason(
-    make_pool: Callable[..., DecodePool], tmp_path: Path
-) -> None:
+def test_using_more_memory_than_allowed_fails_the_file_with_that_reason(make_pool: MakePool, tmp_path: Path) -> None:
     large = write_clip(tmp_path / "large.mp4", steady(0.2, 5), size=(4096, 4096), codec="mpeg4")
     pool = make_pool(limits=DecodeLimits(max_memory_bytes=400 * 1024**2), size=(6000, 6000))
     pool.submit("large", large.open("rb"))
@@ -84,7 +79,7 @@ def test_using_more_memory_than_allowed_fails_the_file_with_that_reason(
 
 
 @pytest.mark.integration
-def test_the_limit_of_processor_time_applies_per_file(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
+def test_the_limit_of_processor_time_applies_per_file(make_pool: MakePool, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (12, 720, 1280, 3), np.uint8)
     images = [noise[n % 12] for n in range(300)]
     heavy = write_clip(
@@ -95,7 +90,7 @@ def test_the_limit_of_processor_time_applies_per_file(make_pool: Callable[..., D
     assert drain(pool)[-1] == DecodeFailed("heavy", "decoding takes more than the limit of 1 s of processor time")
 
 
-def test_children_end_when_their_parent_ends(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_children_end_when_their_parent_ends(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool(size=(300, 300))
     pool.submit("job", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
@@ -107,9 +102,9 @@ def test_children_end_when_their_parent_ends(make_pool: Callable[..., DecodePool
 
 
 def test_a_child_that_cannot_start_is_an_error_of_the_pool_and_not_of_the_file(
-    make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch
+    make_pool: MakePool, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode_child.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     pool = make_pool()
     with pytest.raises(RuntimeError, match="cannot start"):  # noqa: PT012  either call may notice it first
         pool.submit("job", clip.open("rb"))

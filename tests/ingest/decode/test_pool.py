@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,34 +11,36 @@ import pytest
 
 from services.ingest.decode import child as decode_child
 from services.ingest.decode import pool as decode_pool
-from services.ingest.decode.pool import DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
+from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
 from tca_model.video.decode import DecodeLimits, sample_frames
 from tests.clips import write_parted_clip
-from tests.ingest.decode.decoding import SIZE, TIMEOUT_S, child_of, drain, is_running, wait_until
+from tests.ingest.decode.decoding import SIZE, TIMEOUT_S, MakePool, child_of, drain, drain_one, is_running, wait_until
 
 
-def test_frames_equal_those_of_the_reader(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_frames_equal_those_of_the_reader(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool()
     file = clip.open("rb")
     pool.submit("job", file)
     assert file.closed
     assert pool.free == 0
-    *chunks, end = drain(pool)
+    chunks, end = drain_one(pool)
     with clip.open("rb") as again:
         expected = list(sample_frames(again, size=SIZE))
     assert {chunk.job for chunk in chunks} == {"job"}
     assert max(len(chunk.images) for chunk in chunks) == decode_child.CHUNK_FRAMES
     assert np.array_equal(np.concatenate([chunk.timestamps_s for chunk in chunks]), [f.timestamp_s for f in expected])
     assert np.array_equal(np.concatenate([chunk.images for chunk in chunks]), np.stack([f.image for f in expected]))
-    assert end == DecodeFinished("job", pytest.approx(40, abs=0.2))
+    assert isinstance(end, DecodeFinished)
+    assert end.job == "job"
+    assert end.duration_s == pytest.approx(40, abs=0.2)
     assert pool.free == 1
 
 
-def test_panels_come_after_their_frame_with_the_same_time(make_pool: Callable[..., DecodePool], tmp_path: Path) -> None:
+def test_panels_come_after_their_frame_with_the_same_time(make_pool: MakePool, tmp_path: Path) -> None:
     clip = write_parted_clip(tmp_path / "parted.mp4")
     pool = make_pool(panels=True)
     pool.submit("job", clip.open("rb"))
-    *chunks, _ = drain(pool)
+    chunks, _ = drain_one(pool)
     with clip.open("rb") as again:
         expected = list(sample_frames(again, size=SIZE, panels=True))
     times_s = np.concatenate([chunk.timestamps_s for chunk in chunks])
@@ -47,7 +48,7 @@ def test_panels_come_after_their_frame_with_the_same_time(make_pool: Callable[..
     assert np.unique(times_s, return_counts=True)[1].tolist() == [3] * 8
 
 
-def test_children_are_reused_for_later_files(make_pool: Callable[..., DecodePool], clip: Path, tmp_path: Path) -> None:
+def test_children_are_reused_for_later_files(make_pool: MakePool, clip: Path, tmp_path: Path) -> None:
     pool = make_pool(workers=2)
     assert pool.poll(0) == []
     (tmp_path / "junk").write_bytes(b"junk")
@@ -67,17 +68,15 @@ def test_children_are_reused_for_later_files(make_pool: Callable[..., DecodePool
     assert {child.process.pid for child in pool._idle} == pids
 
 
-def test_a_job_that_exceeds_a_limit_fails_after_the_frames_before_it(
-    make_pool: Callable[..., DecodePool], clip: Path
-) -> None:
+def test_a_job_that_exceeds_a_limit_fails_after_the_frames_before_it(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool(limits=DecodeLimits(max_sampled_frames=20))
     pool.submit("job", clip.open("rb"))
-    *chunks, end = drain(pool)
+    chunks, end = drain_one(pool)
     assert sum(len(chunk.images) for chunk in chunks) == 20
     assert end == DecodeFailed("job", "more than 20 sampled frames")
 
 
-def test_a_file_can_have_a_shorter_limit_than_the_pool(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_file_can_have_a_shorter_limit_than_the_pool(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool(limits=DecodeLimits(max_duration_s=50))
     for limit_s, ends in ((10, DecodeFailed), (90, DecodeFinished)):
         pool.submit("job", clip.open("rb"), max_duration_s=limit_s)
@@ -87,7 +86,7 @@ def test_a_file_can_have_a_shorter_limit_than_the_pool(make_pool: Callable[..., 
     assert drain(pool)[-1] == DecodeFailed("job", "longer than the limit of 10 s")
 
 
-def test_a_child_blocks_until_it_is_polled(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_a_child_blocks_until_it_is_polled(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool(every_s=0.1, size=(300, 300))
     pool.submit("job", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
@@ -106,7 +105,7 @@ def test_a_child_blocks_until_it_is_polled(make_pool: Callable[..., DecodePool],
 
 
 def test_children_ignore_ctrl_c_and_have_no_secrets(
-    make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch
+    make_pool: MakePool, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAFKA_PASSWORD", "secret")
     pool = make_pool()
@@ -128,7 +127,7 @@ def test_children_ignore_ctrl_c_and_have_no_secrets(
 
 
 def test_children_are_replaced_after_a_number_of_files(
-    make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch
+    make_pool: MakePool, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decode_pool, "FILES_PER_CHILD", 2)
     pool = make_pool()
@@ -141,7 +140,7 @@ def test_children_are_replaced_after_a_number_of_files(
     assert not is_running(pids[0])
 
 
-def test_close_ends_all_processes(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_close_ends_all_processes(make_pool: MakePool, clip: Path) -> None:
     with make_pool(workers=2, size=(300, 300)) as pool:
         pool.submit("done", clip.open("rb"))
         drain(pool)
@@ -152,7 +151,7 @@ def test_close_ends_all_processes(make_pool: Callable[..., DecodePool], clip: Pa
     assert not any(is_running(pid) for pid in pids)
 
 
-def test_waking_the_pool_ends_a_poll(make_pool: Callable[..., DecodePool], clip: Path) -> None:
+def test_waking_the_pool_ends_a_poll(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool()
     pool.wake()
     pool.wake()
@@ -167,9 +166,7 @@ def test_waking_the_pool_ends_a_poll(make_pool: Callable[..., DecodePool], clip:
     assert isinstance(drain(pool)[-1], DecodeFinished)
 
 
-def test_a_cancelled_job_has_no_more_events_and_can_be_submitted_again(
-    make_pool: Callable[..., DecodePool], clip: Path
-) -> None:
+def test_a_cancelled_job_has_no_more_events_and_can_be_submitted_again(make_pool: MakePool, clip: Path) -> None:
     pool = make_pool(workers=2, size=(300, 300))
     pool.submit("unwanted", clip.open("rb"))
     wait_until(lambda: bool(pool.poll(0.1)))
@@ -181,6 +178,6 @@ def test_a_cancelled_job_has_no_more_events_and_can_be_submitted_again(
     assert pool.free == 1
     assert {event.job for event in drain(pool)} == {"other"}
     pool.submit("unwanted", clip.open("rb"))
-    *chunks, end = drain(pool)
+    chunks, end = drain_one(pool)
     assert sum(len(chunk.images) for chunk in chunks) == 40, "from the start"
     assert isinstance(end, DecodeFinished)

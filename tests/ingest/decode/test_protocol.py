@@ -1,15 +1,14 @@
 """Nothing that a child sends is trusted: a compromised child is killed."""
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from services.ingest.decode.child import PREFIX
-from services.ingest.decode.pool import DecodePool
+from services.ingest.decode.pool import DecodeFailed
 from tests.clips import picture
-from tests.ingest.decode.decoding import SIZE, child_of, drain
+from tests.ingest.decode.decoding import SIZE, MakePool, child_of, drain_one
 
 
 def message(header: bytes, payload: bytes = b"") -> bytes:
@@ -41,7 +40,7 @@ PIXELS = picture(0, SIZE).tobytes()
     ],
 )
 def test_a_child_that_breaks_the_protocol_is_killed(
-    make_pool: Callable[..., DecodePool], clip: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    make_pool: MakePool, clip: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     pool = make_pool()
     pool.submit("job", clip.open("rb"))
@@ -54,5 +53,7 @@ def test_a_child_that_breaks_the_protocol_is_killed(
     pool._selector.register(ours, 1, child)
     with theirs:
         theirs.sendall(sent)
-        assert drain(pool)[-1].reason.startswith("the decoder broke the protocol")
+        _, end = drain_one(pool)
+    assert isinstance(end, DecodeFailed)
+    assert end.reason.startswith("the decoder broke the protocol")
     assert child.process.returncode is not None

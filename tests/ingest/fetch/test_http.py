@@ -16,7 +16,7 @@ from services.ingest.fetch import http as fetch_http
 from services.ingest.fetch.interrupt import Interrupt
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
-from tests.ingest.fetch.web import Web, body, raw, redirect, serve_web
+from tests.ingest.fetch.web import Response, Web, body, raw, redirect, serve_web
 
 FILM = bytes(range(256)) * 2000
 POLICY = FetchPolicy(roots=(), hosts=("127.0.0.1",), private_hosts=True, max_bytes=len(FILM), deadline_s=20.0)
@@ -113,7 +113,7 @@ def test_a_temporary_error_status_is_retried(web: Web, status: int) -> None:
     ],
     ids=["short", "short-chunk", "no-last-chunk", "nonsense", "nothing"],
 )
-def test_a_broken_response_is_retried(web: Web, broken: object) -> None:
+def test_a_broken_response_is_retried(web: Web, broken: Response) -> None:
     assert content(fetch(web.serve("/a", broken, body(FILM)), POLICY)) == FILM
 
 
@@ -141,7 +141,7 @@ HEADERS = [OK, *[b"X-%d: a\r\n" % number for number in range(99)]]
     ],
     ids=["body", "endless-body", "headers", "silence"],
 )
-def test_a_server_that_drips_bytes_is_cut_off_at_the_deadline(web: Web, slow: object) -> None:
+def test_a_server_that_drips_bytes_is_cut_off_at_the_deadline(web: Web, slow: Response) -> None:
     before = open_descriptors()
     started_s = time.monotonic()
     reason = refusal(web.serve("/a", slow), SHORT_DEADLINE)

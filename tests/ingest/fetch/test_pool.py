@@ -12,6 +12,7 @@ from services.contracts.errors import InvalidMessage
 from services.ingest.decode.pool import DecodePool
 from services.ingest.fetch import pool as fetch_pool
 from services.ingest.fetch.interrupt import Interrupt
+from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
 from services.ingest.fetch.pool import FetchFinished, FetchPool
 from tca_model.video.decode import DecodeLimits
@@ -19,27 +20,37 @@ from tests.ingest.fetch.web import body, raw, serve_web
 
 POLICY = FetchPolicy(roots=None, max_bytes=10**6, hosts=("127.0.0.1",), private_hosts=True)
 TIMEOUT_S = 10.0
-MakePool = Callable[..., FetchPool]
+
+
+class MakePool:
+    """Opens pools for one test, and closes them after it."""
+
+    def __init__(self) -> None:
+        self._pools: list[FetchPool] = []
+
+    def __call__(
+        self, *, policy: FetchPolicy = POLICY, threads: int = 2, wake: Callable[[], None] = lambda: None
+    ) -> FetchPool:
+        pool = FetchPool(policy, threads=threads, wake=wake)
+        self._pools.append(pool)
+        return pool
+
+    def close(self) -> None:
+        for pool in self._pools:
+            pool.close()
 
 
 @pytest.fixture
 def make_pool() -> Iterator[MakePool]:
-    pools = []
-
-    def make(**changes: object) -> FetchPool:
-        pools.append(FetchPool(**({"policy": POLICY, "threads": 2} | changes)))
-        return pools[-1]
-
+    make = MakePool()
     yield make
-    for pool in pools:
-        pool.close()
+    make.close()
 
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Every fetch waits until this event is set."""
     opened = threading.Event()
-    fetch = fetch_pool.fetch
 
     def fetch_after_gate(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
         assert opened.wait(TIMEOUT_S)

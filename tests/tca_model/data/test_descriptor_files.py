@@ -19,7 +19,8 @@ def test_any_id_becomes_one_file_in_the_folder(tmp_path: Path, video: str) -> No
     descriptor, version = stored.read(video)
     np.testing.assert_array_equal(descriptor.frames, UNIT.frames)
     np.testing.assert_array_equal(descriptor.timestamps_s, UNIT.timestamps_s)
-    assert (version, descriptor.frames.dtype) == ("abc", np.float32)
+    assert version == "abc"
+    assert descriptor.frames.dtype == np.float32
     assert list(stored.videos()) == [video]
     assert [path.parent for path in tmp_path.rglob("*.npz")] == [stored.folder]
 

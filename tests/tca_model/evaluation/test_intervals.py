@@ -95,8 +95,8 @@ def test_an_empty_side_has_no_figure() -> None:
 
 def test_the_micro_average_leaves_out_pairs_without_a_figure() -> None:
     scores = micro_scores([HALF, MISSED, FALSE_ALARM, NOTHING, NOTHING])
-    assert (scores.precision, scores.recall) == (pytest.approx(1 / 2), pytest.approx(1 / 4))
-    assert (scores.false_rejection_rate, scores.false_alarm_rate) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
+    assert (scores.precision, scores.recall) == pytest.approx((1 / 2, 1 / 4))
+    assert (scores.false_rejection_rate, scores.false_alarm_rate) == pytest.approx((1 / 2, 1 / 3))
     assert scores.f == pytest.approx(2 * (1 / 2) * (1 / 4) / (3 / 4))
 
 

@@ -21,7 +21,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def keep(width: float, height: float) -> Any:
         figure = make(width, height)
-        figure.savefig = lambda path, **_: path.touch()
+        monkeypatch.setattr(figure, "savefig", lambda path, **_: path.touch())
         drawn.append(figure)
         return figure
 

@@ -99,7 +99,7 @@ def test_known_answers() -> None:
         ((1 + 1) / 2 + (1 / 2 + 2 / 3) / 2 + (2 / 3 + 3 / 4) / 2) / 3
     )
     assert recall_at_precision(scores, copies, 0.75) == (1.0, 0.6)
-    assert recall_at_precision(scores, copies, 0.9) == (pytest.approx(1 / 3), 0.9)
+    assert recall_at_precision(scores, copies, 0.9) == pytest.approx((1 / 3, 0.9))
     assert recall_before_false_positive(scores, copies, positives=5) == pytest.approx(1 / 5)
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tca_model.matching.calibration import (
-    Bin,
     Calibration,
     Curve,
     calibration_error,
@@ -74,8 +73,9 @@ def test_score_and_probability_are_inverse() -> None:
 def test_without_a_curve_the_alert_score_is_the_joined_score() -> None:
     plain = Calibration(alert_threshold=0.2, basis="by hand")
     assert (plain.alert_score(0.3), plain.joined_score(0.3)) == (0.3, 0.3)
-    curved = Calibration(alert_threshold=0.9, basis="by hand", curve=Curve(slope=5, intercept=6))
-    assert curved.alert_score(0.3) == curved.curve.probability(0.3) > 0.8
+    curve = Curve(slope=5, intercept=6)
+    curved = Calibration(alert_threshold=0.9, basis="by hand", curve=curve)
+    assert curved.alert_score(0.3) == curve.probability(0.3) > 0.8
     assert curved.joined_score(curved.alert_score(0.3)) == pytest.approx(0.3)
     assert curved.joined_score(-1) == -1  # a negative threshold reports every pair
 
@@ -84,7 +84,8 @@ def test_the_calibration_error_by_hand() -> None:
     probabilities = np.array([0.05, 0.05, 0.62, 0.68, 0.66, 0.64, 1.0])
     is_copy = np.array([False, True, True, True, False, False, True])
     bins = reliability(probabilities, is_copy)
-    assert bins == [Bin(2, 0.05, 0.5), Bin(4, pytest.approx(0.65), 0.5), Bin(1, 1.0, 1.0)]
+    assert [(one.pairs, one.copies) for one in bins] == [(2, 0.5), (4, 0.5), (1, 1.0)]
+    assert [one.probability for one in bins] == pytest.approx([0.05, 0.65, 1.0])
     assert calibration_error(bins) == pytest.approx((2 * 0.45 + 4 * 0.15) / 7)
 
 

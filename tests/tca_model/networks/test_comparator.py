@@ -35,7 +35,15 @@ def matrix(seed: int, rows: int, columns: int) -> Tensor:
 
 def compare_alone(module: VideoComparator, similarity: Tensor) -> Comparison:
     rows, columns = similarity.shape
-    return module(similarity[None], torch.ones(1, rows, dtype=torch.bool), torch.ones(1, columns, dtype=torch.bool))
+    compared: Comparison = module(
+        similarity[None], torch.ones(1, rows, dtype=torch.bool), torch.ones(1, columns, dtype=torch.bool)
+    )
+    return compared
+
+
+def last_bias(module: VideoComparator) -> Tensor:
+    assert module.to_one.bias is not None
+    return module.to_one.bias
 
 
 def pad_all(matrices: list[Tensor], filler: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,8 +76,8 @@ def slow_output(similarity: Array, module: VideoComparator) -> Array:
                         total += weight[:, :, di + 1, dj + 1] @ cell
                 out[:, i, j] = np.maximum(total, 0)
         maps = out
-    last = module.to_one
-    return np.einsum("c,cij->ij", last.weight.detach().double().numpy()[0, :, 0, 0], maps) + last.bias.item()
+    joined: Array = np.einsum("c,cij->ij", module.to_one.weight.detach().double().numpy()[0, :, 0, 0], maps)
+    return joined + last_bias(module).item()
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 7), (5, 6), (9, 4)])
@@ -129,10 +137,10 @@ def test_gradients_reach_every_weight_and_real_cell_but_no_padding() -> None:
 
 def test_the_excess_brings_a_score_back_into_bounds() -> None:
     module = comparator(scale=0.1)
-    module.to_one.bias.data.fill_(4.0)  # clipped everywhere: the score itself has no gradient
+    last_bias(module).data.fill_(4.0)  # clipped everywhere: the score itself has no gradient
     compared = compare_alone(module, matrix(5, 8, 8))
     assert compared.score.item() == 1.0
-    (gradient,) = torch.autograd.grad(compared.excess.sum(), module.to_one.bias)
+    (gradient,) = torch.autograd.grad(compared.excess.sum(), last_bias(module))
     assert gradient.item() > 0
 
 

@@ -119,7 +119,7 @@ def test_the_encoder_equals_the_slow_loop(layers: int) -> None:
     for refined, x in zip(encoded.refined[0], expected, strict=True):
         np.testing.assert_allclose(refined, slow_unit(x), atol=1e-5)
     # the mean is over the outputs of the layer, not over their unit rows
-    np.testing.assert_allclose(encoded.segment[0], slow_unit(sum(expected) / 5), atol=1e-5)
+    np.testing.assert_allclose(encoded.segment[0], slow_unit(np.mean(expected, axis=0)), atol=1e-5)
 
 
 def test_an_untrained_encoder_is_nearly_the_mean() -> None:

@@ -131,7 +131,7 @@ def test_l3_concatenates_all_stages() -> None:
         assert pooled.shape == (2, 3 + 4 + 5 + 6)
         assert torch.equal(pooled, torch.cat([one(stage) for stage in stages], dim=1))
     # each stage has the same weight: one unit vector per stage
-    for part in l3_irmac(stages).split((3, 4, 5, 6), dim=1):
+    for part in torch.split(l3_irmac(stages), [3, 4, 5, 6], dim=1):
         torch.testing.assert_close(part.norm(dim=1), torch.ones(2))
 
 

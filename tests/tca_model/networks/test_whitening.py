@@ -62,7 +62,7 @@ def test_the_covariance_equals_numpys_however_the_vectors_are_split(seed: int, s
 def test_float32_batches_are_summed_in_float64() -> None:
     vectors = torch.from_numpy(correlated_vectors(2, 300, 5, offset=100.0)).float()
     statistics = CovarianceAccumulator(5)
-    for batch in vectors.split(7):
+    for batch in torch.split(vectors, 7):
         statistics.update(batch)
     assert statistics.mean.dtype == statistics.covariance().dtype == torch.float64
     np.testing.assert_allclose(statistics.covariance(), np.cov(vectors.double().numpy(), rowvar=False), rtol=1e-9)

@@ -4,6 +4,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tca_model.synthetic.clips import clip_frames, write_clip
 from tca_model.types import Image
@@ -16,10 +17,11 @@ def frames(seed: int, duration_s: float = 8.0) -> list[Image]:
     return list(clip_frames(seed, duration_s, SIZE, FPS))
 
 
-def thumbnails(images: Sequence[Image]) -> np.ndarray:
+def thumbnails(images: Sequence[Image]) -> NDArray[np.float64]:
     """Six by six means of each image, centred, (T, 108): as a very crude descriptor."""
     small = np.stack([image.astype(float).reshape(6, 9, 6, 16, 3).mean(axis=(1, 3)).ravel() for image in images])
-    return small - small.mean(axis=1, keepdims=True)
+    centred: NDArray[np.float64] = small - small.mean(axis=1, keepdims=True)
+    return centred
 
 
 def test_a_clip_has_the_requested_size_and_length() -> None:
@@ -76,7 +78,7 @@ def test_the_camera_never_leaves_the_canvas() -> None:
 def test_a_written_clip_is_readable(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", 1, duration_s=2.0, size=SIZE, fps=FPS)
     with av.open(str(tmp_path / "a.mp4")) as container:
-        played = [np.asarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+        played = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
     for written, read in zip(frames(1, 2.0), played, strict=True):
         assert np.abs(thumbnails([written]) - thumbnails([read])).mean() < 6
 

@@ -117,7 +117,8 @@ def test_a_full_disk_leaves_the_previous_checkpoint(
 ) -> None:
     monkeypatch.setattr("tca_model.training.run.SAVE_EVERY_S", 0.0)
     monkeypatch.setattr("tca_model.training.run.plot_losses", no_progress)
-    write, written = Path.write_bytes, []
+    write = Path.write_bytes
+    written: list[bytes] = []
 
     def full(path: Path, content: bytes) -> int:
         if len(written) == 3:

@@ -34,7 +34,8 @@ class Extractor:
         self.described += 1
         assert images.shape[1:] == (16, 16, 3)
         rows = images.reshape(len(images), -1, 3).mean(axis=1) + 1
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        described: FloatArray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        return described
 
 
 MakeDescriber: TypeAlias = Callable[[Extractor], Describer]

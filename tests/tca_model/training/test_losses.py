@@ -90,7 +90,7 @@ def test_circle_weights_the_positives_column_in_every_row() -> None:
 def test_weights_of_circle_get_no_gradient() -> None:
     positive = torch.tensor([0.4], requires_grad=True)
     negatives = torch.tensor([[0.1, -0.6]], requires_grad=True)
-    circle(positive, negatives, gamma=8.0, margin=0.25).backward()
+    torch.autograd.backward(circle(positive, negatives, gamma=8.0, margin=0.25))
     logits = torch.tensor([8 * 0.85 * (0.4 - 0.75), 8 * 0.35 * (0.1 - 0.25), 0.0])
     share = torch.softmax(logits, dim=0)
     assert positive.grad is not None
@@ -104,7 +104,7 @@ def test_triplet_by_hand_pushes_only_the_hardest() -> None:
     negatives = torch.tensor([[0.1, 0.4, 0.39], [0.2, 0.6, 0.1]], requires_grad=True)
     loss = triplet(positive, negatives, margin=0.2)
     assert float(loss.detach()) == pytest.approx((0.4 - 0.5 + 0.2) / 2)
-    loss.backward()
+    torch.autograd.backward(loss)
     assert negatives.grad is not None
     assert negatives.grad.tolist() == [[0, 0.5, 0], [0, 0, 0]]
 
@@ -114,7 +114,7 @@ def test_negatives_that_do_not_count_get_no_gradient(loss: Loss) -> None:
     positive = torch.tensor([0.2, 0.1], requires_grad=True)
     negatives = torch.tensor([[0.9, 0.3], [0.5, 0.8]], requires_grad=True)
     counted = torch.tensor([[False, True], [False, False]])
-    loss(positive, negatives, counted=counted).backward()
+    torch.autograd.backward(loss(positive, negatives, counted=counted))
     assert negatives.grad is not None
     assert (negatives.grad != 0).tolist() == counted.tolist()
     assert bool(torch.isfinite(negatives.grad).all())
@@ -134,7 +134,7 @@ def test_koleo_by_hand_and_its_gradient() -> None:
     square = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
     assert float(koleo(square, torch.arange(4))) == pytest.approx(-math.log(2**0.5), rel=1e-6)
     close = torch.tensor([[1.0, 0.0], [0.8, 0.6]], requires_grad=True)
-    koleo(close, torch.arange(2)).backward()
+    torch.autograd.backward(koleo(close, torch.arange(2)))
     assert close.grad is not None
     assert float(close.grad[0] @ (close[0] - close[1]).detach()) < 0  # gradient descent moves each away from the other
 
@@ -147,7 +147,7 @@ def test_koleo_of_a_single_work_is_rejected() -> None:
 def test_koleo_of_equal_rows_is_finite() -> None:
     rows = torch.tensor([[1.0, 0], [1, 0]], requires_grad=True)
     loss = koleo(rows, torch.arange(2))
-    loss.backward()
+    torch.autograd.backward(loss)
     assert math.isfinite(float(loss.detach()))
     assert rows.grad is not None
     assert bool(torch.isfinite(rows.grad).all())

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,11 +106,14 @@ def test_a_playlist_opens_nothing(tmp_path: Path, requests: list[str], kind: str
 
 
 def test_an_error_of_the_file_itself_is_not_the_videos_fault(tmp_path: Path) -> None:
-    def fail(_: int) -> bytes:
-        raise OSError("disk on fire")
+    class Broken(io.BytesIO):
+        """Fails after its first 8 bytes."""
 
-    file = write_clip(tmp_path / "a.mp4", [0]).open("rb")
-    first = iter([file.read(8)])
-    broken = SimpleNamespace(read=lambda n: next(first, None) or fail(n), seek=file.seek, tell=file.tell)
-    with file, pytest.raises(OSError, match="disk on fire"):
-        list(sample_frames(broken))
+        def read(self, _size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise OSError("disk on fire")
+            return super().read(8)
+
+    clip = write_clip(tmp_path / "a.mp4", [0])
+    with pytest.raises(OSError, match="disk on fire"):
+        list(sample_frames(Broken(clip.read_bytes())))

@@ -8,7 +8,7 @@ import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -18,7 +18,7 @@ from tca_model.errors import DecodeError
 from tca_model.types import Frame
 from tca_model.video.decode import DecodeLimits, FrameClock, sample_frames
 from tests.clips import four_corners, steady, write_clip, write_parted_clip
-from tests.tca_model.video.cases import assert_pictures_belong, sample, times
+from tests.tca_model.video.cases import Sampling, assert_pictures_belong, sample, times
 
 
 @pytest.mark.parametrize(("every_s", "expected"), [(1, [0, 1, 2, 3]), (0.5, [n / 2 for n in range(8)]), (2, [0, 2])])
@@ -105,8 +105,8 @@ def test_reordered_frames_in_avi_keep_their_times(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.mkv"])
 def test_one_frame_is_enough(tmp_path: Path, name: str) -> None:
-    gif = {"codec": "gif", "pix_fmt": "rgb8"} if name == "a.gif" else {}
-    assert times(sample(write_clip(tmp_path / name, [0], **gif))) == [0.0]
+    codec, pix_fmt = ("gif", "rgb8") if name == "a.gif" else ("libx264", "yuv420p")
+    assert times(sample(write_clip(tmp_path / name, [0], codec=codec, pix_fmt=pix_fmt))) == [0.0]
 
 
 def test_skipping_unneeded_frames_changes_no_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,13 +154,13 @@ def test_the_pixel_limit_holds_when_the_picture_grows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"max_bytes": 0}, {"max_pixels": -1}, {"max_duration_s": float("inf")}])
-def test_limits_are_checked_at_birth(wrong: dict[str, float]) -> None:
+def test_limits_are_checked_at_birth(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         DecodeLimits(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"every_s": 0}, {"every_s": float("nan")}, {"size": (0, 10)}])
-def test_arguments_are_checked(wrong: dict[str, object]) -> None:
+def test_arguments_are_checked(wrong: Sampling) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         list(sample_frames(io.BytesIO(b"x"), **wrong))
 
@@ -183,9 +183,14 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
 
 def test_closing_early_closes_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = write_clip(tmp_path / "a.mp4", steady(3, 25))
-    opened = []
+    opened: list[Any] = []
     really_open = av.open
-    monkeypatch.setattr(av, "open", lambda *args, **kwargs: opened.append(really_open(*args, **kwargs)) or opened[-1])
+
+    def note_opened(*args: Any, **kwargs: Any) -> Any:
+        opened.append(really_open(*args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr(av, "open", note_opened)
     with clip.open("rb") as file:
         frames = sample_frames(file)
         next(frames)

@@ -30,7 +30,7 @@ def cut(
     """All segments of frames at these times, handed over in chunks of these sizes and a last one of the rest."""
     kept = informative if informative is not None else [True] * len(times_s)
     frames = np.array([unit(time_s) for time_s in times_s], np.float32).reshape(-1, DIMENSION)
-    cuts = []
+    cuts: list[CutSegment] = []
     position = 0
     for size in [*(chunks or []), len(times_s)]:
         part = slice(position, position + size)
@@ -40,8 +40,8 @@ def cut(
     return [*cuts, cutter.finish(duration_s)]
 
 
-def cutter(segment_s: float = 32.0, **changes: float) -> SegmentCutter:
-    return SegmentCutter(dimension=DIMENSION, segment_s=segment_s, **changes)
+def cutter(segment_s: float = 32.0, *, first_index: int = 0, start_s: float = 0.0) -> SegmentCutter:
+    return SegmentCutter(dimension=DIMENSION, segment_s=segment_s, first_index=first_index, start_s=start_s)
 
 
 def bounds(cuts: list[CutSegment]) -> list[tuple[int, float, float]]:
@@ -49,7 +49,8 @@ def bounds(cuts: list[CutSegment]) -> list[tuple[int, float, float]]:
 
 
 def times_in(one: CutSegment) -> list[float]:
-    return one.descriptor.timestamps_s.tolist()
+    times: list[float] = one.descriptor.timestamps_s.tolist()
+    return times
 
 
 @given(

@@ -1,0 +1,44 @@
+"""What the pipeline needs of fetches, decoders and the model; tests have fakes of them."""
+
+from collections.abc import Sequence
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.ingest.decode.pool import DecodeEvent
+from services.ingest.fetch.pool import FetchFinished
+from tca_model.types import FloatArray
+
+
+class Fetches(Protocol):
+    """Fetches files: a FetchPool."""
+
+    def submit(self, job: str, uri: str) -> None: ...
+
+    def poll(self) -> list[FetchFinished]: ...
+
+    def cancel(self, job: str) -> None: ...
+
+
+class Decoders(Protocol):
+    """Decode files: a DecodePool."""
+
+    @property
+    def free(self) -> int: ...
+
+    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float) -> None: ...
+
+    def poll(self, timeout_s: float) -> list[DecodeEvent]: ...
+
+    def cancel(self, job: str) -> None: ...
+
+
+class Extractor(Protocol):
+    """Computes descriptors: a DescriptorExtractor, which is imported only with the model."""
+
+    batch_frames: int
+
+    def describe(self, images: NDArray[np.uint8]) -> FloatArray: ...
+
+    def encode(self, segments: Sequence[FloatArray]) -> Sequence[tuple[FloatArray, FloatArray]]: ...
