@@ -15,7 +15,7 @@ from services.backends.memory.bus import MemoryBus
 from services.backends.memory.cache import MemoryCache
 from services.backends.milvus.index import MilvusIndex
 from services.contracts import topics
-from services.contracts.envelope import to_event, to_message
+from services.contracts.envelope import read_event, to_message
 from services.contracts.errors import UsageError
 from services.contracts.events import Event, Role, SegmentUploaded
 from services.contracts.ports import Consumer, DescribedSegment
@@ -152,4 +152,4 @@ def _open_index(db: Path, bundle: Bundle) -> MilvusIndex:
 def _poll_events(consumer: Consumer) -> Iterator[Event]:
     while records := consumer.poll(1024, 0.0):
         consumer.commit(records)
-        yield from (to_event(record.message) for record in records)
+        yield from (read_event(record) for record in records)

@@ -12,7 +12,7 @@ from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console, error_console
 from services.cli.results import intervals_text
 from services.contracts import topics
-from services.contracts.envelope import to_event
+from services.contracts.envelope import read_event
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import AssetVerdict, DuplicateAlert
 from services.contracts.ports import Record
@@ -62,7 +62,7 @@ def read_events(records: Iterable[Record], tenant: str | None) -> Iterator[Dupli
     """The alerts and verdicts of a tenant, or of all; reports messages that cannot be read."""
     for record in records:
         try:
-            event = to_event(record.message)
+            event = read_event(record)
         except InvalidMessage as error:  # of another program or a newer version
             error_console.print(f"skipped a message of {record.message.topic}: {error}", soft_wrap=True)
             continue

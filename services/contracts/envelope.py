@@ -47,6 +47,13 @@ def to_event(message: Message) -> Event:
         raise InvalidMessage(reason, stage="parse") from error
 
 
+def read_event(record: Record) -> Event:
+    """The event in a record. Raises InvalidMessage as `to_event`, and if the bus could not read the record."""
+    if record.fault is not None:
+        raise InvalidMessage(record.fault[:MAX_REASON_CHARACTERS], stage="parse")
+    return to_event(record.message)
+
+
 def dead_letter(record: Record, error: InvalidMessage) -> Message:
     """The unchanged record for its topic's dead-letter topic, with reason and origin in the headers.
 

@@ -156,11 +156,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A consumed message, with its position in the topic."""
+    """A consumed message, with its position in the topic.
+
+    `fault`: why the bus could not read it; the message then holds the bytes of all records up to the offset that came
+    together, without key and headers.
+    """
 
     message: Message
     partition: int
     offset: int
+    fault: str | None = None
 
 
 class Rebalance(NamedTuple):
@@ -178,7 +183,7 @@ class Consumer(Protocol):
     """
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Up to `max_records` next records; none after `timeout_s`, or while paused.
+        """Up to `max_records` next records; none after `timeout_s`, or while paused. Unreadable ones come on top.
 
         Call it often even while paused: it also shows the group that the consumer is alive.
         """

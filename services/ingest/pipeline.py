@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.contracts import topics
-from services.contracts.envelope import dead_letter, to_event, to_message
+from services.contracts.envelope import dead_letter, read_event, to_message
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import Event, SegmentEncoded, SegmentUploaded, UploadEnded
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record, SegmentRow
@@ -90,7 +90,7 @@ class IngestPipeline:
     def accept(self, record: Record) -> Outcome:
         """Begin the work on this record; call only if `has_room`."""
         try:
-            event = to_event(record.message)
+            event = read_event(record)
             if isinstance(event, UploadEnded):
                 ended = asset_ended(event.tenant, event.asset_id, segment_count=event.segment_count)
                 return _to_outcome(record, [ended], done=True)

@@ -63,11 +63,12 @@ class IngestWorker:
             if not records:
                 break
             accepted = True
-            # If its partition was revoked meanwhile, another consumer has the record, or it is delivered here again.
-            if records[0].partition not in lost and not self._tracker.is_in_work(records[0]):
-                metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
-                self._tracker.start(records[0])
-                self._publish_and_commit(self._pipeline.accept(records[0]))
+            for record in records:
+                # If its partition was revoked meanwhile, another consumer has the record, or it is delivered again.
+                if record.partition not in lost and not self._tracker.is_in_work(record):
+                    metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
+                    self._tracker.start(record)
+                    self._publish_and_commit(self._pipeline.accept(record))
         metrics.paused.set(not self._has_room())
         return accepted
 

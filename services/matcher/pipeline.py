@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from services.contracts import topics
-from services.contracts.envelope import dead_letter, to_event, to_message
+from services.contracts.envelope import dead_letter, read_event, to_message
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Role, SegmentEncoded, SegmentStatus
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record
@@ -98,7 +98,7 @@ class MatchPipeline:
 
     def _parse(self, record: Record, batch: Batch) -> EncodedEvent:
         """The event in a record. A segment of another model is read as failed, and its record is dead-lettered."""
-        event = to_event(record.message)
+        event = read_event(record)
         if not isinstance(event, SegmentEncoded | AssetEnded):
             raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         if isinstance(event, AssetEnded) or event.model_version == self._model_version:

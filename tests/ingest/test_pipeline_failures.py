@@ -5,7 +5,7 @@ from prometheus_client import REGISTRY
 
 from services.contracts import topics
 from services.contracts.events import AssetEnded
-from services.contracts.ports import Message
+from services.contracts.ports import Message, Record
 from tests.ingest.fakes import MAX_BYTES, End, Failure, Shot
 from tests.ingest.service import Service, stable_fields, upload
 
@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_fetched_ends_its_asset(
     assert service.committed_offset() == 1
 
 
-def test_events_and_dead_letters_of_a_presigned_upload_contain_no_credentials(service: Service) -> None:
+def test_reasons_of_a_presigned_upload_contain_no_credentials(service: Service) -> None:
     service.publish(upload("https://me:word@example.org/a.mp4?X-Amz-Signature=key#t"))
     service.run()
     [ended] = service.events()
@@ -67,6 +67,21 @@ def test_events_and_dead_letters_of_a_presigned_upload_contain_no_credentials(se
         assert "https://example.org/a.mp4" in reason
         assert "key" not in reason
         assert "word" not in reason
+
+
+def test_records_that_the_bus_could_not_read_are_a_dead_letter(service: Service) -> None:
+    unreadable = Record(Message(topics.VIDEO_SEGMENTS, "", b"\x00raw"), 0, 4, fault="the records cannot be read")
+    outcome = service.pipeline.accept(unreadable)
+    assert outcome.done
+    [dead] = outcome.messages
+    assert dead.value == b"\x00raw"
+    assert dead.headers == {
+        "dlq_reason": "the records cannot be read",
+        "dlq_stage": "parse",
+        "dlq_topic": "video-segments",
+        "dlq_partition": "0",
+        "dlq_offset": "4",
+    }
 
 
 def test_segments_failures_and_stages_are_counted_in_metrics(service: Service) -> None:

@@ -15,6 +15,7 @@ from services.backends.kafka.errors import KafkaError, note_up, run_within, tran
 from services.backends.kafka.state import KafkaStateConsumer, to_outgoing
 from services.backends.kafka.topics import partition_count
 from services.backends.kafka.transaction import Transactions
+from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import CopydetectError, TransientError, UsageError
 from services.contracts.ports import Message, Record
 
@@ -97,6 +98,8 @@ class KafkaBus:
                     client.seek(place, end)
         except KafkaError as error:
             raise translate(error, "reading") from error
+        unreadable: list[UnreadableBatch] = []
+        pass_unreadable(client, unreadable.append)
         last_progress = time.monotonic()
         unread = {place for place, end in ends.items() if end}
         while follow or unread:
@@ -109,6 +112,8 @@ class KafkaBus:
                     raise failure from error
                 continue
             yield from (to_record(record) for records in polled.values() for record in records)
+            while unreadable:
+                yield unreadable.pop(0).to_record()
             if polled or passed:
                 last_progress = time.monotonic()
                 unread -= passed

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from kafka import KafkaConsumer as Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka import errors as kafka_errors
@@ -15,9 +16,12 @@ from services.backends.kafka.assignment import Assignment
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.errors import KafkaError, note_up, translate
 from services.backends.kafka.rejoin import keep_join_results
+from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import DependencyDown, TransientError
 from services.contracts.ports import Message, Rebalance, Record
 from services.runtime import metrics
+
+log = structlog.get_logger(__name__)
 
 # The client recovers from these by itself, with the next poll.
 _HARMLESS = (
@@ -48,6 +52,8 @@ class KafkaConsumer:
         except KafkaError as error:
             raise translate(error, f"reading {topic}") from error
         keep_join_results(self._client)
+        self._unreadable: list[UnreadableBatch] = []  # found by the current poll
+        pass_unreadable(self._client, self._unreadable.append)
         self._assignment = Assignment(topic, self._client, holds_assigned=self._holds_assigned)
         self._client.subscribe([topic], listener=self._assignment)
         self._pending: dict[int, int] = {}  # offsets whose commit a rebalance prevented
@@ -64,6 +70,7 @@ class KafkaConsumer:
                 raise failure from error
             polled = {}
         records = [to_record(record) for partition in polled.values() for record in partition]
+        records = self._add_unreadable(records)
         self._assignment.note_polled(records)
         if records:
             self._note_alive()
@@ -106,6 +113,16 @@ class KafkaConsumer:
         with suppress(KafkaError):  # otherwise the group notices when the session ends
             self._client.close(autocommit=False, timeout_ms=milliseconds(self._timeouts.close_s))
         self._assignment.forget()
+
+    def _add_unreadable(self, records: list[Record]) -> list[Record]:
+        """The records with one for each unreadable batch, in the order of their offsets."""
+        if not self._unreadable:
+            return records
+        for batch in self._unreadable:
+            log.error("unreadable records", topic=self._topic, partition=batch.partition, reason=batch.reason)
+            records.append(batch.to_record())
+        self._unreadable.clear()
+        return sorted(records, key=lambda record: (record.partition, record.offset))
 
     def _finish_joining(self) -> None:
         """Wait a while for a rebalance to end: it blocks commits, and a LeaveGroup must not overtake a JoinGroup."""

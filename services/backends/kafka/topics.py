@@ -44,6 +44,8 @@ def plan(partitions: int = PARTITIONS, replication: int = REPLICATION) -> list[T
     # With all but one replica in sync a write is safe, and one broker may be down.
     safe = {"min.insync.replicas": str(max(1, replication - 1))}
     week, month = ({"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS)} for days in (7, 30))
+    # Brokers store whatever clients send in a codec that every client can read.
+    shared = safe | {"compression.type": "gzip"}
     # What is published about a record may be as large as the record.
     large = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
     state = large | {
@@ -59,13 +61,13 @@ def plan(partitions: int = PARTITIONS, replication: int = REPLICATION) -> list[T
         "delete.retention.ms": str(DAY_MS),
     }
     return [
-        Topic(VIDEO_SEGMENTS, partitions, replication, safe | week),
-        Topic(ENCODED_SEGMENTS, partitions, replication, safe | week),
+        Topic(VIDEO_SEGMENTS, partitions, replication, shared | week),
+        Topic(ENCODED_SEGMENTS, partitions, replication, shared | week),
         Topic(MATCHER_STATE, partitions, replication, safe | state),
-        Topic(DUPLICATE_ALERTS, partitions, replication, safe | month | large),
-        Topic(ASSET_VERDICTS, partitions, replication, safe | month | large),
-        Topic(VIDEO_SEGMENTS + DEAD_LETTER_SUFFIX, 1, replication, safe | month | large),
-        Topic(ENCODED_SEGMENTS + DEAD_LETTER_SUFFIX, 1, replication, safe | month | large),
+        Topic(DUPLICATE_ALERTS, partitions, replication, shared | month | large),
+        Topic(ASSET_VERDICTS, partitions, replication, shared | month | large),
+        Topic(VIDEO_SEGMENTS + DEAD_LETTER_SUFFIX, 1, replication, shared | month | large),
+        Topic(ENCODED_SEGMENTS + DEAD_LETTER_SUFFIX, 1, replication, shared | month | large),
     ]
 
 
@@ -133,6 +135,9 @@ def _find_problems(topic: Topic, found: dict[str, Any], config: dict[str, str]) 
     largest = topic.config.get("max.message.bytes")
     if largest and int(config.get("max.message.bytes", 0)) < int(largest):
         yield f"{topic.name} has max.message.bytes={config.get('max.message.bytes')}, but needs {largest}"
+    codec = topic.config.get("compression.type", config.get("compression.type"))
+    if config.get("compression.type") != codec:
+        yield f"{topic.name} has compression.type={config.get('compression.type')}, but should have {codec}"
     replicas = min((len(partition["replica_nodes"]) for partition in found["partitions"]), default=0)
     in_sync = int(config.get("min.insync.replicas", 1))
     if replicas < topic.replication:

@@ -42,6 +42,7 @@ def test_wrong_topics_are_reported(tmp_path, start_server: StartServer) -> None:
     assert f"{ENCODED_SEGMENTS} has 3 partitions and {MATCHER_STATE} 2" in problems
     assert f"{MATCHER_STATE} has cleanup.policy=delete, but needs compact" in problems
     assert f"{MATCHER_STATE} has max.message.bytes=" in problems
+    assert f"{ENCODED_SEGMENTS} has compression.type=producer, but should have gzip" in problems
     assert "no topic video-segments:" in problems
     with pytest.raises(UsageError, match="at most as many as there are brokers"):
         create(connection, [Topic("three", 1, 3)])

@@ -1,0 +1,123 @@
+"""Records that other clients write: in every codec, and such as no consumer of this library can read."""
+
+from collections.abc import Sequence
+
+import pytest
+from confluent_kafka import Producer
+from kafka import KafkaProducer
+from kafka.errors import CorruptRecordError
+
+from services.backends.kafka import consumer as consumer_module
+from services.backends.kafka.bus import KafkaBus
+from services.contracts.envelope import read_event
+from services.contracts.errors import InvalidMessage
+from services.contracts.ports import Record
+from tests.backends.kafka.cases import connect, join, make_topic, take, unique_name
+from tests.servers.process import Backend
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
+
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+
+
+class NotUtf8(str):
+    """A header name whose bytes are not UTF-8, as `kcat -H $'bad\\xff=1'` sends it."""
+
+    def encode(self, *_: object) -> bytes:
+        return b"bad\xff"
+
+
+def publish_compressed(address: str, topic: str, codec: str, values: Sequence[str]) -> None:
+    """Publish a batch by librdkafka."""
+    producer = Producer({"bootstrap.servers": address, "compression.type": codec, "linger.ms": 100})
+    for value in values:
+        producer.produce(topic, value.encode() * 100, key=b"k")
+    assert producer.flush(10) == 0
+
+
+def publish_with_broken_header(address: str, topic: str, values: Sequence[str]) -> None:
+    """Publish a batch in whose last record a header has a name that is not UTF-8."""
+    producer = KafkaProducer(bootstrap_servers=address, linger_ms=100)
+    *first, last = [value.encode() for value in values]
+    for value in first:
+        producer.send(topic, value)
+    producer.send(topic, last, headers=[(NotUtf8(), b"1")])
+    producer.close()
+
+
+def read_all(bus: KafkaBus, topic: str, group: str, count: int) -> list[Record]:
+    """Read and commit records as one consumer."""
+    consumer = bus.consumer(topic, group)
+    try:
+        join(consumer)
+        records = take(consumer, count)
+        consumer.commit(records)
+        return records
+    finally:
+        consumer.close()
+
+
+def test_records_in_every_codec_are_read(kafka: Backend) -> None:
+    connection = connect(kafka.address)
+    bus, topic = KafkaBus(connection), make_topic(connection, "codecs")
+    for codec in CODECS:
+        publish_compressed(kafka.address, topic, codec, [codec] * 2)
+    records = read_all(bus, topic, unique_name("group"), 2 * len(CODECS))
+    assert [record.message.value.decode() for record in records] == [codec * 100 for codec in CODECS for _ in range(2)]
+    assert all(record.fault is None for record in records)
+
+
+@pytest.mark.parametrize("broken", ["codec", "header"])
+def test_the_stream_goes_on_behind_an_unreadable_batch(
+    kafka: Backend, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connect(kafka.address)
+    bus, topic, group = KafkaBus(connection), make_topic(connection, "unreadable"), unique_name("group")
+    publish_compressed(kafka.address, topic, "none", ["before"])
+    if broken == "codec":
+        monkeypatch.setattr("kafka.codec.has_zstd", lambda: False)
+        publish_compressed(kafka.address, topic, "zstd", ["a", "b", "c"])
+    else:
+        publish_with_broken_header(kafka.address, topic, ["a", "b", "c"])
+    publish_compressed(kafka.address, topic, "none", ["behind"])
+    last = "zstd" if broken == "codec" else "invalid record structure"
+
+    records = read_all(bus, topic, group, 3)
+    assert [record.offset for record in records] == [0, 3, 4]
+    before, unreadable, behind = records
+    assert (before.message.value, behind.message.value) == (b"before" * 100, b"behind" * 100)
+    with pytest.raises(InvalidMessage, match=r"offsets 1 to 3 cannot be read") as raised:
+        read_event(unreadable)
+    assert last in raised.value.reason
+    assert unreadable.message.key == ""
+    if broken == "header":
+        assert b"bad\xff" in unreadable.message.value
+
+    publish_compressed(kafka.address, topic, "none", ["later"])
+    assert [record.offset for record in read_all(bus, topic, group, 1)] == [5]
+    assert [record.offset for record in bus.read([topic]) if record.fault] == [3]
+
+
+def test_an_unreadable_batch_at_the_end_is_passed_once(kafka: Backend) -> None:
+    connection = connect(kafka.address)
+    bus, topic, group = KafkaBus(connection), make_topic(connection, "end"), unique_name("group")
+    publish_with_broken_header(kafka.address, topic, ["a"])
+    [record] = read_all(bus, topic, group, 1)
+    assert (record.offset, record.fault is None) == (0, False)
+    consumer = bus.consumer(topic, group)
+    join(consumer)
+    assert consumer.poll(10, 1.0) == []
+    assert consumer.lag() == {0: 0}
+    consumer.close()
+
+
+def test_the_client_alone_stops_at_such_a_batch(kafka: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a newer client passes it by itself, `pass_unreadable` can go."""
+    monkeypatch.setattr(consumer_module, "pass_unreadable", lambda *_: None)
+    connection = connect(kafka.address)
+    topic = make_topic(connection, "stops")
+    publish_with_broken_header(kafka.address, topic, ["a"])
+    consumer = KafkaBus(connection).consumer(topic, unique_name("group"))
+    join(consumer)
+    with pytest.raises(CorruptRecordError):
+        consumer._client.poll(5000)
