@@ -66,7 +66,7 @@ def main() -> None:
     each = {name: spent_s / len(pairs[name]) * 1e3 for name, spent_s in seconds.items()}
     slowest = max(each.values())
     for name, milliseconds in each.items():
-        console.print(f"{name:20} {milliseconds:5.2f} ms a pair, {milliseconds / slowest:4.2f} of the slower one")
+        console.print(f"{name:20} {milliseconds:5.2f} ms per pair, {milliseconds / slowest:4.2f} of the slower one")
 
 
 def compare(

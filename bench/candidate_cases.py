@@ -19,10 +19,9 @@ TENANT = "default"
 SEGMENT_S = 32.0
 LENGTHS_S = (4, 8, 16, 32)  # of pieces that are copied into another video
 HOST_S = 64  # how long that video is with the piece
-EDITS_A_PIECE = 6  # of each original and length
+EDITS_A_PIECE = 6  # at most, per original and length: edited copies that a piece is taken from
 LECTURE_S = 600
-# Frames of a lecture are that alike, cosine.
-LECTURE_COSINE = 0.98
+LECTURE_COSINE = 0.98  # of any two frames of a lecture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,10 +81,10 @@ def iter_edited(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> 
 
 
 def iter_inserted(benchmark: Benchmark, videos: Mapping[str, VideoDescriptor]) -> Iterator[Query]:
-    """Pieces of edited copies inside other videos, as many as the originals are long enough for.
+    """Pieces of edited copies inside other videos; only copies that are long enough give pieces of a length.
 
-    A frame's descriptor depends on that frame alone, so rows put between rows are what describing the spliced file
-    gives, but for its compression. The other video is one of the distractors, or several where they are short.
+    A frame's descriptor depends on that frame alone, so inserting rows between rows gives the descriptors of the
+    spliced file, apart from its compression. The other video is one of the distractors, or several if they are short.
     """
     rng = np.random.default_rng(0)
     edits = [name for name, edit in EDITS.items() if edit.cut is whole and not edit.needs_other]
@@ -133,7 +132,7 @@ def _splice(copy: Copy, video: VideoDescriptor, start: int, length: int, host: F
 def lecture(still: FloatArray, seed: int) -> VideoDescriptor:
     """Ten minutes of nearly the same picture (D,)."""
     grain = np.random.default_rng(seed).standard_normal((LECTURE_S, len(still)), dtype=np.float32)
-    # Two such frames share the picture, and nothing of the grain: c = 1 / (1 + |grain|^2).
+    # Two frames share the picture but no grain, so their cosine is c = 1 / (1 + |grain|^2).
     grain *= np.sqrt((1 / LECTURE_COSINE - 1) / len(still))
     return VideoDescriptor(np.arange(LECTURE_S, dtype=np.float64), _unit(still + grain))
 

@@ -41,7 +41,7 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds a query segment."""
+    """Milliseconds per query segment."""
 
     frames: int  # in the index
     stages_ms: Mapping[str, float]
@@ -77,7 +77,7 @@ def recall(group: Sequence[Sought]) -> Recall:
 
 
 def table(recalls: Mapping[str, Recall]) -> Table:
-    """Three figures a stage: share of exhaustive chamfer's true pairs, of all pairs, of pairs of segments."""
+    """Three figures per stage: share of exhaustive chamfer's true pairs, of all pairs, of pairs of segments."""
     shown = Table(
         Column("queries"),
         Column("pairs", justify="right"),
@@ -96,7 +96,7 @@ def table(recalls: Mapping[str, Recall]) -> Table:
 
 def cost_table(costs: Sequence[Cost]) -> Table:
     """A column for each size of the index; ratios are to comparing everything in the same index."""
-    shown = Table(Column("ms a query segment"), *(Column(f"{one.frames:,} frames", justify="right") for one in costs))
+    shown = Table(Column("ms per query segment"), *(Column(f"{one.frames:,} frames", justify="right") for one in costs))
     for name in STAGES:
         shown.add_row(
             f"candidates, {name}",
@@ -106,7 +106,7 @@ def cost_table(costs: Sequence[Cost]) -> Table:
         "comparing the candidates", *(f"{c.compared_ms:.1f}  {c.compared_ms / c.exhaustive_ms:.2f}" for c in costs)
     )
     shown.add_row("comparing everything", *(f"{one.exhaustive_ms:.1f}  1.00" for one in costs))
-    shown.add_row("candidates a query segment", *(f"{one.candidates:.0f}" for one in costs))
+    shown.add_row("candidates per query segment", *(f"{one.candidates:.0f}" for one in costs))
     return shown
 
 

@@ -2,8 +2,8 @@
 
     python -m bench.candidates [--json FILE] [--bundle NAME] [--originals N] [--edits NAME ...]
 
-Queries are the copies of the own benchmark (tca_model.evaluation.benchmark), and pieces of 4 to 32 seconds of them
-inside other videos. They are searched for in a Milvus Lite index of all clips in
+Queries are the copies of this project's benchmark (tca_model.evaluation.benchmark), and pieces of 4 to 32 seconds of
+them inside other videos. They are searched for in a Milvus Lite index of all clips in
 ../shared/data/videos/dev, lectures of ten minutes that show a still of an original each, and thirty copies of one
 original. Only that original is stored as a reference; everything else has to be found among all.
 
@@ -63,8 +63,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         bundle = load_bundle(arguments.bundle)
-        if bundle.manifest.descriptor.encoder.aggregator != "mean":
-            sys.exit(f"segments are described by the mean here, the bundle {arguments.bundle} does it otherwise")
+        if (aggregator := bundle.manifest.descriptor.encoder.aggregator) != "mean":
+            sys.exit(f"this bench needs the mean aggregator; bundle {arguments.bundle} has {aggregator}")
         benchmark = plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
         with progress_bar() as progress, tempfile.TemporaryDirectory(prefix="bench-candidates-") as folder:
             videos, rest = describe_all(
@@ -155,7 +155,7 @@ def crowds_of(benchmark: Benchmark) -> dict[str, str]:
 def build_index_segments(
     benchmark: Benchmark, videos: Mapping[str, VideoDescriptor], rest: Sequence[str]
 ) -> Iterator[DescribedSegment]:
-    """All that is searched among."""
+    """All segments in the index."""
     crowds = crowds_of(benchmark)
     clips = [*(one.path.stem for one in benchmark.references), *(one.path.stem for one in benchmark.distractors), *rest]
     for name in clips:

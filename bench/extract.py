@@ -42,7 +42,8 @@ def main() -> None:
     base = statistics.median(seconds["resnet18 at 224"])
     for name, durations_s in seconds.items():
         median = statistics.median(durations_s)
-        print(f"{name:40} {median / arguments.frames * 1e3:6.1f} ms a frame, {median / base:5.2f} of resnet18")  # noqa: T201
+        each_ms = median / arguments.frames * 1e3
+        print(f"{name:40} {each_ms:6.1f} ms per frame, {median / base:5.2f} of resnet18")  # noqa: T201
 
 
 def classifier(name: str, frames: int) -> Callable[[], object]:

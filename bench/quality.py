@@ -1,4 +1,4 @@
-"""How well edited copies are distinguished from other works, per bundle; with vPDQ beside them if it is installed.
+"""How well edited copies are distinguished from other works, per bundle; with vPDQ for comparison if it is installed.
 
     python -m bench.quality [--bundle NAME ...] [--json FILE] [--work FOLDER] [--originals N] [--edits NAME ...]
 
@@ -47,7 +47,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Whoever scored, and how well."""
+    """A method and its figures."""
 
     name: str
     version: str

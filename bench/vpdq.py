@@ -1,6 +1,6 @@
 """vPDQ (facebook/ThreatExchange), for comparison where its package is installed; nothing here depends on it.
 
-A frame a second is hashed to 256 bits (PDQ). At vPDQ's defaults frames of a quality below 50 are left out, and two
+One frame per second is hashed to 256 bits (PDQ). At vPDQ's defaults frames of a quality below 50 are left out, and two
 frames match within a Hamming distance of 31. The score of a pair is the larger of both shares of matched frames.
 """
 
@@ -47,14 +47,14 @@ def describe(videos: Sequence[Path], workers: int, advance: Callable[[int, int],
 
 
 def hash_video(video: Path) -> Hashes:
-    """Hashes of the frames of enough quality, there may be none."""
+    """Hashes of the frames of sufficient quality; there may be none."""
     frames = importlib.import_module("vpdq").computeHash(str(video), seconds_per_hash=1.0, thread_count=1)
     kept = [bytes.fromhex(frame.hex) for frame in frames if frame.quality >= LOWEST_QUALITY]
     return np.frombuffer(b"".join(kept), dtype=np.uint8).reshape(-1, 32)
 
 
 def score(query: Hashes, reference: Hashes) -> float:
-    """The share of frames that match one of the other video, in the larger direction; 0 where none is left."""
+    """The share of frames that match one of the other video, in the larger direction; 0 if a video has none."""
     if not len(query) or not len(reference):
         return 0.0
     differing = np.bitwise_count(query[:, None] ^ reference[None]).sum(axis=2, dtype=np.int64)  # (Tq, Tr)

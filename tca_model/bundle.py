@@ -28,7 +28,7 @@ WEIGHTS = "weights.safetensors"
 VERSION_DIGITS = 12  # 48 bits: two of a thousand bundles share a version with a chance of 2e-9
 
 # Where weights are stored and how an encoder was trained; sha256 and bytes already say which weights they are.
-# `clusters` is younger than shipped bundles and must not change their version: the weights' shapes show it too.
+# `clusters` was added after bundles were shipped and must not change their version: the weights' shapes show it too.
 WITHOUT_EFFECT: Any = {
     "frame": {"weights": {"path": True, "package": True, "file": True, "licence": True}},
     "encoder": {"dropout": True, "clusters": True},
@@ -38,6 +38,8 @@ Tensors = dict[str, NDArray[Any]]
 
 
 class Manifest(Config):
+    """Everything in a bundle but its tensors: what the descriptors are, what scores mean, how it was made."""
+
     format_version: Literal[1] = 1
     name: str
     descriptor: DescriptorConfig
@@ -47,12 +49,17 @@ class Manifest(Config):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
+    """A manifest with its tensors, by names such as `backbone.layer1.0.conv1.weight`."""
+
     manifest: Manifest
     tensors: Tensors
 
     @property
     def model_version(self) -> str:
-        """Changes with anything that changes a descriptor, and with nothing else."""
+        """Hash of the descriptor configuration, less WITHOUT_EFFECT, and of backbone, whitening and encoder tensors.
+
+        Backbone weights outside the bundle count by their sha256 or name, which the configuration states.
+        """
         descriptor = self.manifest.descriptor.model_dump(mode="json", exclude=WITHOUT_EFFECT)
         digest = hashlib.sha256(json.dumps(descriptor, sort_keys=True).encode())
         for name, tensor in sorted(self.tensors.items()):
@@ -88,7 +95,7 @@ def load_bundle(name_or_path: str = DEFAULT) -> Bundle:
         raise BundleError(f"{folder / MANIFEST} is not a bundle of format 1: {wrong}") from error
     except SafetensorError as error:
         raise BundleError(
-            f"{folder / WEIGHTS} is damaged or not safetensors ({error}); pickled weights are never read"
+            f"{folder / WEIGHTS} is damaged or not safetensors ({error}); a bundle holds no pickle"
         ) from error
     except OSError as error:
         raise BundleError(f"cannot read {error.filename}: {error.strerror}") from error
@@ -96,27 +103,27 @@ def load_bundle(name_or_path: str = DEFAULT) -> Bundle:
 
 
 def check_place(folder: Path) -> None:
-    """Raises BundleError where a bundle cannot be put; asked before a training, too."""
+    """Raise BundleError if a bundle cannot be written here; also called before training, to fail early."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         others = (
             [path.name for path in folder.iterdir() if path.name not in (MANIFEST, WEIGHTS)] if folder.exists() else []
         )
     except OSError as error:
-        raise BundleError(f"cannot put a bundle at {folder}: {error.strerror}") from error
+        raise BundleError(f"cannot write a bundle to {folder}: {error.strerror}") from error
     if others:
-        raise BundleError(f"{folder} holds other things than a bundle ({others[0]}): give it a folder of its own")
+        raise BundleError(f"{folder} holds more than a bundle ({others[0]}): give it a folder of its own")
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
-    """Write the bundle beside its place, then put it there: an interrupted run leaves the old one or none.
+    """Write the bundle to a temporary folder and move it into place: an interrupted run leaves the old one or none.
 
-    Raises BundleError where the folder holds anything else, ValueError for weights that are no numbers.
+    Raises BundleError if the folder holds anything else or cannot be made, ValueError for weights that are not finite.
     """
     check_place(folder)
     broken = [name for name, tensor in bundle.tensors.items() if not np.isfinite(tensor).all()]
     if broken:
-        raise ValueError(f"{broken[0]} holds values that are no numbers: this is no bundle")
+        raise ValueError(f"{broken[0]} holds values that are not finite: the bundle is unusable")
     with replacing(folder) as new:
         new.mkdir()
         (new / MANIFEST).write_text(bundle.manifest.model_dump_json(indent=2) + "\n")

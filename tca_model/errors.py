@@ -2,8 +2,8 @@
 
 BundleError        a bundle is missing, damaged or of a format that this program does not read; says what to do
     WeightsError   the backbone's weights are missing, changed, or of another network
-DecodeError        a file gives no frames, or no more of them
-TrainingError      a training run cannot begin, go on or be kept; says what to change
+DecodeError        a file yields no (further) frames
+TrainingError      a training run cannot start, continue or be saved; says what to change
 """
 
 
@@ -16,8 +16,8 @@ class WeightsError(BundleError):
 
 
 class DecodeError(Exception):
-    """Why a file gives no frames, or no more of them, in words for the person who uploaded it."""
+    """Why a file yields no (further) frames, in words for the person who uploaded it."""
 
 
 class TrainingError(Exception):
-    """A training run cannot begin, go on or be kept."""
+    """A training run cannot start, continue or be saved."""

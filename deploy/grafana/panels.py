@@ -121,14 +121,14 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ),
         ),
         Panel(
-            "In work",
-            "Records polled and not yet committed.",
+            "In flight",
+            "Records that ingest accepted and has not finished.",
             "short",
             (("sum by (job) (copydetect_in_flight_records)", "{{job}}"),),
         ),
         Panel(
-            "Media in work",
-            "Up to COPYDETECT_MAX_IN_FLIGHT_BYTES and one more file per replica.",
+            "Media in flight",
+            "Fetched files per replica; at COPYDETECT_MAX_IN_FLIGHT_BYTES and above it accepts no upload.",
             "bytes",
             (("sum by (instance) (copydetect_in_flight_bytes)", "{{instance}}"),),
         ),

@@ -140,7 +140,7 @@ def _print(copies: Sequence[Copy], unrelated: Sequence[Path], rows: Sequence[Pai
         table.add_row(
             Text.assemble(Path(query).name, "\n", (Path(reference).name, "red")),
             f"{row.score:.3f}",
-            Text.assemble(_label("found", intervals_text(row.intervals)), "\n", ("no copy", "red")),
+            Text.assemble(_label("found", intervals_text(row.intervals)), "\n", ("not a copy", "red")),
         )
     console.print(table)
     missed = len(expected - found.keys())

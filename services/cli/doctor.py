@@ -1,4 +1,4 @@
-"""`copydetect doctor`: reports in words what is reachable and what is wrong."""
+"""`copydetect doctor`: reports what is reachable and what is wrong."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,13 +16,13 @@ CHECK_S = 5.0  # how long to wait for a backend that does not answer
 
 
 def doctor() -> None:
-    """Check settings, model, Kafka, Redis and Milvus.
+    """Check settings, model, Kafka, Redis, Milvus and where uploads may come from.
 
     Exit code 0; 1 if something is wrong; 2 for wrong settings.
     """
     settings = load_settings().model_copy(update={"milvus_timeout_s": CHECK_S})
     console.print("ok     settings")
-    for name in unknown_variables():  # no failure: other programs may use the prefix
+    for name in unknown_variables():  # not a failure: other programs may use the prefix
         console.print(f"note   settings: nothing reads {name}", soft_wrap=True)
     checks: dict[str, Callable[[Settings], Iterator[str]]] = {
         "model": _check_model,

@@ -57,8 +57,8 @@ def copydetect(
 ) -> None:
     """Find re-uploads, edited copies and clips cut out of longer videos.
 
-    Exit codes: 0 for success, 1 for a failure (an unreachable server, a broken file) or, as the commands say, for what
-    they found wrong; 2 for wrong usage (arguments or COPYDETECT_* settings); 130 after Ctrl-C.
+    Exit codes: 0 for success, 1 for a failure (an unreachable server, a broken file) or for problems found, as
+    each command describes; 2 for wrong usage (arguments or COPYDETECT_* settings); 130 after Ctrl-C.
     """
     if context.invoked_subcommand in EMBEDDED:
         log.configure_for_commands(logging.ERROR)

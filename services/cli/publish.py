@@ -33,7 +33,8 @@ def publish(
 ) -> None:
     """Publish uploads to the services.
 
-    Prints the id and the address of each. The services answer with alerts and one verdict per upload.
+    Prints the id and the address of each. The services answer with alerts and a verdict for each; the latest
+    verdict counts.
 
     The ingest service opens the files itself: it must see the same paths, below one of its COPYDETECT_FETCH_ROOTS.
 

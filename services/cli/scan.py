@@ -189,7 +189,7 @@ def scan(  # one parameter per option
     ] = False,
     bundle: Annotated[str | None, typer.Option(help="Model bundle: a shipped name or a folder")] = None,
     threshold: Annotated[
-        float | None, typer.Option(min=-1, max=1, help="Least probability of a copy at which a pair is reported")
+        float | None, typer.Option(min=-1, max=1, help="Minimum probability of a copy at which a pair is reported")
     ] = None,
 ) -> None:
     """Find copies among video files.

@@ -1,15 +1,19 @@
-"""The three fates of an error.
+"""What an error leads to: a dead letter, a retry, or the end of the process.
 
 CopydetectError
-    InvalidMessage     can never succeed: dead letter, with the reason
-    TransientError     may succeed later: retried with backoff, never dead-lettered
-        DependencyDown a backend does not answer: consumption pauses until it does
-    UsageError         the operator's mistake (settings, bundle, paths): refuse to start, say what to do
-    StorageFailed      the database on this machine is damaged, or its disk full: the command ends
-    Fenced             another process replaced this one: exit, a supervisor starts it again
+    InvalidMessage      can never succeed: dead letter, with the reason
+    TransientError      may succeed later: retried with backoff, never dead-lettered
+        DependencyDown  a backend does not answer: consumption pauses until it does
+    UsageError          the operator's mistake (settings, bundle, paths): refuse to start, say what to do
+    StorageFailed       the database on this machine is damaged, or its disk full: the command ends
+    Fenced              another process replaced this one: exit, a supervisor starts it again
+    Stopped             a signal ended the wait for a backend: exit (services.runtime.retry)
+    UnreadableState     a state of the matcher is damaged or of another version: exit (services.matcher.state_codec)
+    CommandFailed       a command failed although it was used correctly: exit (services.cli.errors)
 
-Anything else is a bug and crashes the process, with its offsets uncommitted.
-Exceptions of client libraries are translated to these in services.backends, nowhere else.
+Anything else is a bug and crashes the process. Whenever a process ends, its unfinished records stay uncommitted.
+Exceptions of client libraries are translated to these where the library is imported: in services.backends, and for
+urllib3 in services.ingest.fetch.http.
 """
 
 from typing import Literal, TypeAlias

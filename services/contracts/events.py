@@ -100,12 +100,12 @@ class UploadEnded(AssetEvent):
 
 class SegmentStatus(StrEnum):
     DESCRIBED = "described"
-    UNDECIDABLE = "undecidable"  # too few informative frames to compare
+    UNDECIDABLE = "undecidable"  # no informative frames
     FAILED = "failed"
 
 
 class SegmentEncoded(AssetEvent):
-    """The outcome of a segment; every uploaded segment gets one."""
+    """The outcome of a segment. A whole file that cannot be read to its end gets none for the rest."""
 
     segment_id: str
     segment_index: Count
@@ -196,7 +196,10 @@ class DuplicateAlert(Event):
 
 
 class AssetVerdict(AssetEvent):
-    """The outcome of an asset, one per finished asset, so that a missing message never has two meanings."""
+    """The outcome of a finished asset, so that a missing message never has two meanings.
+
+    Another follows when its content is replaced or a failure is repaired; the latest counts.
+    """
 
     verdict: Literal["unique", "copies", "undecidable", "failed"]
     reason: str | None = None

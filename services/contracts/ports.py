@@ -79,7 +79,7 @@ class SearchRequest:
     tenant           whose segments are searched
     vectors          (N, D) float32, unit length; segment or frame descriptors, depending on the search
     exclude_asset    the searching asset, whose own segments are left out
-    limit            at most so many candidates per vector, 1 or more
+    limit            at most this many candidates per vector, 1 or more
     after            a timestamp that `store` returned: see at least every write up to it;
                      None: see every write that was acknowledged
     exclude_also     further assets to leave out, at most a few hundred
@@ -192,7 +192,7 @@ class Consumer(Protocol):
         """The partitions assigned and revoked since the last call. To be called after every poll."""
 
     def pause(self) -> None:
-        """Return no records until `resume`, also of partitions that are assigned meanwhile."""
+        """Return no records until `resume`, not even from partitions that are assigned meanwhile."""
 
     def resume(self) -> None: ...
 
@@ -212,7 +212,7 @@ States: TypeAlias = Mapping[int, Mapping[str, bytes | None]]  # by partition and
 class StateConsumer(Consumer, Protocol):
     """A consumer that commits records together with their effects: all of it happens, or nothing.
 
-    It keeps one state per key beside each partition of its topic. After an error of `commit_all` its partitions are
+    For each partition of its topic it also keeps states, one per key. After an error of `commit_all` its partitions are
     revoked and assigned again, at the last commit: states held in memory must be dropped and restored.
     """
 

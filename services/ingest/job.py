@@ -1,4 +1,4 @@
-"""A record in work: the progress of its upload, and the rows of its segments."""
+"""A record in flight: the progress of its upload, and the rows of its segments."""
 
 import math
 from dataclasses import dataclass, field

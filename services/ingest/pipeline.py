@@ -1,6 +1,6 @@
 """Uploads in, encoded segments out: fetch -> decode -> describe -> cut -> store -> announce.
 
-`accept` begins the work on a record, `advance` does one step of all work; frames of all files in work share a batch.
+`accept` begins the work on a record, `advance` does one step of all work; frames of all files in flight share a batch.
 A segment is announced after it is stored. One that is stored already, with equal content, is only announced again.
 One thread drives the pipeline and waits only for decoders: files are fetched in threads and decoded in processes.
 """
@@ -45,7 +45,7 @@ class _FinishedSegment:
 
 
 class IngestPipeline:
-    """Works on up to `max_jobs` records at once, and begins none while `max_in_flight_bytes` of files are in work."""
+    """Works on up to `max_jobs` records at once, and begins none while fetched files fill `max_in_flight_bytes`."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class IngestPipeline:
 
     @property
     def in_flight_bytes(self) -> int:
-        """Total size of the files that are fetched and still in work."""
+        """Total size of the fetched files in flight; one that is being fetched does not count yet."""
         return sum(job.size_bytes for job in self._jobs.values())
 
     def accept(self, record: Record) -> Outcome:
@@ -130,7 +130,7 @@ class IngestPipeline:
         self._waiting = [job for job in self._waiting if job.record.partition != partition]
 
     def _begin(self) -> None:
-        """Start to fetch the waiting jobs, except those that would replace segments of an earlier job in work.
+        """Start to fetch the waiting jobs, except those that would replace segments of an earlier job in progress.
 
         This never happens in the step that ends the earlier job: its segments must still be stored when they are
         announced, which is after that step.

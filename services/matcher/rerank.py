@@ -21,7 +21,7 @@ READ_AT_ONCE = 128
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a query segment shows of one other asset; `row` is one of that asset's segments."""
+    """What a query segment says about one other asset; `row` is one of that asset's segments."""
 
     row: SegmentRow
     evidence: SegmentEvidence
@@ -55,7 +55,11 @@ def _select_content(
 
 
 def compare(query: DescribedSegment, candidates: Iterable[DescribedSegment]) -> list[Comparison]:
-    """One comparison per asset among the candidates; all similarities are one matrix product."""
+    """One comparison per asset among the candidates, by asset id.
+
+    All similarities are one matrix product: the frames (Tq, D) of the query, and those of all candidates, (sum Tr, D).
+    Every segment must have frames.
+    """
     ordered = sorted(candidates, key=lambda segment: (segment.row.asset_id, segment.row.segment_index))
     if not ordered:
         return []

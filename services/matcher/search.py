@@ -26,12 +26,16 @@ class Content(NamedTuple):
 
 
 class Found(NamedTuple):
+    """What a search for one segment found: a comparison with each other asset among its candidates."""
+
     comparisons: list[Comparison]
     candidate_count: int | None  # None: the segment was not searched for
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
+    """Searches for the segments that events announced, and compares them with what it finds."""
+
     read: DescriptorReader
     candidates: CandidateStage
     searching_roles: frozenset[Role]  # only segments of these roles are searched for

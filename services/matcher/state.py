@@ -102,7 +102,7 @@ class AssetState:
 
     @property
     def min_duration_s(self) -> float:
-        """The least length that the asset must have."""
+        """Lower bound on the asset's duration in seconds."""
         stated_s = (self.ended.duration_s if self.ended else None) or 0.0
         return max([stated_s, *(one.end_s for one in self.segments.values())])
 

@@ -22,8 +22,8 @@ dead_letters = Counter("copydetect_dead_letters", "Records that can never succee
 segments = Counter("copydetect_segments", "Segments announced by ingest", ["status"])
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
-in_flight_records = Gauge("copydetect_in_flight_records", "Records in work and not yet committed")
-in_flight_bytes = Gauge("copydetect_in_flight_bytes", "Bytes of media in work")
+in_flight_records = Gauge("copydetect_in_flight_records", "Records that ingest accepted and has not finished")
+in_flight_bytes = Gauge("copydetect_in_flight_bytes", "Bytes of fetched files that ingest has not finished")
 paused = Gauge(
     "copydetect_consumption_paused", "1 while consumption is paused: a budget is used up or a backend is down"
 )

@@ -1,4 +1,4 @@
-"""What every service process has beside its work: signals, probes, and retries."""
+"""What every service process has besides its work: signals, probes, and retries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         ),
     ] = 0.5
     asset_idle_s: Annotated[
-        float, Field(gt=0, description="Decide on an upload that does not end after so long without a segment")
+        float, Field(gt=0, description="Decide on an unfinished upload after this many seconds without a segment")
     ] = 3600
     state_retention_s: Annotated[float, Field(gt=0, description="How long the matcher remembers a decided asset")] = (
         7 * DAY_S
@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         1, min(8, os.cpu_count() or 1)
     )
     decode_deadline_s: Annotated[
-        float, Field(gt=0, description="Kill a decoder that makes no progress for so long")
+        float, Field(gt=0, description="Kill a decoder that makes no progress for this many seconds")
     ] = 60
     max_file_bytes: Annotated[int, Field(gt=0, description="Larger files are refused")] = 16 * GIB
     max_pixels: Annotated[int, Field(gt=0, description="Videos with larger pictures are refused; 8K by default")] = (
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     max_frames: Annotated[int, Field(gt=0, description="Videos with more sampled frames are refused")] = 50_000
     max_decoder_bytes: Annotated[int, Field(gt=0, description="Address space of a decoder process")] = 4 * GIB
     max_in_flight_bytes: Annotated[
-        int, Field(gt=0, description="Media in work; no further upload is accepted beyond it")
+        int, Field(gt=0, description="Accept no upload while fetched files in flight reach this many bytes")
     ] = 32 * GIB
     fetch_roots: Annotated[
         Folders, Field(description="Folders that uploads may be read from, comma-separated; none by default")
@@ -148,9 +148,9 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=65535, description="Port of the probes; 0 chooses a free one and logs it")
     ] = 9464
     drain_s: Annotated[float, Field(ge=0, le=600, description="Time after SIGTERM to finish started work")] = 20
-    loop_timeout_s: Annotated[float, Field(gt=0, description="A loop that makes no step for so long is not alive")] = (
-        120
-    )
+    loop_timeout_s: Annotated[
+        float, Field(gt=0, description="A loop is not alive after this many seconds without a step")
+    ] = 120
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Lowest severity that is logged")
     ] = "INFO"
@@ -176,14 +176,14 @@ class Settings(BaseSettings):
 
 
 KNOWN_VARIABLES = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {SECRETS_DIR}
-# Kubernetes adds such variables for every Service of the namespace, also for services named copydetect-*.
+# Kubernetes adds such variables for every Service of the namespace, including those named copydetect-*.
 _SERVICE_VARIABLE = re.compile(
     r"\w+_SERVICE_HOST=.*|\w+_SERVICE_PORT(_\w+)?=.*|\w+_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?=.*|\w+_PORT=(tcp|udp|sctp)://.*"
 )
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The COPYDETECT_* variables that are no setting, sorted; those that Kubernetes adds for Services are left out."""
+    """The COPYDETECT_* variables that are not settings, sorted; without those that Kubernetes adds for Services."""
     return sorted(
         name
         for name, value in environ.items()

@@ -87,10 +87,10 @@ def align(
 def may_align(
     similarity: FloatArray, query_times: Times, reference_times: Times, floor: float, min_frames: int
 ) -> bool:
-    """Whether enough query frames are more similar than `floor` to any reference frame; most chance candidates fail.
+    """Whether enough query frames of a matrix (Tq, Tr) reach above `floor`; most chance candidates fail.
 
     One frame fewer than `min_frames` is enough, since a segment border may cut an interval off. Raises ValueError for a
-    matrix that is empty or does not fit the times.
+    matrix that is empty or does not fit the times (Tq,) and (Tr,).
     """
     if similarity.shape != (len(query_times), len(reference_times)) or not similarity.size:
         raise ValueError(f"expected {(len(query_times), len(reference_times))} with entries, got {similarity.shape}")
@@ -116,7 +116,7 @@ def merge(matches: list[Match], max_gap_s: float = 4.0, tolerance_s: float = 2.0
 
 
 def frame_step(times: Times) -> float:
-    """Seconds from one frame to the next: the median, because frames may have been dropped."""
+    """Seconds from one frame to the next in the times (T,) of a video: the median, because frames may be missing."""
     # A single frame has no spacing; the service samples 1 frame/s. In damaged files, times may lie in close pairs: a
     # step of a millisecond would put each of them on a line of its own.
     return max(float(np.median(np.diff(times))), SHORTEST_STEP_S) if len(times) > 1 else 1.0

@@ -48,6 +48,7 @@ class Backbone(nn.Module):
         self.channels = tuple(stage.shape[1] for stage in probe)
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """The stage maps (B, C_i, H / stride_i, W / stride_i), finest first, of normalised images (B, 3, H, W)."""
         out = self.stages(images)
         return list(out.values()) if isinstance(out, dict) else list(out)
 

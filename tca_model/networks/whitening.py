@@ -72,4 +72,5 @@ class Whitening(nn.Module):
         return cls(statistics.mean.float(), projection.float())
 
     def forward(self, vectors: Tensor) -> Tensor:
+        """Whiten vectors (N, D_in) to unit rows (N, D_out)."""
         return normalize((vectors - self.mean) @ self.projection, dim=1)

@@ -83,7 +83,7 @@ def pillarbox(image: Image, _: Moment) -> Image:
 
 def blurred_bars(image: Image, _: Moment) -> Image:
     height, width, _channels = image.shape
-    # A landscape picture on an upright canvas, an upright one on a landscape canvas.
+    # A landscape picture on a portrait canvas, a portrait one on a landscape canvas.
     canvas = (width, width * 5 // 4) if width >= height else (height * 5 // 4, height)
     # Blurred at an eighth of the size: equally soft and much faster.
     small = ImageOps.fit(_pil(image), (max(1, canvas[0] // 8), max(1, canvas[1] // 8)))

@@ -16,7 +16,7 @@ class BackboneRecipe(Config):
     """Everything that decides on a trained backbone, besides the pictures and its first weights."""
 
     input_px: int = Field(128, description="Input while training: a fifth less than the bundle's is a third cheaper")
-    epochs: float = Field(5, gt=0, description="Times that every picture is seen")
+    epochs: float = Field(5, gt=0, description="Passes over the pictures")
     batch: int = Field(64, ge=SHARD, multiple_of=SHARD, description="Pictures per step, over all processes")
     learning_rate: float = Field(3e-4, gt=0, description="Learning rate at its peak")
     warmup: int = Field(50, ge=0, description="Steps until the learning rate has reached its peak")
@@ -33,7 +33,7 @@ class EncoderRecipe(Config):
     temperature: float = Field(0.07, gt=0, description="Temperature of InfoNCE")
     gamma: float = Field(256.0, gt=0, description="Scale of Circle")
     margin: float = Field(0.25, ge=0, le=2, description="Margin of Circle and triplet")
-    epochs: float = Field(40, gt=0, description="Times that every pair is seen")
+    epochs: float = Field(40, gt=0, description="Passes over the pairs")
     batch: int = Field(64, ge=1, description="Pairs per step, over all processes")
     distractors: int = Field(16, ge=1, description="Distractors per pair, drawn again every step")
     bank: int = Field(4096, ge=1, description="Keys in the memory bank")
@@ -42,7 +42,7 @@ class EncoderRecipe(Config):
     )
     learning_rate: float = Field(1e-5, gt=0, description="Learning rate of Adam at the start; half a cosine to zero")
     frames: int = Field(64, ge=1, description="Frames of a video per step: a random crop of longer ones")
-    shortest_piece: float = Field(1.0, gt=0, le=1, description="Least share of anchor and positive that a crop keeps")
+    shortest_piece: float = Field(1.0, gt=0, le=1, description="Smallest share of anchor and positive a crop keeps")
     seed: int = Field(0, ge=0, description="Seed of edits, order, crops and dropout")
 
 
@@ -54,5 +54,5 @@ class ComparatorRecipe(Config):
     margin: float = Field(0.5, ge=0, le=2, description="Margin of the triplet loss")
     learning_rate: float = Field(1e-3, gt=0, description="Learning rate of Adam at the start; half a cosine to zero")
     frames: int = Field(64, ge=1, description="Frames of a video per step: a random crop of longer ones")
-    shortest_piece: float = Field(0.5, gt=0, le=1, description="Least share of anchor and positive that a crop keeps")
+    shortest_piece: float = Field(0.5, gt=0, le=1, description="Smallest share of anchor and positive a crop keeps")
     seed: int = Field(0, ge=0, description="Seed of order and crops")

@@ -1,8 +1,8 @@
 """Frames of a video file at true timestamps: the only reader of files that may be uploads.
 
 FFmpeg sees a nameless file object, a short list of containers and no way to open anything else: a playlist named
-.mp4 opened local files and sent HTTP requests until `io_open`, `format_whitelist` and `protocol_whitelist` said no.
-What still can go wrong in C (crashes, endless loops, memory) is why services.ingest decodes in child processes.
+.mp4 opened local files and sent HTTP requests until `io_open`, `format_whitelist` and `protocol_whitelist` were set.
+What can still go wrong in C (crashes, endless loops, memory) is why services.ingest decodes in child processes.
 """
 
 import math
@@ -27,11 +27,11 @@ from tca_model.video.views import Views
 DEMUXERS = "mov,matroska,webm,avi,flv,ogg,mpegts,gif"
 # Each read crosses from C to Python; PyAV's own 32 KiB make eight times as many crossings.
 READ_BYTES = 256 * 1024
-# Times that go back further than reordering explains start a new count: recordings glued together restart at zero.
+# Times that go back further than reordering explains start a new origin: concatenated recordings restart at zero.
 MAX_STEP_BACK_S = 1
 # A still may rest on screen for minutes (slides, surveillance); a jump of hours is a damaged timestamp.
 MAX_GAP_S = 3600
-FALLBACK_FRAME_S = Fraction(1, 25)  # where neither the frame nor the stream says
+FALLBACK_FRAME_S = Fraction(1, 25)  # if neither the frame nor the stream says
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class DecodeLimits:
 
 
 class FrameClock:
-    """Seconds from the first frame, of frames in display order; `due_s` is the next time that is wanted.
+    """Seconds from the first frame, of frames in display order; `due_s` is the next time to sample.
 
-    A frame without a stamp comes when the one before it ends.
+    A frame without a timestamp starts when the previous one ends.
     """
 
     def __init__(self, time_base: Fraction, frame_s: Fraction) -> None:
@@ -108,8 +108,9 @@ def sample_frames(
     its own time (pts * time_base from the first frame), so a pause longer than `every_s` gives one frame, not several.
     `size` is (width, height), to which the picture is squashed whatever its shape; None keeps the stored size, in which
     pixels need not be square. `remove_bars` removes black bars first. With `panels`, pictures in the picture follow
-    their frame, with its time. Damaged packets are skipped. Raises DecodeError when there is no frame at all, or
-    when a limit is met, then possibly after some frames; OSError of the file itself passes through.
+    their frame, with its time. Damaged packets are skipped. Raises DecodeError if there is no frame or a limit is
+    exceeded, possibly after yielding frames; ValueError for an `every_s` or a `size` that is not positive. OSError of
+    the file itself passes through.
     """
     if not (math.isfinite(every_s) and every_s > 0 and min(size or (1, 1)) > 0):
         raise ValueError(f"every_s and size must be positive, got {every_s} and {size}")
@@ -170,12 +171,12 @@ def _open(file: BinaryIO, limits: DecodeLimits) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, limits: DecodeLimits) -> VideoStream:
-    """The stream that a player shows, with its decoder set up; cover pictures are none."""
+    """The stream that a player shows, with its decoder set up; cover art is ignored."""
     pictures = Disposition.attached_pic | Disposition.timed_thumbnails
     films = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not films:
         raise DecodeError("no video stream (audio only)" if container.streams.audio else "no video, or truncated")
-    streams = [stream for stream in films if stream.codec_context is not None]  # it may be, whatever PyAV's stubs say
+    streams = [stream for stream in films if stream.codec_context is not None]  # can be None, contrary to the stubs
     if not streams:
         raise DecodeError("no decoder for its video codec")
     best = max(streams, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
@@ -188,10 +189,10 @@ def _video_stream(container: InputContainer, limits: DecodeLimits) -> VideoStrea
 
 
 def _decode(container: InputContainer, stream: VideoStream, clock: FrameClock) -> Iterator[VideoFrame]:
-    """The frames that can be decoded, in the order of display; raises DecodeError when there is none.
+    """The frames that can be decoded, in display order; raises DecodeError if there is none.
 
-    A frame that is not due, and to which no other refers, is not decoded: the same samples for up to half the time
-    where there are B-frames.
+    Frames that are neither due nor referenced are not decoded: the same samples, and up to half the time saved on files
+    with B-frames.
     """
     codec = stream.codec_context
     any_frame = False
@@ -219,7 +220,7 @@ def _decode(container: InputContainer, stream: VideoStream, clock: FrameClock) -
 
 
 def _stores_pts(container: InputContainer) -> bool:
-    """Whether packets say when they are shown; in AVI only the order in which frames leave the decoder does."""
+    """Whether packets say when they are shown; in AVI only the order of the decoded frames does."""
     return container.format.name != "avi"
 
 

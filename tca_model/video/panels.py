@@ -1,8 +1,8 @@
 """Pictures in a picture: rectangles within the frames of a video that show something of their own.
 
-A copy that lies small in another video, or beside it, is hardly seen in a descriptor of the whole frame. Its border
-gives it away: what lies on its two sides has nothing to do with each other, so that the picture steps all along it, in
-frame after frame, whatever moves. Edges of things break off, or move.
+A copy that fills a small part or one half of another video hardly affects the whole frame's descriptor. Its border
+gives it away: its two sides are unrelated, so brightness jumps along the whole border in every frame, whatever moves.
+Edges of objects are interrupted, or move.
 """
 
 from itertools import pairwise
@@ -13,26 +13,26 @@ from numpy.typing import NDArray
 
 from tca_model.types import FloatArray, Image
 
-ENOUGH_FRAMES = 4  # that differ; fewer show too many edges that stand still
-LOOK_AGAIN_FRAMES = 3  # later on
-MEMORY_FRAMES = 12  # a panel that goes is forgotten within about as many, and one that comes is found
-SMALLEST_LOOK_PX = 32  # on either side: in less, every border is near every other
-STIRRED = 2.0  # mean difference, of 255, from which a frame says something new: a still picture's edges all stay
-# A step is a border when it is larger than this, and than so many times those around it, as texture is not.
+ENOUGH_FRAMES = 4  # distinct frames needed; with fewer, too many edges are static
+LOOK_AGAIN_FRAMES = 3  # distinct frames from one look to the next
+MEMORY_FRAMES = 12  # a panel that disappears is forgotten within about this many frames
+SMALLEST_LOOK_PX = 32  # on either side; smaller pictures cannot separate borders
+STIRRED = 2.0  # mean difference, of 255, that makes a frame distinct; in a still picture every edge is static
+# A step counts if it exceeds STEP levels, and STANDS_OUT times the steps AROUND_PX to either side; texture does not.
 STEP = 8
 STANDS_OUT = 1.5
 AROUND_PX = 3
-# Shares of rows that step: a border has about the first, other places the second. They weigh runs against each other.
+# How often places on a border step, and places elsewhere: the odds by which `_lines` weighs runs of steps.
 STEPS_ON_BORDER, STEPS_ELSEWHERE = 0.6, 0.1
-LINES = 16  # the strongest upright and level lines each; rectangles are made of them
+LINES = 16  # the strongest vertical and the strongest horizontal lines; rectangles are made of them
 SMALLEST_SIDE, SMALLEST_AREA, LARGEST_SIDE = 0.12, 0.05, 0.9  # shares of the picture
-# Least share of steps: of an inset's weakest side and of all four, and of a line that parts the whole picture, upright
-# or level. Horizons are level.
+# Lowest share of steps: on an inset's weakest side, on its four sides on average, and on a vertical or horizontal line
+# that divides the whole picture. Horizons are horizontal, hence the higher bound.
 WEAKEST_SIDE, MEAN_SIDE = 0.45, 0.55
 PARTING_UPRIGHT, PARTING_LEVEL = 0.6, 0.75
-PARTS = 0.2  # least share of height or width that each part has
+PARTS = 0.2  # smallest share of height or width that a part can have
 MOST_VIEWS = 1 + round(1 / PARTS)  # of a frame: the whole, and its parts
-OVERLAP_PX = 2  # lines nearer than that are one border
+OVERLAP_PX = 2  # lines this close are one border
 
 
 class Panel(NamedTuple):
@@ -45,22 +45,22 @@ class Panel(NamedTuple):
 
 
 class PanelFinder:
-    """Looks at the frames of one video, as they come, and knows which panels there are by now."""
+    """Tracks the panels in the frames of one video that were seen so far."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.int16] | None = None  # (H, W)
         # (H, W) share of the frames in which the picture steps from left to right, and from top to bottom.
         self._upright = self._level = np.zeros((0, 0), np.float32)
-        self._seen = 0  # frames that differ
-        self.panels: list[Panel] = []  # the parts of a picture that is parted, else its best inset
+        self._seen = 0  # distinct frames
+        self.panels: list[Panel] = []  # the parts of a divided picture, else its best inset
 
     @property
     def has_seen_enough(self) -> bool:
-        """Whether `panels` says what there is, and not only that it is too early."""
+        """Whether enough frames were seen for `panels` to be meaningful."""
         return self._seen >= ENOUGH_FRAMES
 
     def see(self, look: Image) -> None:
-        """Take in the next frame, RGB (H, W, 3), some 320 px wide. A frame of another shape starts again."""
+        """Take in the next frame, RGB (H, W, 3), at most 320 px wide. A frame of another shape starts again."""
         luma = look[:, :, 1].astype(np.int16)  # green is most of what the eye calls bright
         if self._last is None or self._last.shape != luma.shape:
             self._upright = self._level = np.zeros(luma.shape, np.float32)
@@ -78,7 +78,7 @@ class PanelFinder:
 
 
 def _split_by_lines(upright: FloatArray, level: FloatArray) -> list[Panel]:
-    """The parts of a picture that is divided by lines from edge to edge; empty if it is not."""
+    """The parts of a picture that vertical lines divide from edge to edge, else horizontal ones; empty if none do."""
     columns, rows = _parts(upright.mean(axis=0), PARTING_UPRIGHT), _parts(level.mean(axis=1), PARTING_LEVEL)
     if len(columns) > 1:
         return [Panel(start, end, 0.0, 1.0) for start, end in columns]
@@ -86,7 +86,7 @@ def _split_by_lines(upright: FloatArray, level: FloatArray) -> list[Panel]:
 
 
 def _steps(luma: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Where (H, W) pixels differ much between left and right, more than a little further left and right."""
+    """Where a picture (H, W) steps from left to right: by more than STEP, and more than in the columns around."""
     step = np.zeros_like(luma)
     step[:, 1:-1] = np.abs(luma[:, 2:] - luma[:, :-2])
     around = np.zeros_like(luma)
@@ -96,7 +96,7 @@ def _steps(luma: NDArray[np.int16]) -> NDArray[np.bool_]:
 
 
 def _parts(shares: FloatArray, least: float) -> list[tuple[float, float]]:
-    """The picture between lines that part it from edge to edge, by their shares of steps (W,); one where none does."""
+    """Start and end of the parts between lines whose share of steps (W,) is `least` or more, in shares of the width."""
     width = len(shares)
     cuts = [0]
     for place in np.argsort(-shares, kind="stable"):
@@ -109,7 +109,7 @@ def _parts(shares: FloatArray, least: float) -> list[tuple[float, float]]:
 
 
 def _inset(upright: FloatArray, level: FloatArray) -> list[Panel]:
-    """The rectangle whose four sides are most of all borders; none where no rectangle's are enough."""
+    """The rectangle whose sides look most like borders; empty if none qualifies."""
     height, width = upright.shape
     columns, rows = _lines(upright), _lines(level.T)
     left, right = _pairs(columns, width)
@@ -161,7 +161,7 @@ def _lines(shares: FloatArray) -> NDArray[np.intp]:
 
 
 def _pairs(lines: NDArray[np.intp], length: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First and second of all pairs of lines as far apart as the sides of an inset can be."""
+    """First and second line of each pair that is as far apart as opposite sides of an inset can be."""
     first, second = np.triu_indices(len(lines), k=1)
     apart = lines[second] - lines[first]
     fits = (apart >= SMALLEST_SIDE * length) & (apart <= LARGEST_SIDE * length)

@@ -1,4 +1,4 @@
-"""A decoded frame to an upright RGB picture of the size that is wanted."""
+"""Turns a decoded frame into an upright RGB picture of the requested size."""
 
 import struct
 from typing import cast
@@ -18,10 +18,11 @@ from tca_model.video.panels import Panel
 # 1920x1080 to 224x224: deviation 0.1 of 255; area 0.9; fast bilinear 43) and it is what image models are trained with.
 # Full chroma keeps colour from being halved once more in the small picture.
 SHRINK = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-# The matrices that swscale knows. It refuses the others (YCgCo, reserved), where colours a little off would do.
+# The matrices that swscale knows. It refuses the others (YCgCo, reserved); slightly wrong colours are better than an
+# error.
 COLORSPACES = {0, 1, 2, 4, 5, 6, 7, 9}
 UNSPECIFIED = 2
-# Bars and panels are looked for in a picture of this width: fine enough for half a pixel of what is described.
+# Bars and panels are looked for in a picture of at most this width: fine enough for half a pixel of what is described.
 LOOK_PX = 320
 
 
@@ -41,7 +42,7 @@ class PictureConverter:
         if frame.colorspace not in COLORSPACES:
             frame.colorspace = UNSPECIFIED
         a, b, _, c, d = _display_matrix(frame)
-        turned = abs(b) + abs(c) > abs(a) + abs(d)  # browsers, too, know quarter turns only
+        turned = abs(b) + abs(c) > abs(a) + abs(d)  # browsers also support only quarter turns
         size = self._size and (self._size[::-1] if turned else self._size)
         shown = frame if panel is None else self._part(frame, panel)
         image = self._rgb(self._inside(shown) if self._remove_bars else shown, size)
@@ -52,7 +53,7 @@ class PictureConverter:
         return np.ascontiguousarray(image)
 
     def look(self, frame: VideoFrame) -> Image:
-        """The frame as it is stored, (H, W, 3), small enough to be looked through quickly. Raises DecodeError."""
+        """The frame as it is stored, (H, W, 3), small enough to be searched quickly. Raises DecodeError."""
         scale = min(1.0, LOOK_PX / frame.width)
         return self._rgb(frame, (round(frame.width * scale), max(1, round(frame.height * scale))))
 
@@ -71,7 +72,7 @@ class PictureConverter:
         return rgb.to_ndarray().astype(np.uint8, copy=False)
 
     def _inside(self, frame: VideoFrame) -> VideoFrame:
-        """The frame without its bars; the frame itself where it has none."""
+        """The frame without its bars; the frame itself if it has none."""
         look = self.look(frame)
         scale = look.shape[1] / frame.width
         rows, columns = inside_bars(look)

@@ -1,7 +1,7 @@
 """Which pictures distinguish videos: black, flat and one-coloured frames look alike, and are not described.
 
 Title cards are not described either: at the size that is described, one line of text on a plain ground looks like any
-other. Of a still picture only the first frame is described; if a segment shows one still picture only, no frame is.
+other. Of a still picture only the first frame is described; if a segment shows nothing but one still picture, none is.
 Test pictures, cover art and photographs recur in videos that share nothing else, and a long still would weigh like a
 long copy.
 """
@@ -14,17 +14,17 @@ from tca_model.types import FloatArray, Times
 # Standard deviation of luma, in levels of 255. Black with coding noise stays below 3; a dim but readable picture of
 # the development clips has more than 8.
 MIN_CONTRAST = 5.0
-# A picture is plain when this share of it lies within so many levels of its median luma. Title cards of the
+# A picture is plain if this share of it lies within PLAIN_LEVELS of its median luma. Title cards of the
 # development clips have 0.97 and more, crowded screens 0.91, and no other picture 0.8.
 PLAIN_SHARE = 0.93
 PLAIN_LEVELS = 12
-# Two pictures are the same when no block of a grid differs in mean luma by more than this share of the picture's
-# contrast, or so few levels. Photographs shown for 20 s stay within 0.8 levels after strong compression and 1.3 with
-# noise of 4; from one second to the next the calmest development clips differ by 6 or more, nearly always.
+# Two pictures are the same if no block of a grid differs in mean luma by more than SAME_SHARE of the picture's contrast
+# or SAME_LEVELS, whichever is larger. Photographs shown for 20 s stay within 0.8 levels after strong compression and
+# 1.3 with noise of 4; from one second to the next the calmest development clips nearly always differ by 6 or more.
 GRID = 20
 SAME_SHARE, SAME_LEVELS = 0.06, 1.5
-LONG_S = 4.0  # a picture that is shown for so long stands still; nearly none in the development clips
-FEWEST_STILL = 3  # fewer frames prove nothing
+LONG_S = 4.0  # a picture shown this long is a still; almost no picture of the development clips is
+FEWEST_STILL = 3  # frames of a segment's only picture that make it a still; fewer are too few to tell
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -42,14 +42,14 @@ def _shows(luma: FloatArray) -> NDArray[np.bool_]:
 
 
 class Stills:
-    """Looks at the frames of one video, as they come, and remembers when each picture was first shown.
+    """Remembers when each picture of one video was first shown; its frames are given in time order.
 
-    Frames of one time are views of one frame; each is compared with all of the time before.
+    Frames with equal times are views of one frame; each is compared with every view of the previous time.
     """
 
     def __init__(self) -> None:
         self._time = -np.inf
-        self._now: list[tuple[FloatArray, float]] = []  # pictures (GRID, GRID), and when they were first shown
+        self._now: list[tuple[FloatArray, float]] = []  # block means, and when the picture was first shown
         self._before: list[tuple[FloatArray, float]] = []
 
     def first_shown_at(self, times: Times, images: NDArray[np.uint8]) -> Times:
@@ -76,7 +76,7 @@ class Stills:
 
 
 def _blocks(luma: FloatArray) -> FloatArray:
-    """Means of the blocks of a grid; of a smaller picture its pixels."""
+    """Mean of each block of a grid, GRID or more per side; the pixels themselves if the picture is small."""
     height, width = (max(1, side // GRID) for side in luma.shape)
     rows, columns = luma.shape[0] // height, luma.shape[1] // width
     whole = luma[: rows * height, : columns * width]

@@ -1,4 +1,4 @@
-"""Sampled frames to pictures: of each frame the whole, and a view of every panel in it, with the same time."""
+"""Turns sampled frames into pictures: the whole frame, then one view per panel, all with the frame's time."""
 
 from collections.abc import Iterator
 
@@ -10,16 +10,16 @@ from tca_model.video.picture import PictureConverter
 
 
 class Views:
-    """The views of one video's frames; the first frames are held back until their panels are known."""
+    """The views of one video's frames; up to ENOUGH_FRAMES are held back until their panels are known."""
 
     def __init__(self, size: tuple[int, int] | None, *, remove_bars: bool, panels: bool) -> None:
-        """`size` is (width, height), None the stored size; `panels` False: of each frame only the whole."""
+        """`size` is (width, height), None the stored size; without `panels`, whole frames only."""
         self._converter = PictureConverter(size, remove_bars=remove_bars)
         self._finder = PanelFinder() if panels else None
         self._held: list[tuple[float, VideoFrame]] = []
 
     def take(self, time_s: float, frame: VideoFrame) -> Iterator[Frame]:
-        """Take in the next frame; what can be shown by now, in the order of times. Raises DecodeError."""
+        """Take in the next frame, and yield the views that are ready, in time order. Raises DecodeError."""
         self._held.append((time_s, frame))
         if self._finder is not None:
             self._finder.see(self._converter.look(frame))
@@ -28,7 +28,7 @@ class Views:
         yield from self.rest()
 
     def rest(self) -> Iterator[Frame]:
-        """What is held back. Raises DecodeError."""
+        """Yield the views of the held frames. Raises DecodeError."""
         held, self._held = self._held, []
         for time_s, frame in held:
             yield Frame(time_s, self._converter.convert(frame))

@@ -1,6 +1,6 @@
 """Which partitions a consumer of a group owns.
 
-Partitions are assigned and revoked on the client's own thread, also between two polls: this is where that thread and
+Partitions are assigned and revoked on the client's own thread, even between two polls: this is where that thread and
 the consumer's thread meet.
 """
 

@@ -18,11 +18,12 @@ _RECONNECT_MS: Final = 1000  # the client's default of 30 s would make every out
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """All deadlines, in seconds. They form a ladder: each must end before the next one, which would act on its own.
+    """All deadlines, in seconds. Up to `max_poll_s` they form a ladder: each must end before the next acts on its own.
 
     flush + commit < delivery   a transaction is aborted before the client drops single records of it: kafka-python
                                 would forget them and commit the rest
     request < delivery          a record survives one unanswered request
+    delivery < publish          outside of transactions, the client gives up a record before the wait for it ends
     delivery < transaction      no record is still in flight when the broker aborts its transaction
     transaction < session       a dead consumer is replaced after its transaction is over, not before
     session < restore           a previous owner's open transaction ends before the wait for it ends
@@ -33,14 +34,14 @@ class Timeouts:
     commit_s: float = 5  # offsets and the end of a transaction
     request_s: float = 10
     delivery_s: float = 18
-    publish_s: float = 20  # outside of transactions; longer than the client itself tries
+    publish_s: float = 20  # until every record is acknowledged, outside of transactions
     transaction_s: float = 25
     session_s: float = 45
     restore_s: float = 60  # brokers look for overdue transactions every 10 s
     max_poll_s: float = 300
     call_s: float = 10  # commits and queries of a consumer, start of a producer, queries about topics
     close_s: float = 5
-    liveness_check_s: float = 5  # a consumer without records for so long asks the broker for the end offsets
+    liveness_check_s: float = 5  # a consumer without records for this long asks the broker for the end offsets
 
     def __post_init__(self) -> None:
         ladder = [

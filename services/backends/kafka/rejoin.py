@@ -4,7 +4,7 @@ from typing import Any
 
 
 def keep_join_results(client: Any) -> None:
-    """Make a consumer use the answer to its JoinGroup also if it arrives between two polls.
+    """Make a consumer use the answer to its JoinGroup even if it arrives between two polls.
 
     The client awaits the answer only during polls. It discards an answer that arrived between them and sends another
     JoinGroup, which makes all others rejoin: a group whose members work longer between polls than they poll never

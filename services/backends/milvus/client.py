@@ -52,7 +52,7 @@ class Milvus:
     """A connection to `uri`: http(s)://host:port of a server, or the path of a Milvus Lite database.
 
     Raises UsageError if a Lite database cannot be opened, StorageFailed if it is damaged, DependencyDown if a server
-    does not answer. All other methods are called inside `with translating_errors():`.
+    does not answer. Call all other methods but `close` inside `with translating_errors():`.
     """
 
     def __init__(self, uri: str, *, timeout_s: float, token: str | None = None) -> None:
@@ -129,7 +129,7 @@ class Milvus:
         index_type: str,
         ttl_s: int | None = None,
     ) -> None:
-        """Create the collection if it is missing, with `columns` beside "pk" and "vector" (`dimension`,), and load it.
+        """Create the collection if it is missing, with `columns` besides "pk" and "vector" (`dimension`,), and load it.
 
         Every step is checked on its own: a crash can happen between them.
         """
@@ -164,14 +164,17 @@ class Milvus:
         return version is not None and (int(version[1]), int(version[2])) >= (2, 4)
 
     def upsert(self, collection: str, fields: Sequence[Fields], *, dimension: int) -> None:
+        """Insert or replace rows by "pk", in several calls if need be. `dimension`: of the collection's vectors."""
         for part in _chunks(fields, _call_rows(dimension)):
             self._client.upsert(collection, list(part), **self._deadline)
 
     def delete(self, collection: str, pks: Sequence[str]) -> None:
+        """Delete the rows with these keys; there may be none."""
         for part in _chunks(pks, MAX_CALL_ROWS):
             self._client.delete(collection, ids=list(part), **self._deadline)
 
     def get(self, collection: str, pks: Sequence[str], columns: list[str], *, dimension: int) -> Iterator[Fields]:
+        """The rows with these keys, in any order; missing ones are left out. It calls the server while it is read."""
         for part in _chunks(pks, _call_rows(dimension)):
             yield from self._client.query(
                 collection,

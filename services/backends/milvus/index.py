@@ -147,7 +147,7 @@ class _CollectionPair:
         self._unflushed = 0
 
     def create(self, index_type: str, *, ttl_s: int | None = None) -> None:
-        """Create both collections if they are missing; with `ttl_s` their rows expire after so many seconds."""
+        """Create both collections if they are missing; their rows expire after `ttl_s` seconds."""
         for collection, columns, dimension in (
             (self.segments, layout.SEGMENT_COLUMNS, self._segment_dimension),
             (self.frames, layout.FRAME_COLUMNS, self._frame_dimension),

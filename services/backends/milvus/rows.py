@@ -30,12 +30,12 @@ URI_BYTES: Final = 4 * 4096  # an event's uri has at most 4096 characters, UTF-8
 
 
 class Text(NamedTuple):
-    """A text column of at most so many bytes."""
+    """A text column of at most `length_bytes`."""
 
     length_bytes: int
 
 
-# Columns beside the key and the vector, named like the fields of SegmentRow.
+# Columns besides the key and the vector, named like the fields of SegmentRow.
 SEGMENT_COLUMNS: Final[Mapping[str, Text | type]] = {
     "tenant": Text(ID_BYTES),
     "asset_id": Text(ID_BYTES),
@@ -100,11 +100,13 @@ def segment_index(pk: str) -> int:
 
 
 def to_candidate(pk: str, similarity: float) -> Candidate:
+    """The candidate for a row of either collection that a search found, from the row's key."""
     segment_id = segment_key(pk).segment_id
     return Candidate(segment_id, segment_id.rsplit(":", 1)[0], similarity)
 
 
 def to_fields(segment: DescribedSegment) -> Fields:
+    """The row of the segment collection, a zero vector if the segment has no frames; without the frame descriptors."""
     row = segment.row
     columns = {name: getattr(row, name) for name in SEGMENT_COLUMNS} | {"role": row.role.value}
     vector = segment.vector if row.frame_count else np.zeros_like(segment.vector)
@@ -112,10 +114,12 @@ def to_fields(segment: DescribedSegment) -> Fields:
 
 
 def to_row(fields: Fields) -> SegmentRow:
+    """The segment row from a row of the segment collection; inverse of `to_fields`, apart from the vector."""
     return SegmentRow(**{name: fields[name] for name in SEGMENT_COLUMNS} | {"role": Role(fields["role"])})
 
 
 def to_frame_fields(segment: DescribedSegment) -> list[Fields]:
+    """The rows of the frame collection, one per frame descriptor."""
     row, descriptor = segment.row, segment.descriptor
     stamp = REFERENCE_STAMP + row.stamp if row.role is Role.REFERENCE else row.stamp
     shared = {"tenant": row.tenant, "asset_id": row.asset_id, "stamp": stamp}

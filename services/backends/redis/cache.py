@@ -25,9 +25,9 @@ CHUNK_BYTES = 2 * 2**20  # during one command the server serves no other client
 TYPICAL_BYTES = 64 * 2**10  # 32 frames of 1024 dimensions
 TTL_JITTER = 0.1  # keys that were written together must not expire together
 DELETIONS_PER_CALL = 1000
-# Replacing so many segments (37 days of video) within one outage is a mistake, not normal work. Beyond them the oldest
-# debts are dropped, and their values expire with their time to live, which reading does not extend. Changing the prefix
-# of all keys instead would not help: other processes would go on with the old one.
+# Replacing this many segments (37 days of video) within one outage is a mistake, not normal work. Beyond that the
+# oldest debts are dropped, and their values expire with their time to live, which reading does not extend. Changing the
+# prefix of all keys instead would not help: other processes would go on with the old one.
 MAX_OWED = 100_000
 
 log = structlog.get_logger(__name__)

@@ -26,7 +26,7 @@ FIGURES = ("micro-AP", "recall at 99 % precision")
 VARIED_BY_USER = frozenset(
     {"epochs", "batch", "distractors", "learning_rate", "dropout", "momentum", "seed"}
 )  # the tables vary the other fields
-SHORTEST_PIECE = 0.5  # of made copies, which are copies all along
+SHORTEST_PIECE = 0.5  # of made copies, which are copies from start to end
 
 
 @recipe_options("recipe", EncoderRecipe, only=VARIED_BY_USER)
@@ -51,7 +51,7 @@ def ablate(  # one parameter per option
 ) -> None:
     """Write the paper's ablation tables: aggregators, poolings, losses and more.
 
-    The others are bank size, momentum and similarities. Copies are made and described once. Every encoder is trained
+    Also: bank size, momentum and similarities. Copies are made and described once. Every encoder is trained
     on the same pairs, with the paper's settings except for what varies.
     """
     from tca_model.api import Describer

@@ -26,7 +26,10 @@ AT_ONCE = 64  # files, after which their descriptors are written: what an interr
 
 
 def describe(
-    folder: Annotated[Path, typer.Argument(help="Folder of videos, searched recursively; ID.mp4 is the video ID")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder of videos, searched recursively; a file's name without suffix is its video's id"),
+    ],
     output: Annotated[Path, typer.Option(help="Folder of frame descriptors; videos that are in it are skipped")],
     bundle: Annotated[str | None, typer.Option(help="Model bundle: a shipped name or a folder")] = None,
 ) -> None:

@@ -107,7 +107,7 @@ def print_report(report: "Report", similarity: SimilarityName) -> None:
         return
     console.print(
         f"missing: {len(report.missing_queries):,} of {report.queries:,} queries, {len(report.missing_videos):,} of "
-        f"{report.database:,} videos to search ({report.missing_relevant:,} times one that a query should find); "
+        f"{report.database:,} videos to search (expected results missing: {report.missing_relevant:,}); "
         f"{len(report.without_frames):,} of them are stored without a frame",
         soft_wrap=True,
     )

@@ -34,7 +34,7 @@ def train_backbone(  # one parameter per option
     weights: Annotated[
         str, typer.Option(help="First weights: 'package', 'torchvision:NAME', 'random:SEED', or a file")
     ] = "package",
-    input_px: Annotated[int, typer.Option(help="Input of the bundle")] = 160,
+    input_px: Annotated[int, typer.Option(help="Side of the bundle's square input in pixels")] = 160,
     dimension: Annotated[int, typer.Option(help="Dimensions of a frame descriptor")] = 496,
     threshold: Annotated[float, typer.Option(help="Score at which a pair alerts")] = 0.5,
     basis: Annotated[str, typer.Option(help="How that threshold was found")] = "not calibrated",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tca_model.training.pairs import Pairs
     from tca_model.training.run import Run
 
-SHORTEST_MADE_PIECE = 0.5  # of copies made here, which are copies all along; VCDB's pairs share only a part
+SHORTEST_MADE_PIECE = 0.5  # of copies made here, which are copies from start to end; VCDB's pairs share only a part
 
 
 @dataclass(frozen=True, slots=True)

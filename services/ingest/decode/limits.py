@@ -7,7 +7,7 @@ from tca_model.video.decode import DecodeLimits
 def decode_limits(settings: Settings) -> DecodeLimits:
     """What one file may cost; the only place where settings become DecodeLimits.
 
-    It is no property of Settings because the matcher reads them too, and must not import a video decoder.
+    It is not a property of Settings because the matcher reads them too, and must not import a video decoder.
     """
     return DecodeLimits(
         max_bytes=settings.max_file_bytes,

@@ -65,6 +65,7 @@ DecodeEvent: TypeAlias = FramesDecoded | DecodeFinished | DecodeFailed
 class DecodePool:
     """Decodes at most `workers` files at a time, each in its own child process; children start when first needed.
 
+    `size` is (width, height); it, `every_s`, `remove_bars`, `panels` and `limits` mean the same as in `sample_frames`.
     A child that sends nothing for `deadline_s` is killed and its file fails. The deadline never applies to a child
     whose data is still waiting to be read.
     """

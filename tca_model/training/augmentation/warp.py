@@ -85,13 +85,13 @@ def stack(images: Tensor, draw: Draw) -> Tensor:
 
 
 def bars(images: Tensor, draw: Draw) -> Tensor:
-    """Each image between bars of one colour, on two sides or on one (as for captions)."""
+    """Each image with bars of one colour on two opposite sides, or on one side (as for captions)."""
     count = len(images)
     share = draw.uniform(count, 0.08, 0.35)  # of the height or width, both bars together
     shift = torch.where(draw.chance(count, 0.6), torch.where(draw.chance(count, 0.5), -share, share), 0.0)
-    upright = draw.chance(count, 0.75)  # bars above and below
-    centre = torch.stack([torch.where(upright, 0.0, shift), torch.where(upright, shift, 0.0)], dim=1)
-    half = torch.stack([torch.where(upright, 1.0, 1 - share), torch.where(upright, 1 - share, 1.0)], dim=1)
+    horizontal = draw.chance(count, 0.75)  # bars above or below, else left or right
+    centre = torch.stack([torch.where(horizontal, 0.0, shift), torch.where(horizontal, shift, 0.0)], dim=1)
+    half = torch.stack([torch.where(horizontal, 1.0, 1 - share), torch.where(horizontal, 1 - share, 1.0)], dim=1)
     gray = draw.choice(count, 3).view(-1, 1) / 2.0  # black, gray, white
     colour = torch.where(draw.chance(count, 0.3).view(-1, 1), draw.uniform(count, 0, 1, 3), gray)
     return place(images, colour.view(count, 3, 1, 1).expand_as(images), centre, half)

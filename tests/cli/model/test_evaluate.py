@@ -84,7 +84,7 @@ def test_the_table_counts_what_is_missing(tmp_path: Path, descriptors: Path) -> 
     assert "FIVR-200K, chamfer" in lacking
     assert "│ DSVR │ - │ 0.0000 │ 0 │" in lacking
     assert "│ CSVR │ 1.0000 │ 0.5000 │ 1 │" in lacking
-    assert "missing: 0 of 1 queries, 2 of 4 videos to search (1 times one that a query should find)" in lacking
+    assert "missing: 0 of 1 queries, 2 of 4 videos to search (expected results missing: 1)" in lacking
     assert "1 of them are stored without a frame" in lacking
 
 
