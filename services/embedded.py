@@ -76,7 +76,7 @@ class Embedded:
 
     def describe(self) -> Iterator[Event]:
         """Run ingest until nothing is left to do. Yields the events that it announces."""
-        announced = self._bus.consumer(topics.ENCODED_SEGMENTS, SOURCE)
+        announced = self._bus.open_consumer(topics.ENCODED_SEGMENTS, SOURCE)
         while self._ingest.run_once(STEP_S):
             yield from _poll_events(announced)
         self.index.flush()
@@ -115,15 +115,15 @@ class Embedded:
             asset_idle_s=self._settings.asset_idle_s,
             state_retention_s=self._settings.state_retention_s,
         )
-        alerts = self._bus.consumer(topics.DUPLICATE_ALERTS, SOURCE)
-        verdicts = self._bus.consumer(topics.ASSET_VERDICTS, SOURCE)
+        alerts = self._bus.open_consumer(topics.DUPLICATE_ALERTS, SOURCE)
+        verdicts = self._bus.open_consumer(topics.ASSET_VERDICTS, SOURCE)
         while worker.run_once(STEP_S):
             yield from _poll_events(alerts)
             yield from _poll_events(verdicts)
 
     def read_segments(self, tenant: str, asset_id: str) -> list[DescribedSegment]:
         """The stored segments of an asset, in order."""
-        segments = self.index.read([row.key for row in self.index.assets(tenant, [asset_id])]).values()
+        segments = self.index.read([row.key for row in self.index.read_rows(tenant, [asset_id])]).values()
         return sorted(segments, key=lambda segment: segment.row.segment_index)
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class Embedded:
 
 def _open_index(db: Path, bundle: Bundle) -> MilvusIndex:
     version = bundle.model_version
-    others = MilvusIndex.model_versions(str(db)) - {version}
+    others = MilvusIndex.list_model_versions(str(db)) - {version}
     if others:
         raise UsageError(
             f"{db} holds descriptors of model {', '.join(sorted(others))}, but bundle {bundle.manifest.name} is model "

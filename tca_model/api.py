@@ -144,7 +144,7 @@ class Describer:
     def _add(
         self, cutter: SegmentCutter, stills: Stills, times_s: Times, images: NDArray[np.uint8]
     ) -> Iterator[CutSegment]:
-        return cutter.add(times_s, self._extractor.describe(images), stills.first_shown_at(times_s, images))
+        return cutter.add(times_s, self._extractor.describe(images), stills.track(times_s, images))
 
     def _sample(self, file: BinaryIO) -> Generator[Frame, None, float]:
         frame = self._extractor.config.frame

@@ -27,8 +27,8 @@ class RetryingIndex:
     def store(self, batch: Sequence[DescribedSegment]) -> int | None:
         return self._retrier("index_store", self._index.store, batch)
 
-    def assets(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
-        return self._retrier("index_assets", self._index.assets, tenant, asset_ids)
+    def read_rows(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
+        return self._retrier("index_read_rows", self._index.read_rows, tenant, asset_ids)
 
     def read(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
         return self._retrier("index_read", self._index.read, keys)

@@ -55,7 +55,7 @@ def _check_model(settings: Settings) -> Iterator[str]:
 
 def _check_kafka(settings: Settings) -> Iterator[str]:
     connection = KafkaConnection.from_settings(settings)
-    brokers = kafka_topics.broker_count(connection)
+    brokers = kafka_topics.count_brokers(connection)
     replication = min(kafka_topics.REPLICATION, brokers)
     yield from kafka_topics.check(connection, kafka_topics.plan(replication=replication))
 
@@ -70,7 +70,7 @@ def _check_milvus(settings: Settings) -> Iterator[str]:
     from services.backends.milvus.index import MilvusIndex  # importing pymilvus takes a second
 
     version = load_bundle(settings.bundle).model_version
-    others = MilvusIndex.model_versions(settings.milvus_uri, token=_token(settings), timeout_s=CHECK_S) - {version}
+    others = MilvusIndex.list_model_versions(settings.milvus_uri, token=_token(settings), timeout_s=CHECK_S) - {version}
     if others:
         yield (
             f"also holds descriptors of other models ({', '.join(sorted(others))}): {settings.bundle} is model "

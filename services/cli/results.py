@@ -94,7 +94,7 @@ class Results:
         alerts = sorted(best.values(), key=lambda alert: -alert.score)
         sides = {side.asset_id for alert in alerts for side in (alert.query, alert.reference)}
         earlier = sides - self._paths.keys()  # described by an earlier run on the same --db
-        stored = {row.asset_id: row.uri for row in index.assets(tenant, earlier)} if earlier else {}
+        stored = {row.asset_id: row.uri for row in index.read_rows(tenant, earlier)} if earlier else {}
         there = {asset_id: uri for asset_id, uri in stored.items() if Path(uri).exists()}
         paths = there | self._paths
         return [

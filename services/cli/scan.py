@@ -81,7 +81,7 @@ class Scan:
             pairs = results.pairs(embedded.index, TENANT)
             problems = [*self.problems, *results.problems]
             if self.write_report is not None:
-                from services.cli.report.build import report  # imports av
+                from services.cli.report.build import build_report  # imports av
                 from services.cli.report.page import Scanned
 
                 scanned = Scanned(
@@ -93,7 +93,9 @@ class Scan:
                     bundle=bundle.manifest,
                     model_version=bundle.model_version,
                 )
-                self.write_report(report(scanned, partial(embedded.read_segments, TENANT), self.settings, progress))
+                self.write_report(
+                    build_report(scanned, partial(embedded.read_segments, TENANT), self.settings, progress)
+                )
             return [pair.row for pair in pairs], problems
 
     def _load_decided(self, index: DescriptorIndex, model_version: str, threshold: float) -> Decided:
@@ -102,7 +104,7 @@ class Scan:
             return Decided.nothing()
         settings = self.settings
         decided_by = [model_version, threshold, settings.evidence_share, settings.describe_panels, self.exhaustive]
-        return Decided.load(self.db, index.assets(TENANT), decided_by)
+        return Decided.load(self.db, index.read_rows(TENANT), decided_by)
 
     def _uploads(self) -> list[SegmentUploaded]:
         """References first. A file that is both query and reference is one asset: a reference that also searches."""

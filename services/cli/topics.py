@@ -27,7 +27,7 @@ def topics(
     """
     connection = KafkaConnection.from_settings(load_settings())
     if replication is None:
-        replication = min(kafka_topics.REPLICATION, kafka_topics.broker_count(connection))
+        replication = min(kafka_topics.REPLICATION, kafka_topics.count_brokers(connection))
     created = kafka_topics.create(connection, kafka_topics.plan(partitions, replication))
     for name in created:
         console.print(f"created {name}")

@@ -54,7 +54,7 @@ def read_event(record: Record) -> Event:
     return to_event(record.message)
 
 
-def dead_letter(record: Record, error: InvalidMessage) -> Message:
+def to_dead_letter(record: Record, error: InvalidMessage) -> Message:
     """The unchanged record for its topic's dead-letter topic, with reason and origin in the headers.
 
     A value that is too large to be published (it was compressed when it arrived) is cut, and a header has its length.

@@ -112,7 +112,7 @@ class DescriptorIndex(Protocol):
     def store(self, batch: Sequence[DescribedSegment]) -> int | None:
         """Upsert all frame rows, then all segment rows; returns the write's timestamp if the backend has one."""
 
-    def assets(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
+    def read_rows(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
         """All segment rows of these assets (None: of every asset of the tenant), sorted by asset and index."""
 
     def read(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
@@ -231,10 +231,10 @@ class Bus(Protocol):
     def publish(self, messages: Sequence[Message]) -> None:
         """Return when every message is acknowledged."""
 
-    def consumer(self, topic: str, group: str) -> Consumer:
+    def open_consumer(self, topic: str, group: str) -> Consumer:
         """A consumer that starts at the first record that its group has not committed."""
 
-    def state_consumer(self, topic: str, group: str, state_topic: str) -> StateConsumer:
+    def open_state_consumer(self, topic: str, group: str, state_topic: str) -> StateConsumer:
         """The same, with states in `state_topic`, which has as many partitions as `topic`."""
 
     def close(self) -> None: ...

@@ -7,7 +7,7 @@ from services.contracts.events import AssetEnded, SegmentEncoded, SegmentStatus,
 from services.contracts.ports import SegmentRow
 
 
-def segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int | None) -> SegmentEncoded:
+def build_segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int | None) -> SegmentEncoded:
     """The event for a stored segment; one without informative frames is undecidable."""
     undecidable = row.frame_count == 0
     return SegmentEncoded(
@@ -29,7 +29,7 @@ def segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int
     )
 
 
-def segment_failed(upload: SegmentUploaded, error: InvalidMessage, *, model_version: str) -> SegmentEncoded:
+def build_segment_failed(upload: SegmentUploaded, error: InvalidMessage, *, model_version: str) -> SegmentEncoded:
     """The event for a segment file of a longer upload that can never be described."""
     assert upload.segment_index is not None
     assert upload.start_s is not None
@@ -50,7 +50,7 @@ def segment_failed(upload: SegmentUploaded, error: InvalidMessage, *, model_vers
     )
 
 
-def asset_ended(
+def build_asset_ended(
     tenant: str,
     asset_id: str,
     *,

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.contracts import topics
-from services.contracts.envelope import dead_letter, read_event, to_message
+from services.contracts.envelope import read_event, to_dead_letter, to_message
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import Event, SegmentEncoded, SegmentUploaded, UploadEnded
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record, SegmentRow
-from services.ingest.announce import asset_ended, segment_encoded, segment_failed
+from services.ingest.announce import build_asset_ended, build_segment_encoded, build_segment_failed
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.describe import BatchDescriber
 from services.ingest.job import DescribeOptions, Job
@@ -92,12 +92,12 @@ class IngestPipeline:
         try:
             event = read_event(record)
             if isinstance(event, UploadEnded):
-                ended = asset_ended(event.tenant, event.asset_id, segment_count=event.segment_count)
-                return _to_outcome(record, [ended], done=True)
+                ended = build_asset_ended(event.tenant, event.asset_id, segment_count=event.segment_count)
+                return _announce(record, [ended], done=True)
             if not isinstance(event, SegmentUploaded):
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
-            return Outcome(record, (_to_dead_letter(record, error),), done=True)
+            return Outcome(record, (_count_dead_letter(record, error),), done=True)
         self._waiting.append(Job.of(record, event, self._options))
         self._begin()
         return Outcome(record, (), done=False)
@@ -154,7 +154,7 @@ class IngestPipeline:
             job.media = fetched.result
             if rows := self._reuse_stored(job):
                 self._jobs.pop(job.name).discard()
-                outcomes.append(_to_outcome(job.record, self._to_events(job.upload, rows, None, ended=True), done=True))
+                outcomes.append(_announce(job.record, self._to_events(job.upload, rows, None, ended=True), done=True))
         return outcomes
 
     def _reuse_stored(self, job: Job) -> list[SegmentRow]:
@@ -184,12 +184,12 @@ class IngestPipeline:
         """Describe these frames together. Returns the segments that they complete."""
         if not chunks:
             return []
-        with metrics.stage("describe"):
+        with metrics.time_stage("describe"):
             described = self._describer.describe_frames([chunk.images for chunk in chunks])
         finished = []
         for chunk, frames in zip(chunks, described, strict=True):
             job = self._jobs[chunk.job]
-            first_shown_s = job.stills.first_shown_at(chunk.timestamps_s, chunk.images)
+            first_shown_s = job.stills.track(chunk.timestamps_s, chunk.images)
             cuts = job.cutter.add(chunk.timestamps_s, frames, first_shown_s)
             finished += [_FinishedSegment(job, cut, last=False) for cut in cuts]
         return finished
@@ -199,13 +199,13 @@ class IngestPipeline:
         if not finished:
             return []
         rows = [segment.job.row(segment.cut, last=segment.last) for segment in finished]
-        with metrics.stage("encode"):
+        with metrics.time_stage("encode"):
             described = self._describer.encode_segments(rows, [segment.cut.descriptor for segment in finished])
-        with metrics.stage("store"):
+        with metrics.time_stage("store"):
             timestamp = self._store.store(described)
         metrics.media_seconds.inc(sum(row.end_s - row.start_s for row in rows))
         return [
-            _to_outcome(
+            _announce(
                 segment.job.record,
                 self._to_events(segment.job.upload, [row], timestamp, ended=segment.last),
                 done=segment.last,
@@ -218,12 +218,12 @@ class IngestPipeline:
     ) -> list[Event]:
         """The events that announce these rows, and the end of the asset if the upload has `ended` and is its last."""
         events: list[Event] = [
-            segment_encoded(row, model_version=self._model_version, index_timestamp=timestamp) for row in rows
+            build_segment_encoded(row, model_version=self._model_version, index_timestamp=timestamp) for row in rows
         ]
         if ended and (upload.is_whole_file or upload.last_segment):
             last = rows[-1]
             count = last.segment_count or last.segment_index + 1
-            events.append(asset_ended(last.tenant, last.asset_id, segment_count=count, duration_s=last.end_s))
+            events.append(build_asset_ended(last.tenant, last.asset_id, segment_count=count, duration_s=last.end_s))
         return events
 
     def _fail(self, job: Job, error: InvalidMessage) -> Outcome:
@@ -232,23 +232,23 @@ class IngestPipeline:
         events: list[Event] = []
         if upload.segment_index is None:
             count = job.cutter.segment_count
-            events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=count, error=error))
+            events.append(build_asset_ended(upload.tenant, upload.asset_id, segment_count=count, error=error))
         else:
-            events.append(segment_failed(upload, error, model_version=self._model_version))
+            events.append(build_segment_failed(upload, error, model_version=self._model_version))
             if upload.last_segment:
                 count = upload.segment_index + 1
-                events.append(asset_ended(upload.tenant, upload.asset_id, segment_count=count))
-        announced = _to_outcome(job.record, events, done=True)
-        return Outcome(job.record, (_to_dead_letter(job.record, error), *announced.messages), done=True)
+                events.append(build_asset_ended(upload.tenant, upload.asset_id, segment_count=count))
+        announced = _announce(job.record, events, done=True)
+        return Outcome(job.record, (_count_dead_letter(job.record, error), *announced.messages), done=True)
 
 
-def _to_dead_letter(record: Record, error: InvalidMessage) -> Message:
-    """Count and build the dead letter of a record."""
+def _count_dead_letter(record: Record, error: InvalidMessage) -> Message:
+    """Count a dead letter, and build it."""
     metrics.dead_letters.labels(error.stage).inc()
-    return dead_letter(record, error)
+    return to_dead_letter(record, error)
 
 
-def _to_outcome(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
+def _announce(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
     """Count the segments among these events, and wrap all as messages that the record caused."""
     for event in events:
         if isinstance(event, SegmentEncoded):

@@ -20,7 +20,7 @@ class SegmentStore:
 
     def read_rows(self, upload: SegmentUploaded) -> list[SegmentRow]:
         """The stored rows that this upload would replace: the whole asset, or one segment for a segment file."""
-        rows = self._index.assets(upload.tenant, [upload.asset_id])
+        rows = self._index.read_rows(upload.tenant, [upload.asset_id])
         if upload.is_whole_file:
             return rows
         return [row for row in rows if row.segment_index == upload.segment_index]

@@ -26,7 +26,7 @@ class IngestWorker:
         self._bus = bus
         self._pipeline = pipeline
         self._call = call
-        self._consumer = bus.consumer(topics.VIDEO_SEGMENTS, GROUP)
+        self._consumer = bus.open_consumer(topics.VIDEO_SEGMENTS, GROUP)
         self._tracker = OffsetTracker()
 
     def run_once(self, timeout_s: float) -> bool:
@@ -65,7 +65,7 @@ class IngestWorker:
             accepted = True
             for record in records:
                 # If its partition was revoked meanwhile, another consumer has the record, or it is delivered again.
-                if record.partition not in lost and not self._tracker.is_in_work(record):
+                if record.partition not in lost and not self._tracker.is_in_progress(record):
                     metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
                     self._tracker.start(record)
                     self._publish_and_commit(self._pipeline.accept(record))

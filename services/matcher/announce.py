@@ -51,7 +51,7 @@ class Announcer:
 
     def _read_extents(self, tenant: str, asset_ids: Collection[str]) -> dict[str, Extent]:
         extents: dict[str, Extent] = {}
-        for row in self.index.assets(tenant, asset_ids) if asset_ids else ():
+        for row in self.index.read_rows(tenant, asset_ids) if asset_ids else ():
             known = extents.get(row.asset_id, Extent(row.uploaded_at, row.end_s, 0))
             extents[row.asset_id] = Extent(
                 uploaded_at=min(known.uploaded_at, row.uploaded_at),

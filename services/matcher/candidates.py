@@ -99,7 +99,7 @@ class ExhaustiveCandidates:
         tenant, asset_id = segments[0].row.tenant, segments[0].row.asset_id
         keys = [
             row.key
-            for row in self.index.assets(tenant)
+            for row in self.index.read_rows(tenant)
             if row.asset_id != asset_id and row.role != Role.PROBE and row.frame_count > 0
         ]
         return [keys] * len(segments)

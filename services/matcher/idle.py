@@ -17,7 +17,7 @@ class IdlePartitions:
         self._zero_at: dict[int, float] = {}  # last time the lag was zero
         self._looked_at: float | None = None
 
-    def look(self, lag: Mapping[int, int], at: float) -> None:
+    def update(self, lag: Mapping[int, int], at: float) -> None:
         """Note the lags of all owned partitions."""
         if self._looked_at is None or not 0 <= at - self._looked_at <= LONGEST_GAP * self._idle_s:
             self._since.clear()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from services.contracts import topics
-from services.contracts.envelope import dead_letter, read_event, to_message
+from services.contracts.envelope import read_event, to_dead_letter, to_message
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Role, SegmentEncoded, SegmentStatus
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record
@@ -170,7 +170,7 @@ def removal_of(partition: int, keys: Iterable[str]) -> Batch:
 
 
 def _add_dead_letter(record: Record, error: InvalidMessage, batch: Batch) -> None:
-    batch.messages.append(dead_letter(record, error))
+    batch.messages.append(to_dead_letter(record, error))
     batch.dead_stages.append(error.stage)
 
 

@@ -47,7 +47,7 @@ class Search:
             event for event in events if event.status == SegmentStatus.DESCRIBED and event.role in self.searching_roles
         ]
         stamps = {content.key: content.stamp for content in map(Content.of, searching)}
-        with metrics.stage("read"):
+        with metrics.time_stage("read"):
             # Segments that were deleted or replaced meanwhile are missing; events of their new content will follow.
             queries = _with_frames(stamps, self.read(stamps.keys(), stamps))
         if not queries:
@@ -61,11 +61,11 @@ class Search:
     def _compare(
         self, queries: Sequence[DescribedSegment], after: int | None
     ) -> Iterator[tuple[DescribedSegment, Found]]:
-        with metrics.stage("search"):
+        with metrics.time_stage("search"):
             candidates = self.candidates(queries, after=after)
-        with metrics.stage("read"):
+        with metrics.time_stage("read"):
             read = self.read({key for keys in candidates for key in keys})
-        with metrics.stage("rerank"):
+        with metrics.time_stage("rerank"):
             for query, keys in zip(queries, candidates, strict=True):
                 yield query, Found(compare(query, _with_frames(keys, read)), len(keys))
 

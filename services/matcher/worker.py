@@ -52,7 +52,7 @@ class MatchWorker:
         self._records: list[Record] = []  # polled, not committed
         self._to_restore: frozenset[int] = frozenset()
         self._tidied_at = clock()
-        self._consumer = bus.state_consumer(topics.ENCODED_SEGMENTS, GROUP, topics.MATCHER_STATE)
+        self._consumer = bus.open_state_consumer(topics.ENCODED_SEGMENTS, GROUP, topics.MATCHER_STATE)
 
     def run_once(self, timeout_s: float) -> bool:
         """Process one batch. Returns False if there was none within the time, or it was not committed."""
@@ -104,7 +104,7 @@ class MatchWorker:
     def _tidy(self, *, was_busy: bool) -> bool:
         """If it is time, end idle assets or remove old ones. Returns whether there were any."""
         now = self._clock()
-        self._idle.look(self._consumer.lag(), now)
+        self._idle.update(self._consumer.lag(), now)
         if was_busy and now - self._tidied_at < TIDY_EVERY_S:
             return False
         self._tidied_at = now
@@ -127,7 +127,7 @@ class MatchWorker:
         if self._follow_rebalance():
             return False
         try:
-            with metrics.stage("commit"):
+            with metrics.time_stage("commit"):
                 self._consumer.commit_all(records, batch.messages, batch.states)
         except TransientError as error:
             log.warning("not committed, continues from the last commit", reason=str(error), records=len(records))

@@ -54,7 +54,7 @@ model = Info("copydetect_model", "The model in use")
 
 
 @contextmanager
-def stage(name: str) -> Iterator[None]:
+def time_stage(name: str) -> Iterator[None]:
     """Measure the time spent inside, as `stage_seconds{stage=name}`."""
     started = time.perf_counter()
     try:

@@ -18,7 +18,7 @@ class OffsetTracker:
         """The number of records that were started and are not covered by a result of `finish` yet."""
         return sum(len(offsets) for held in (self._unfinished, self._finished) for offsets in held.values())
 
-    def is_in_work(self, record: Record) -> bool:
+    def is_in_progress(self, record: Record) -> bool:
         """Whether the record was started and is not finished."""
         return record.offset in self._unfinished.get(record.partition, {})
 

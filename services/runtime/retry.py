@@ -55,7 +55,7 @@ class Retrier:
             before_sleep=lambda state: self._report(stage, state),
         )
         metrics.retries.labels(stage)  # creates the series, so that a rate sees the first retry
-        with metrics.stage(stage):
+        with metrics.time_stage(stage):
             result = retrying(call, *args, **kwargs)
         self._health.clear(stage)
         self._health.tick()  # a long step is alive as long as its calls succeed

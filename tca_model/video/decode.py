@@ -82,8 +82,8 @@ class FrameClock:
         self.end_s = max(self.end_s, now_s + (duration * self._time_base if duration > 0 else self._frame_s))
         return now_s
 
-    def skip(self, stamp: int | None, duration: int) -> bool:
-        """Whether the frame of a packet is certainly shown before `due_s`; if so it counts as shown."""
+    def skip_if_early(self, stamp: int | None, duration: int) -> bool:
+        """Skip the frame of a packet if it is certainly shown before `due_s`. Returns whether it was skipped."""
         if stamp is None or self._origin_s is None:
             return False
         now_s = stamp * self._time_base - self._origin_s
@@ -134,8 +134,8 @@ def sample_frames(
             _check_pixels(frame.width, frame.height, limits)
             sampled += 1
             clock.due_s = (now_s // grid_s + 1) * grid_s
-            yield from views.take(float(now_s), frame)
-        yield from views.rest()
+            yield from views.add_frame(float(now_s), frame)
+        yield from views.flush()
         return float(clock.end_s)
 
 
@@ -203,7 +203,7 @@ def _decode(container: InputContainer, stream: VideoStream, clock: FrameClock) -
             packet = next(packets, None)
             if packet is None:
                 break
-            skip = _stores_pts(container) and clock.skip(packet.pts, packet.duration or 0)
+            skip = _stores_pts(container) and clock.skip_if_early(packet.pts, packet.duration or 0)
             codec.skip_frame = "NONREF" if skip else "DEFAULT"
             frames = packet.decode()
         except av.error.MemoryError as error:

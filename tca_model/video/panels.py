@@ -29,7 +29,7 @@ SMALLEST_SIDE, SMALLEST_AREA, LARGEST_SIDE = 0.12, 0.05, 0.9  # shares of the pi
 # Lowest share of steps: on an inset's weakest side, on its four sides on average, and on a vertical or horizontal line
 # that divides the whole picture. Horizons are horizontal, hence the higher bound.
 WEAKEST_SIDE, MEAN_SIDE = 0.45, 0.55
-PARTING_UPRIGHT, PARTING_LEVEL = 0.6, 0.75
+PARTING_VERTICAL, PARTING_HORIZONTAL = 0.6, 0.75
 PARTS = 0.2  # smallest share of height or width that a part can have
 MOST_VIEWS = 1 + round(1 / PARTS)  # of a frame: the whole, and its parts
 OVERLAP_PX = 2  # lines this close are one border
@@ -50,7 +50,7 @@ class PanelFinder:
     def __init__(self) -> None:
         self._last: NDArray[np.int16] | None = None  # (H, W)
         # (H, W) share of the frames in which the picture steps from left to right, and from top to bottom.
-        self._upright = self._level = np.zeros((0, 0), np.float32)
+        self._vertical = self._horizontal = np.zeros((0, 0), np.float32)
         self._seen = 0  # distinct frames
         self.panels: list[Panel] = []  # the parts of a divided picture, else its best inset
 
@@ -59,27 +59,27 @@ class PanelFinder:
         """Whether enough frames were seen for `panels` to be meaningful."""
         return self._seen >= ENOUGH_FRAMES
 
-    def see(self, look: Image) -> None:
+    def add_frame(self, image: Image) -> None:
         """Take in the next frame, RGB (H, W, 3), at most 320 px wide. A frame of another shape starts again."""
-        luma = look[:, :, 1].astype(np.int16)  # green is most of what the eye calls bright
+        luma = image[:, :, 1].astype(np.int16)  # green is most of what the eye calls bright
         if self._last is None or self._last.shape != luma.shape:
-            self._upright = self._level = np.zeros(luma.shape, np.float32)
+            self._vertical = self._horizontal = np.zeros(luma.shape, np.float32)
             self._seen, self.panels = 0, []
         elif np.abs(luma - self._last).mean() < STIRRED:
             return
         self._last = luma
         self._seen += 1
         share = 1 / min(self._seen, MEMORY_FRAMES)
-        self._upright = (1 - share) * self._upright + share * _steps(luma)
-        self._level = (1 - share) * self._level + share * _steps(luma.T).T
+        self._vertical = (1 - share) * self._vertical + share * _steps(luma)
+        self._horizontal = (1 - share) * self._horizontal + share * _steps(luma.T).T
         is_time = self.has_seen_enough and (self._seen - ENOUGH_FRAMES) % LOOK_AGAIN_FRAMES == 0
         if is_time and min(luma.shape) >= SMALLEST_LOOK_PX:
-            self.panels = _split_by_lines(self._upright, self._level) or _inset(self._upright, self._level)
+            self.panels = _split_by_lines(self._vertical, self._horizontal) or _inset(self._vertical, self._horizontal)
 
 
-def _split_by_lines(upright: FloatArray, level: FloatArray) -> list[Panel]:
+def _split_by_lines(vertical: FloatArray, horizontal: FloatArray) -> list[Panel]:
     """The parts of a picture that vertical lines divide from edge to edge, else horizontal ones; empty if none do."""
-    columns, rows = _parts(upright.mean(axis=0), PARTING_UPRIGHT), _parts(level.mean(axis=1), PARTING_LEVEL)
+    columns, rows = _parts(vertical.mean(axis=0), PARTING_VERTICAL), _parts(horizontal.mean(axis=1), PARTING_HORIZONTAL)
     if len(columns) > 1:
         return [Panel(start, end, 0.0, 1.0) for start, end in columns]
     return [Panel(0.0, 1.0, start, end) for start, end in rows if len(rows) > 1]
@@ -108,16 +108,16 @@ def _parts(shares: FloatArray, least: float) -> list[tuple[float, float]]:
     return list(pairwise(edges))
 
 
-def _inset(upright: FloatArray, level: FloatArray) -> list[Panel]:
+def _inset(vertical: FloatArray, horizontal: FloatArray) -> list[Panel]:
     """The rectangle whose sides look most like borders; empty if none qualifies."""
-    height, width = upright.shape
-    columns, rows = _lines(upright), _lines(level.T)
+    height, width = vertical.shape
+    columns, rows = _lines(vertical), _lines(horizontal.T)
     left, right = _pairs(columns, width)
     top, bottom = _pairs(rows, height)
     if not len(left) or not len(top):
         return []
-    down = np.vstack([np.zeros((1, width), np.float32), upright.cumsum(axis=0)])
-    across = np.hstack([np.zeros((height, 1), np.float32), level.cumsum(axis=1)])
+    down = np.vstack([np.zeros((1, width), np.float32), vertical.cumsum(axis=0)])
+    across = np.hstack([np.zeros((height, 1), np.float32), horizontal.cumsum(axis=1)])
     # (pairs of columns, pairs of rows): each rectangle's four sides.
     tall, wide = (bottom - top)[None, :], (right - left)[:, None]
     sides = np.stack(

@@ -52,7 +52,7 @@ class PictureConverter:
         image = image[:: 1 if d > 0 else -1, :: 1 if a > 0 else -1]
         return np.ascontiguousarray(image)
 
-    def look(self, frame: VideoFrame) -> Image:
+    def shrink(self, frame: VideoFrame) -> Image:
         """The frame as it is stored, (H, W, 3), small enough to be searched quickly. Raises DecodeError."""
         scale = min(1.0, LOOK_PX / frame.width)
         return self._rgb(frame, (round(frame.width * scale), max(1, round(frame.height * scale))))
@@ -73,7 +73,7 @@ class PictureConverter:
 
     def _inside(self, frame: VideoFrame) -> VideoFrame:
         """The frame without its bars; the frame itself if it has none."""
-        look = self.look(frame)
+        look = self.shrink(frame)
         scale = look.shape[1] / frame.width
         rows, columns = inside_bars(look)
         if (rows.stop - rows.start, columns.stop - columns.start) == look.shape[:2]:

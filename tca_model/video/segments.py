@@ -40,7 +40,7 @@ class SegmentCutter:
     def add(self, timestamps_s: Times, frames: FloatArray, first_shown_s: Times) -> Iterator[CutSegment]:
         """Add frames (N, D) with their times in the file (N,), and yield the segments that they finish.
 
-        `first_shown_s`: when the same picture was first shown, from Stills.first_shown_at.
+        `first_shown_s`: when the same picture was first shown, from Stills.track.
         """
         for time_s, frame, first_s in zip(timestamps_s.tolist(), frames, first_shown_s.tolist(), strict=True):
             index = int(time_s // self._segment_s)

@@ -24,7 +24,7 @@ PLAIN_LEVELS = 12
 GRID = 20
 SAME_SHARE, SAME_LEVELS = 0.06, 1.5
 LONG_S = 4.0  # a picture shown this long is a still; almost no picture of the development clips is
-FEWEST_STILL = 3  # frames of a segment's only picture that make it a still; fewer are too few to tell
+FEWEST_STILL = 3  # frames of a segment's only picture that make it a still; with fewer it could be a coincidence
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -42,7 +42,7 @@ def _shows(luma: FloatArray) -> NDArray[np.bool_]:
 
 
 class Stills:
-    """Remembers when each picture of one video was first shown; its frames are given in time order.
+    """Remembers when each picture of one video was first shown; its frames come in time order.
 
     Frames with equal times are views of one frame; each is compared with every view of the previous time.
     """
@@ -52,8 +52,11 @@ class Stills:
         self._now: list[tuple[FloatArray, float]] = []  # block means, and when the picture was first shown
         self._before: list[tuple[FloatArray, float]] = []
 
-    def first_shown_at(self, times: Times, images: NDArray[np.uint8]) -> Times:
-        """When each of the frames (N, H, W, 3) at `times` (N,) was first shown, (N,); NaN if it shows nothing."""
+    def track(self, times: Times, images: NDArray[np.uint8]) -> Times:
+        """Follow the next frames (N, H, W, 3) at `times` (N,).
+
+        Returns when the picture of each was first shown, (N,) seconds; NaN if it shows nothing.
+        """
         luma = images @ LUMA  # (N, H, W)
         shows = _shows(luma)
         first_shown = np.full(len(times), np.nan)

@@ -18,16 +18,16 @@ class Views:
         self._finder = PanelFinder() if panels else None
         self._held: list[tuple[float, VideoFrame]] = []
 
-    def take(self, time_s: float, frame: VideoFrame) -> Iterator[Frame]:
+    def add_frame(self, time_s: float, frame: VideoFrame) -> Iterator[Frame]:
         """Take in the next frame, and yield the views that are ready, in time order. Raises DecodeError."""
         self._held.append((time_s, frame))
         if self._finder is not None:
-            self._finder.see(self._converter.look(frame))
+            self._finder.add_frame(self._converter.shrink(frame))
             if not self._finder.has_seen_enough and len(self._held) < ENOUGH_FRAMES:
                 return
-        yield from self.rest()
+        yield from self.flush()
 
-    def rest(self) -> Iterator[Frame]:
+    def flush(self) -> Iterator[Frame]:
         """Yield the views of the held frames. Raises DecodeError."""
         held, self._held = self._held, []
         for time_s, frame in held:

@@ -139,7 +139,7 @@ def test_copies_are_found_in_a_crowded_index(tmp_path: Path, monkeypatch: pytest
     index = MemoryIndex(model_version="v1")
     recall, costs = bench.measure(benchmark, videos, [], index, Progress(disable=True))
 
-    stored = {row.asset_id: row.role for row in index.assets("default")}
+    stored = {row.asset_id: row.role for row in index.read_rows("default")}
     assert {"viral-blur", "viral-trim", "viral-again", "lecture-original1", "stranger0"} <= set(stored)
     assert {asset for asset, role in stored.items() if role is Role.REFERENCE} == {"original0"}
     assert recall["all"].pairs == 2 * ORIGINALS + 4 * ORIGINALS

@@ -37,7 +37,7 @@ def test_frames_of_low_quality_are_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     assert vpdq.hash_video(Path("any.mp4"))[:, -1].tolist() == [50, 100]
 
 
-def test_where_the_package_is_missing_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_package_is_missing_the_error_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str) -> ModuleType:
         raise ModuleNotFoundError(f"No module named {name!r}")
 

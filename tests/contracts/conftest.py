@@ -35,7 +35,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Descriptor
     if request.param == "milvus":
         shared: MilvusIndex = request.getfixturevalue("milvus_index")
         yield shared
-        for collection in shared._milvus.collections():
+        for collection in shared._milvus.list_collections():
             if collection.endswith(shared.model_version):
                 shared._milvus._client.delete(collection, filter='pk != ""')
         return

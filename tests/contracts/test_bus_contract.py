@@ -50,13 +50,13 @@ class Place:
     def message(self, number: int, topic: str = "t", key: str = "k") -> Message:
         return Message(self.topic(topic), key, str(number).encode(), {"ce_type": "test"})
 
-    def consumer(self, topic: str = "t", group: str = "g") -> Consumer:
-        consumer = self.bus.consumer(self.topic(topic), self.group + group)
+    def open_consumer(self, topic: str = "t", group: str = "g") -> Consumer:
+        consumer = self.bus.open_consumer(self.topic(topic), self.group + group)
         self._open.callback(consumer.close)
         return consumer
 
-    def state_consumer(self) -> StateConsumer:
-        consumer = self.bus.state_consumer(self.topic(), self.group, self.topic("s"))
+    def open_state_consumer(self) -> StateConsumer:
+        consumer = self.bus.open_state_consumer(self.topic(), self.group, self.topic("s"))
         self._open.callback(consumer.close)
         return consumer
 
@@ -85,7 +85,7 @@ def test_records_are_polled_unchanged_and_in_order(place: Place) -> None:
     sent = [place.message(number) for number in range(5)]
     place.bus.publish(sent[:2])
     place.bus.publish(sent[2:])
-    consumer = place.consumer()
+    consumer = place.open_consumer()
 
     records = take(consumer, 3) + take(consumer, 2)
     assert [record.message for record in records] == sent
@@ -94,21 +94,21 @@ def test_records_are_polled_unchanged_and_in_order(place: Place) -> None:
 
 def test_topics_and_groups_are_independent(place: Place) -> None:
     place.bus.publish([place.message(1, "a"), place.message(2, "b")])
-    first = place.consumer("a", "first")
+    first = place.open_consumer("a", "first")
     first.commit(take(first, 1))
     first.close()
 
-    other = place.consumer("b", "first")
+    other = place.open_consumer("b", "first")
     assert values(take(other, 1)) == ["2"]
     other.close()
-    assert values(take(place.consumer("a", "second"), 1)) == ["1"]
-    again = place.consumer("a", "first")
+    assert values(take(place.open_consumer("a", "second"), 1)) == ["1"]
+    again = place.open_consumer("a", "first")
     join(again)
     assert again.poll(9, 0.3) == []
 
 
 def test_a_consumer_of_an_empty_topic_gets_later_records(place: Place) -> None:
-    consumer = place.consumer()
+    consumer = place.open_consumer()
     assert consumer.poll(9, 0.0) == []
     place.bus.publish([place.message(1)])
     assert len(take(consumer, 1)) == 1
@@ -116,17 +116,17 @@ def test_a_consumer_of_an_empty_topic_gets_later_records(place: Place) -> None:
 
 def test_a_commit_never_goes_back(place: Place) -> None:
     place.bus.publish([place.message(number) for number in range(4)])
-    consumer = place.consumer()
+    consumer = place.open_consumer()
     records = take(consumer, 4)
     consumer.commit(records[:3])
     consumer.commit(records[:1])
     consumer.commit([])
     consumer.close()
-    assert take(place.consumer(), 1) == records[3:]
+    assert take(place.open_consumer(), 1) == records[3:]
 
 
 def test_partitions_are_assigned_once(place: Place) -> None:
-    consumer = place.consumer()
+    consumer = place.open_consumer()
     assert join(consumer) == {0}
     consumer.poll(1, 0.0)
     assert consumer.take_rebalance() == (frozenset(), frozenset())
@@ -134,7 +134,7 @@ def test_partitions_are_assigned_once(place: Place) -> None:
 
 def test_a_paused_consumer_gets_its_records_after_the_pause(place: Place) -> None:
     place.bus.publish([place.message(1), place.message(2)])
-    consumer = place.consumer()
+    consumer = place.open_consumer()
     assert values(take(consumer, 1)) == ["1"]
     consumer.pause()
     assert consumer.poll(9, 0.5) == []
@@ -144,7 +144,7 @@ def test_a_paused_consumer_gets_its_records_after_the_pause(place: Place) -> Non
 
 def test_lag_counts_unpolled_records(place: Place) -> None:
     place.bus.publish([place.message(number) for number in range(3)])
-    consumer = place.consumer()
+    consumer = place.open_consumer()
     take(consumer, 1)
     assert consumer.lag() == {0: 2}
     take(consumer, 2)
@@ -153,7 +153,7 @@ def test_lag_counts_unpolled_records(place: Place) -> None:
 
 def test_messages_states_and_records_are_committed_together(place: Place) -> None:
     place.bus.publish([place.message(number) for number in range(3)])
-    consumer = place.state_consumer()
+    consumer = place.open_state_consumer()
     assert join_and_restore(consumer) == {0: {}}
     records = take(consumer, 2)
     consumer.commit_all(records, [place.message(7, "out")], {0: {"x": b"1", "y": b"2"}})
@@ -162,15 +162,15 @@ def test_messages_states_and_records_are_committed_together(place: Place) -> Non
     consumer.commit_all([], [], {})
     consumer.close()
 
-    consumer = place.state_consumer()
+    consumer = place.open_state_consumer()
     assert join_and_restore(consumer) == {0: {"x": b"4", "z": b"3"}}
     assert values(take(consumer, 1)) == ["2"]
-    assert values(take(place.consumer("out"), 2)) == ["7", "8"]
+    assert values(take(place.open_consumer("out"), 2)) == ["7", "8"]
 
 
 def test_no_record_comes_twice_from_a_state_consumer(place: Place) -> None:
     place.bus.publish([place.message(number) for number in range(3)])
-    consumer = place.state_consumer()
+    consumer = place.open_state_consumer()
     join_and_restore(consumer)
     records: list[Record] = []
     for _ in range(3):
@@ -192,7 +192,7 @@ def test_no_history_loses_or_repeats_a_record(history: History) -> None:
 
 
 def run(history: History, place: Place, take: Callable[[Consumer, int], list[Record]]) -> None:
-    consumer = place.consumer()
+    consumer = place.open_consumer()
     published = polled = committed = 0
     seen: list[Record] = []  # what this consumer polled and has not committed
     for step, count in history:
@@ -211,6 +211,6 @@ def run(history: History, place: Place, take: Callable[[Consumer, int], list[Rec
             del seen[:count]
         else:
             consumer.close()
-            consumer = place.consumer()
+            consumer = place.open_consumer()
             polled = committed
             seen.clear()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.contracts.envelope import MAX_DEAD_BYTES, MAX_REASON_CHARACTERS, dead_letter, to_event, to_message
+from services.contracts.envelope import MAX_DEAD_BYTES, MAX_REASON_CHARACTERS, to_dead_letter, to_event, to_message
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import (
     EVENT_TYPES,
@@ -236,7 +236,7 @@ def test_an_event_cannot_be_changed() -> None:
 
 def test_a_dead_letter_is_the_unchanged_record_with_reason_and_origin() -> None:
     original = message(b"\x00 not JSON", traceparent="00-1-2-01", own="kept")
-    letter = dead_letter(Record(original, partition=3, offset=41), InvalidMessage("why", stage="parse"))
+    letter = to_dead_letter(Record(original, partition=3, offset=41), InvalidMessage("why", stage="parse"))
     assert letter.topic == "video-segments.dlq"
     assert (letter.key, letter.value) == (original.key, original.value)
     assert letter.headers == {
@@ -251,6 +251,6 @@ def test_a_dead_letter_is_the_unchanged_record_with_reason_and_origin() -> None:
 
 def test_a_dead_letter_that_is_too_large_is_cut_and_has_its_length() -> None:
     record = Record(Message("video-segments", "k", b"x" * (MAX_DEAD_BYTES + 1)), 3, 7)
-    dead = dead_letter(record, InvalidMessage("too long", stage="parse"))
+    dead = to_dead_letter(record, InvalidMessage("too long", stage="parse"))
     assert dead.value == b"x" * MAX_DEAD_BYTES
     assert dead.headers["dlq_cut_from_bytes"] == str(MAX_DEAD_BYTES + 1)

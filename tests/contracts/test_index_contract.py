@@ -19,7 +19,7 @@ def test_a_stored_segment_is_read_unchanged(index: DescriptorIndex) -> None:
     segment = make_segment("a", 7, frames=40)
     index.store([segment])
 
-    assert index.assets("default", ["a", "never-seen"]) == [segment.row]
+    assert index.read_rows("default", ["a", "never-seen"]) == [segment.row]
     read = index.read([segment.row.key])[segment.row.key]
     assert read.row == segment.row
     np.testing.assert_array_equal(read.vector, segment.vector)
@@ -30,8 +30,8 @@ def test_a_stored_segment_is_read_unchanged(index: DescriptorIndex) -> None:
 def test_an_empty_index_finds_nothing(index: DescriptorIndex) -> None:
     assert index.search_segments(request_for(unit_rows(1, 2))) == [[], []]
     assert index.search_frames(request_for(unit_rows(1, 2))) == [[], []]
-    assert index.assets("default") == []
-    assert index.assets("default", []) == []
+    assert index.read_rows("default") == []
+    assert index.read_rows("default", []) == []
     assert index.read([]) == {}
     assert index.read([SegmentKey("default", "a:0")]) == {}
     index.store([])
@@ -44,7 +44,7 @@ def test_storing_again_changes_nothing(index: DescriptorIndex) -> None:
     index.store([segment])
     index.store([segment, segment])
 
-    assert index.assets("default") == [segment.row]
+    assert index.read_rows("default") == [segment.row]
     assert find_frames(index, segment.descriptor.frames, limit=9) == ["a:0"] * 3
     assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
 
@@ -54,8 +54,8 @@ def test_tenants_never_see_each_other(index: DescriptorIndex) -> None:
     theirs = make_segment("same", seed=2, tenant="theirs")
     index.store([ours, theirs, make_segment("other", seed=2, tenant="theirs")])
 
-    assert index.assets("ours") == [ours.row]
-    assert index.assets("ours", ["same", "other"]) == [ours.row]
+    assert index.read_rows("ours") == [ours.row]
+    assert index.read_rows("ours", ["same", "other"]) == [ours.row]
     np.testing.assert_array_equal(index.read([ours.row.key])[ours.row.key].descriptor.frames, ours.descriptor.frames)
     assert SegmentKey("ours", "other:0") not in index.read([SegmentKey("ours", "other:0")])
     assert find_segments(index, theirs.vector, tenant="ours") == ["same:0"]
@@ -63,8 +63,8 @@ def test_tenants_never_see_each_other(index: DescriptorIndex) -> None:
     assert find_segments(index, theirs.vector, tenant="nobody") == []
 
     index.delete("theirs", "same")
-    assert index.assets("ours") == [ours.row]
-    assert [row.asset_id for row in index.assets("theirs")] == ["other"]
+    assert index.read_rows("ours") == [ours.row]
+    assert [row.asset_id for row in index.read_rows("theirs")] == ["other"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_segment_that_changes_its_role_is_there_once(index: DescriptorIndex, b
     changed = make_segment("a", seed=1, role=after, stamp="after")
     index.store([changed])
 
-    assert index.assets("default") == [changed.row]
+    assert index.read_rows("default") == [changed.row]
     assert len(index.read([changed.row.key])) == 1
     assert find_segments(index, changed.vector) == ([] if after is Role.PROBE else ["a:0"])
 
@@ -87,7 +87,7 @@ def test_replacing_a_segment_leaves_nothing_of_the_old_one(index: DescriptorInde
     index.store([old])
     index.store([new])
 
-    assert index.assets("default") == [new.row]
+    assert index.read_rows("default") == [new.row]
     np.testing.assert_array_equal(index.read([new.row.key])[new.row.key].descriptor.frames, new.descriptor.frames)
     assert find_frames(index, old.descriptor.frames, limit=9) == ["a:0"] * after
 
@@ -96,7 +96,7 @@ def test_a_segment_without_frames_is_known_but_not_found(index: DescriptorIndex)
     black = make_segment("black", frames=0)
     index.store([black, make_segment("a", seed=1)])
 
-    assert index.assets("default", ["black"]) == [black.row]
+    assert index.read_rows("default", ["black"]) == [black.row]
     assert len(index.read([black.row.key])[black.row.key].descriptor) == 0
     assert find_segments(index, -unit_rows(1)[0], limit=9) == ["a:0"]
 
@@ -107,20 +107,20 @@ def test_delete_can_keep_the_first_segments_of_an_asset(index: DescriptorIndex) 
     index.store(kept + gone)
     index.delete("default", "a", from_index=2)
 
-    assert index.assets("default") == [one.row for one in kept]
+    assert index.read_rows("default") == [one.row for one in kept]
     assert set(index.read([one.row.key for one in kept + gone])) == {one.row.key for one in kept}
     assert set(find_frames(index, gone[0].descriptor.frames, limit=99)) == {"a:0", "b:12"}
 
     index.store(gone[:1])
     assert find_segments(index, gone[0].vector)[0] == "a:2"
     index.delete("default", "a")
-    assert {row.asset_id for row in index.assets("default")} == {"b"}
+    assert {row.asset_id for row in index.read_rows("default")} == {"b"}
 
 
 def test_rows_are_sorted_by_asset_and_index(index: DescriptorIndex) -> None:
     index.store([make_segment(asset, number, frames=1) for number in (10, 9, 0) for asset in ("b", "a")])
-    assert [row.segment_id for row in index.assets("default")] == ["a:0", "a:9", "a:10", "b:0", "b:9", "b:10"]
-    assert [row.segment_index for row in index.assets("default", ["b"])] == [0, 9, 10]
+    assert [row.segment_id for row in index.read_rows("default")] == ["a:0", "a:9", "a:10", "b:0", "b:9", "b:10"]
+    assert [row.segment_index for row in index.read_rows("default", ["b"])] == [0, 9, 10]
 
 
 def test_a_flush_loses_nothing(index: DescriptorIndex) -> None:
@@ -133,6 +133,6 @@ def test_a_flush_loses_nothing(index: DescriptorIndex) -> None:
     index.delete("default", "b")
     index.flush()
 
-    assert index.assets("default") == [replaced.row]
+    assert index.read_rows("default") == [replaced.row]
     assert len(index.read([first.row.key])[first.row.key].descriptor) == 5
     assert find_frames(index, second.descriptor.frames, limit=9) == ["a:0"] * 5

@@ -100,11 +100,11 @@ def test_probes_are_read_but_never_found(index: DescriptorIndex) -> None:
 
     assert set(find_segments(index, probe.vector)) == {"u:0", "r:0"}
     assert set(find_frames(index, probe.descriptor.frames, limit=9)) == {"u:0", "r:0"}
-    assert index.assets("default", ["p"]) == [probe.row]
-    assert {row.asset_id for row in index.assets("default")} == {"p", "u", "r"}
+    assert index.read_rows("default", ["p"]) == [probe.row]
+    assert {row.asset_id for row in index.read_rows("default")} == {"p", "u", "r"}
     assert len(index.read([probe.row.key])[probe.row.key].descriptor) == 3
     index.delete("default", "p")
-    assert index.assets("default", ["p"]) == []
+    assert index.read_rows("default", ["p"]) == []
     assert index.read([probe.row.key]) == {}
 
 

@@ -183,7 +183,7 @@ class Cluster:
     def lag(self, group: str, topic: str) -> int:
         """How many records of all partitions the group has not committed, according to the brokers."""
         places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        with kafka_topics.admin(self._connection, "reading offsets") as client:
+        with kafka_topics.open_admin(self._connection, "reading offsets") as client:
             committed = client.list_group_offsets([group])[group]
         reader = KafkaConsumer(bootstrap_servers=self.kafka.address, isolation_level="read_committed")
         try:

@@ -123,7 +123,7 @@ class Service:
 
     def committed_offset(self) -> int:
         """The offset at which a worker would start now."""
-        rest = self.bus.consumer(topics.VIDEO_SEGMENTS, GROUP).poll(1, 0)
+        rest = self.bus.open_consumer(topics.VIDEO_SEGMENTS, GROUP).poll(1, 0)
         return rest[0].offset if rest else len(self.bus.records(topics.VIDEO_SEGMENTS))
 
 

@@ -41,7 +41,7 @@ def test_other_content_replaces_the_asset_completely(service: Service) -> None:
         ("a:0", Role.UPLOAD, 0, 20, SegmentStatus.DESCRIBED, 20),
         ("a", 1, 20, "complete"),
     ]
-    assert [row.segment_id for row in service.index.assets("default")] == ["a:0", "b:0", "b:1"]
+    assert [row.segment_id for row in service.index.read_rows("default")] == ["a:0", "b:0", "b:1"]
     keys = [SegmentKey("default", f"a:{index}") for index in range(3)]
     for found in (service.cache.get_many(keys), service.index.read(keys)):
         assert found.keys() == {keys[0]}
@@ -60,7 +60,7 @@ def test_another_role_is_stored_without_decoding(service: Service) -> None:
         ("a:0", Role.REFERENCE),
         ("a:1", Role.REFERENCE),
     ]
-    rows = service.index.assets("default", ["a"])
+    rows = service.index.read_rows("default", ["a"])
     assert [row.role for row in rows] == [Role.REFERENCE] * 2
     assert [one.row for one in service.cache.get_many([row.key for row in rows]).values()] == rows
     service.publish(upload(uri, role=Role.REFERENCE))
@@ -71,7 +71,7 @@ def test_another_role_is_stored_without_decoding(service: Service) -> None:
 def test_an_interrupted_asset_is_described_again(service: Service) -> None:
     service.publish(upload(service.write_film("a.mp4", Shot(0, 40), Shot(40, 70), End(70))))
     assert service.worker.run_once(0)
-    assert [row.segment_id for row in service.index.assets("default")] == ["a:0"]
+    assert [row.segment_id for row in service.index.read_rows("default")] == ["a:0"]
     service.restart()
     service.run()
     assert service.pool.decoded == ["a.mp4"]
@@ -99,7 +99,9 @@ def test_an_asset_is_described_again_after_panels_were_switched(service: Service
         assert service.pool.decoded == decoded, f"panels {panels}"
 
 
-def test_an_asset_that_is_delivered_again_while_it_is_in_work_waits_for_the_first_delivery(service: Service) -> None:
+def test_an_asset_that_is_delivered_again_while_it_is_in_progress_waits_for_the_first_delivery(
+    service: Service,
+) -> None:
     event = upload(service.write_film("a.mp4", Shot(0, 20), Shot(20, 40), End(40)))
     service.publish(event, event)
     service.run()
@@ -108,12 +110,12 @@ def test_an_asset_that_is_delivered_again_while_it_is_in_work_waits_for_the_firs
     assert service.committed_offset() == 2
 
 
-def test_other_content_that_arrives_while_the_old_is_in_work_replaces_it(service: Service) -> None:
+def test_other_content_that_arrives_while_the_old_is_in_progress_replaces_it(service: Service) -> None:
     service.publish(upload(service.write_film("old.mp4", Shot(0, 20, tag=9), Shot(20, 70, tag=9), End(70))))
     service.publish(upload(service.write_film("new.mp4", Shot(0, 10), End(10))))
     service.run()
     assert service.pool.decoded == ["old.mp4", "new.mp4"]
-    [row] = service.index.assets("default")
+    [row] = service.index.read_rows("default")
     assert (row.end_s, row.segment_count) == (10, 1)
 
 
@@ -126,7 +128,7 @@ def test_a_waiting_upload_is_not_overtaken_by_a_later_one(tmp_path: Path) -> Non
     service.publish(upload(service.write_film("third", Shot(0, 20), End(20))))
     service.run()
     assert service.pool.decoded == ["first", "second", "third"]
-    [row] = service.index.assets("default")
+    [row] = service.index.read_rows("default")
     assert row.uri.endswith("third")
 
 

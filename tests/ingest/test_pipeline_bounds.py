@@ -68,7 +68,7 @@ def test_a_slow_fetch_delays_no_other_upload(service: Service) -> None:
     assert service.committed_offset() == 2
 
 
-def test_no_record_is_accepted_while_too_many_bytes_are_in_work(tmp_path: Path) -> None:
+def test_no_record_is_accepted_while_too_many_bytes_are_in_flight(tmp_path: Path) -> None:
     service = Service(tmp_path, workers=4, max_in_flight_bytes=150)
     for name in "abc":
         film = service.write_film(name, Pause(), Shot(0, 3), End(3), content="x" * 100)

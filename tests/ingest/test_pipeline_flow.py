@@ -23,7 +23,7 @@ def test_a_whole_file_is_announced_segment_by_segment_and_then_its_end(service: 
     ]
     assert [event.index_timestamp for event in service.segments()] == [1, 2, 3]
     assert all(event.model_version == MODEL and event.uploaded_at == AT for event in service.segments())
-    rows = service.index.assets("default", ["a"])
+    rows = service.index.read_rows("default", ["a"])
     assert [row.segment_count for row in rows] == [0, 0, 3], "only the last segment has the count"
     assert {row.uploaded_at for row in rows} == {AT.timestamp()}
     assert service.cache.get_many([row.key for row in rows]).keys() == {row.key for row in rows}

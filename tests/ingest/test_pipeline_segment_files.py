@@ -56,7 +56,7 @@ def test_a_segment_file_that_is_redelivered_or_replaced_does_not_affect_its_neig
     assert [stable_fields(event) for event in service.events(since=before)] == [
         ("a:0", Role.UPLOAD, 0, 7, SegmentStatus.DESCRIBED, 7)
     ]
-    assert [(row.segment_id, row.frame_count) for row in service.index.assets("default")] == [("a:0", 7), ("a:1", 9)]
+    assert [(row.segment_id, row.frame_count) for row in service.index.read_rows("default")] == [("a:0", 7), ("a:1", 9)]
 
 
 def test_a_replaced_segment_file_leaves_the_cache_before_the_new_one_is_stored(service: Service) -> None:
@@ -83,7 +83,7 @@ def test_a_segment_file_with_another_role_does_not_affect_its_neighbours(service
     service.publish(events[0].model_copy(update={"role": Role.REFERENCE}))
     service.run()
     assert len(service.pool.decoded) == 2
-    assert [row.role for row in service.index.assets("default")] == [Role.REFERENCE, Role.UPLOAD]
+    assert [row.role for row in service.index.read_rows("default")] == [Role.REFERENCE, Role.UPLOAD]
 
 
 def test_a_segment_file_that_fails_is_announced_so_that_its_upload_can_be_complete(service: Service) -> None:

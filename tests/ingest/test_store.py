@@ -80,7 +80,7 @@ def test_a_segment_file_is_unchanged_without_its_neighbours() -> None:
 def test_rows_with_the_same_stamp_are_not_cleared(store: SegmentStore, index: MemoryIndex, cache: MemoryCache) -> None:
     rows = store.read_rows(upload())
     store.clear_stale(rows, STAMP, delete=True)
-    assert index.assets("default") == rows
+    assert index.read_rows("default") == rows
     assert len(cache.get_many([one.key for one in rows])) == 2
 
 
@@ -90,14 +90,14 @@ def test_stale_rows_leave_the_cache_and_the_index_only_if_deleted(
 ) -> None:
     rows = store.read_rows(upload())
     store.clear_stale(rows, "other content", delete=delete)
-    assert index.assets("default") == ([] if delete else rows)
+    assert index.read_rows("default") == ([] if delete else rows)
     assert cache.get_many([one.key for one in rows]) == {}
 
 
 def test_a_role_changes_in_index_and_cache(store: SegmentStore, index: MemoryIndex, cache: MemoryCache) -> None:
     rows = store.change_role(store.read_rows(upload()), Role.REFERENCE)
     assert [one.role for one in rows] == [Role.REFERENCE] * 2
-    assert index.assets("default") == rows
+    assert index.read_rows("default") == rows
     assert [one.row for one in cache.get_many([one.key for one in rows]).values()] == rows
 
 
@@ -113,4 +113,4 @@ def test_a_role_cannot_change_while_a_segment_is_missing(store: SegmentStore, in
     rows = store.read_rows(upload())
     index.delete("default", "a", from_index=1)
     assert store.change_role(rows, Role.REFERENCE) == []
-    assert [one.role for one in index.assets("default")] == [Role.UPLOAD]
+    assert [one.role for one in index.read_rows("default")] == [Role.UPLOAD]

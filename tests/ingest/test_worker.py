@@ -48,8 +48,8 @@ class RebalancingConsumer:
 
 
 def open_worker(service: Service) -> tuple[IngestWorker, RebalancingConsumer]:
-    consumer = RebalancingConsumer(service.bus.consumer(topics.VIDEO_SEGMENTS, GROUP))
-    service.bus.consumer = lambda topic, group: consumer  # type: ignore[method-assign, assignment, return-value]  # noqa: ARG005
+    consumer = RebalancingConsumer(service.bus.open_consumer(topics.VIDEO_SEGMENTS, GROUP))
+    service.bus.open_consumer = lambda topic, group: consumer  # type: ignore[method-assign, assignment, return-value]  # noqa: ARG005
     return IngestWorker(service.bus, service.pipeline), consumer
 
 
@@ -94,7 +94,7 @@ def test_a_partition_that_is_assigned_again_continues_at_its_committed_offset(tm
     assert [event.segment_index for event in service.segments()] == [0]
 
 
-def test_a_record_that_is_delivered_twice_is_in_work_once(tmp_path: Path) -> None:
+def test_a_record_that_is_delivered_twice_is_in_progress_once(tmp_path: Path) -> None:
     service = Service(tmp_path)
     worker, consumer = open_worker(service)
     service.publish(upload(service.write_film("a", Shot(0, 3), *[Pause()] * 2, End(3))))

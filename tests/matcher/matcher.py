@@ -13,7 +13,7 @@ from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Event, SegmentEncoded
 from services.contracts.ports import DescribedSegment, Message, Rebalance, Record, States
-from services.ingest.announce import asset_ended, segment_encoded
+from services.ingest.announce import build_asset_ended, build_segment_encoded
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline
 from services.matcher.rule import AlertRule
@@ -54,7 +54,7 @@ class FlakyBus(MemoryBus):
         self.error: Exception = TransientError("the bus is down")
         self.commits: list[tuple[Sequence[Record], Sequence[Message], States]] = []
 
-    def state_consumer(self, topic: str, group: str, state_topic: str) -> "FlakyConsumer":
+    def open_state_consumer(self, topic: str, group: str, state_topic: str) -> "FlakyConsumer":
         return FlakyConsumer(self, topic, group, self._states[state_topic])
 
     def fail_next(self, fails: Failure) -> None:
@@ -194,12 +194,12 @@ class Matcher:
 
 
 def segment_events(segments: Iterable[DescribedSegment], *, model_version: str = MODEL) -> list[SegmentEncoded]:
-    return [segment_encoded(one.row, model_version=model_version, index_timestamp=None) for one in segments]
+    return [build_segment_encoded(one.row, model_version=model_version, index_timestamp=None) for one in segments]
 
 
 def end_event(segments: Sequence[DescribedSegment], count: int | None = None) -> AssetEnded:
     last = segments[-1].row
-    return asset_ended(last.tenant, last.asset_id, segment_count=count or len(segments), duration_s=last.end_s)
+    return build_asset_ended(last.tenant, last.asset_id, segment_count=count or len(segments), duration_s=last.end_s)
 
 
 def upload(segments: Sequence[DescribedSegment]) -> list[SegmentEncoded | AssetEnded]:

@@ -125,7 +125,7 @@ def test_a_batch_whose_partition_was_revoked_during_the_comparison_is_not_commit
     segments = copy()
     matcher.store(original(), segments)
     matcher.process(segment_events(segments)[0])
-    read = matcher.index.assets
+    read = matcher.index.read_rows
 
     def rebalance_during_the_call(*args: Any) -> Any:
         monkeypatch.undo()

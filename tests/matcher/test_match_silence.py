@@ -160,12 +160,12 @@ def test_the_state_of_an_open_asset_is_never_removed() -> None:
 def test_a_partition_is_idle_if_it_had_no_lag_at_every_look() -> None:
     idle = IdlePartitions(100)
     for at in range(0, 101, 10):
-        idle.look({0: 0, 1: int(50 <= at <= 70), 2: 0, **({3: 0} if at else {})}, at)
+        idle.update({0: 0, 1: int(50 <= at <= 70), 2: 0, **({3: 0} if at else {})}, at)
     idle.forget(2)
     assert idle.partitions(100) == {0}
-    idle.look({0: 0}, 100 + 100 * LONGEST_GAP)
+    idle.update({0: 0}, 100 + 100 * LONGEST_GAP)
     assert idle.partitions(110) == {0}
-    idle.look({0: 0}, 121)
+    idle.update({0: 0}, 121)
     assert idle.partitions(121) == set(), "the gap between two looks was too long"
-    idle.look({0: 0}, 60)
+    idle.update({0: 0}, 60)
     assert idle.partitions(160) == {0}, "a clock that was set back starts again"

@@ -104,7 +104,7 @@ def test_every_call_of_an_index_is_repeated() -> None:
 
     assert index.model_version == "v1"
     index.store(segments)
-    assert [row.key for row in index.assets("default", ["a"])] == keys
+    assert [row.key for row in index.read_rows("default", ["a"])] == keys
     assert set(index.read(keys)) == set(keys)
     nearest = index.search_segments(SearchRequest(tenant="default", vectors=vector, exclude_asset="b", limit=1))
     assert nearest[0][0].segment_id == "a:0"
@@ -113,7 +113,7 @@ def test_every_call_of_an_index_is_repeated() -> None:
     )
     assert {found[0].segment_id for found in frames} == {"a:1"}
     index.delete("default", "a", from_index=1)
-    assert [row.segment_index for row in index.assets("default", ["a"])] == [0]
+    assert [row.segment_index for row in index.read_rows("default", ["a"])] == [0]
     index.flush()
     assert failing.failed == {"store", "assets", "read", "search_segments", "search_frames", "delete", "flush"}
     assert len(alive) >= len(failing.failed)

@@ -45,7 +45,7 @@ def test_parts_are_named_without_their_prefix() -> None:
     assert bundle.part("white") == {}
 
 
-def test_a_missing_bundle_is_told_in_words(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_bundle_names_it(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"no bundle .*give a shipped name \(.*\) or a folder with bundle\.json"):
         load_bundle(str(tmp_path / "nowhere"))
     with pytest.raises(BundleError, match="no bundle 'no-such-name'"):
@@ -95,7 +95,7 @@ def test_a_pickle_under_the_name_of_the_weights_is_never_read(tmp_path: Path) ->
         (lambda text: text.replace('"kind": "random"', '"kind": "pickle"'), "descriptor.frame.weights"),
     ],
 )
-def test_a_damaged_manifest_is_told_in_words(tmp_path: Path, damage: Any, message: str) -> None:
+def test_the_error_of_a_damaged_manifest_says_what_is_wrong(tmp_path: Path, damage: Any, message: str) -> None:
     save_bundle(small_bundle(), tmp_path / "b")
     manifest = tmp_path / "b" / MANIFEST
     changed = damage(manifest.read_text())
@@ -106,7 +106,7 @@ def test_a_damaged_manifest_is_told_in_words(tmp_path: Path, damage: Any, messag
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:20], lambda _: b"", lambda b: b"\xff" * 8 + b[8:]])
-def test_damaged_weights_are_told_in_words(tmp_path: Path, damage: Any) -> None:
+def test_the_error_of_damaged_weights_names_the_file(tmp_path: Path, damage: Any) -> None:
     save_bundle(small_bundle(), tmp_path / "b")
     weights = tmp_path / "b" / WEIGHTS
     weights.write_bytes(damage(weights.read_bytes()))
@@ -114,7 +114,7 @@ def test_damaged_weights_are_told_in_words(tmp_path: Path, damage: Any) -> None:
         load_bundle(str(tmp_path / "b"))
 
 
-def test_missing_weights_are_told_in_words(tmp_path: Path) -> None:
+def test_the_error_of_missing_weights_names_the_file(tmp_path: Path) -> None:
     save_bundle(small_bundle(), tmp_path / "b")
     (tmp_path / "b" / WEIGHTS).unlink()
     with pytest.raises(BundleError, match=r"cannot read .*weights\.safetensors: No such file"):

@@ -11,9 +11,9 @@ from kafka import KafkaProducer, TopicPartition
 
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.consumer import KafkaConsumer, to_record
-from services.backends.kafka.errors import KafkaError, note_up, run_within, translate
+from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.backends.kafka.state import KafkaStateConsumer, to_outgoing
-from services.backends.kafka.topics import partition_count
+from services.backends.kafka.topics import count_partitions
 from services.backends.kafka.transaction import Transactions
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import CopydetectError, TransientError, UsageError
@@ -52,13 +52,13 @@ class KafkaBus:
             # An idempotent producer that gave up a record may hold back the following ones for ever.
             self._drop(producer)
             raise translate(error, "publishing") from error
-        note_up(True)
+        report_up(True)
 
-    def consumer(self, topic: str, group: str) -> KafkaConsumer:
+    def open_consumer(self, topic: str, group: str) -> KafkaConsumer:
         self._partition_count(topic)
         return KafkaConsumer(self._connection, topic, group)
 
-    def state_consumer(self, topic: str, group: str, state_topic: str) -> KafkaStateConsumer:
+    def open_state_consumer(self, topic: str, group: str, state_topic: str) -> KafkaStateConsumer:
         if not self._instance:
             raise UsageError("a consumer with states needs a name that is kept over restarts: set COPYDETECT_INSTANCE")
         inputs, states = self._partition_count(topic), self._partition_count(state_topic)
@@ -118,7 +118,7 @@ class KafkaBus:
                 last_progress = time.monotonic()
                 unread -= passed
             elif not follow and time.monotonic() - last_progress > self._timeouts.call_s:
-                note_up(False)
+                report_up(False)
                 raise translate(TimeoutError("no further records arrived"), "reading")
 
     def close(self) -> None:
@@ -147,5 +147,5 @@ class KafkaBus:
 
     def _partition_count(self, topic: str) -> int:
         if topic not in self._partitions:
-            self._partitions[topic] = partition_count(self._connection, topic)
+            self._partitions[topic] = count_partitions(self._connection, topic)
         return self._partitions[topic]

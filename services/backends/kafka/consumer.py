@@ -14,7 +14,7 @@ from kafka.structs import MemberState
 
 from services.backends.kafka.assignment import Assignment
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
-from services.backends.kafka.errors import KafkaError, note_up, translate
+from services.backends.kafka.errors import KafkaError, report_up, translate
 from services.backends.kafka.rejoin import keep_join_results
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import DependencyDown, TransientError
@@ -32,7 +32,7 @@ _HARMLESS = (
 
 
 class KafkaConsumer:
-    """Made by KafkaBus.consumer. During an outage polls return nothing; `dependency_up` and `lag` show it."""
+    """Made by KafkaBus.open_consumer. During an outage polls return nothing; `dependency_up` and `lag` show it."""
 
     _holds_assigned = False  # whether newly assigned partitions give no records until their states are restored
 
@@ -155,7 +155,7 @@ class KafkaConsumer:
         return TopicPartition(self._topic, partition)
 
     def _note_alive(self) -> None:
-        note_up(True)
+        report_up(True)
         self._last_alive = time.monotonic()
         self._next_check = self._last_alive + self._timeouts.liveness_check_s
 

@@ -56,7 +56,7 @@ def translate(error: BaseException, doing: str) -> CopydetectError:
         return UsageError(f"{text}: create the topics with `copydetect topics`")
     if any_is(*_MOVED_ON):
         return TransientError(text)
-    note_up(False)
+    report_up(False)
     return DependencyDown(text)
 
 
@@ -66,7 +66,7 @@ def causes(error: BaseException) -> list[BaseException]:
     return [error, *(cause for inner in wrapped if isinstance(inner, BaseException) for cause in causes(inner))]
 
 
-def note_up(up: bool) -> None:
+def report_up(up: bool) -> None:
     """Report whether Kafka answers: always in the metric, and in the log when it changes."""
     global _is_up
     metrics.dependency_up.labels("kafka").set(up)
@@ -96,5 +96,5 @@ def run_within(deadline_s: float, work: Callable[[], Result], doing: str) -> Res
         raise failures[0]
     if results:
         return results[0]
-    note_up(False)
+    report_up(False)
     raise DependencyDown(f"Kafka, {doing}: no answer in {deadline_s:g} s")

@@ -18,7 +18,7 @@ _ROUND_S = 0.5
 
 
 class KafkaStateConsumer(KafkaConsumer):
-    """Made by KafkaBus.state_consumer; `state_topic` has as many partitions as `topic`.
+    """Made by KafkaBus.open_state_consumer; `state_topic` has as many partitions as `topic`.
 
     A newly assigned partition gives no records until `restore`, so no record comes before its state.
     """

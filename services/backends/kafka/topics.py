@@ -10,7 +10,7 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from services.backends.kafka.connection import MAX_MESSAGE_BYTES, KafkaConnection, open_client
-from services.backends.kafka.errors import KafkaError, note_up, translate
+from services.backends.kafka.errors import KafkaError, report_up, translate
 from services.contracts.errors import UsageError
 from services.contracts.topics import (
     ASSET_VERDICTS,
@@ -77,7 +77,7 @@ def create(connection: KafkaConnection, topics: Sequence[Topic] | None = None) -
     Raises UsageError if there are fewer brokers than replicas, or a policy of the cluster forbids a topic.
     """
     created = []
-    with admin(connection, "creating topics") as client:
+    with open_admin(connection, "creating topics") as client:
         existing = _describe_topics(client, [topic.name for topic in topics or plan()])
         for topic in topics or plan():
             if topic.name in existing:
@@ -104,10 +104,10 @@ def check(connection: KafkaConnection, topics: Sequence[Topic] | None = None) ->
     """What is wrong with the topics, one sentence per problem."""
     wanted = list(topics or plan())
     problems = []
-    with admin(connection, "checking the topics") as client:
+    with open_admin(connection, "checking the topics") as client:
         existing = _describe_topics(client, [topic.name for topic in wanted])
         present = [topic for topic in wanted if topic.name in existing]
-        configs = _configs(client, [topic.name for topic in present])
+        configs = _read_configs(client, [topic.name for topic in present])
         brokers = [broker["broker_id"] for broker in client.describe_cluster()["brokers"]]
         if brokers and _broker_config(client, brokers[0]).get("auto.create.topics.enable") == "true":
             problems.append(
@@ -153,23 +153,23 @@ def _find_problems(topic: Topic, found: dict[str, Any], config: dict[str, str]) 
         yield f"{topic.name}: {leaderless} partitions have no leader, is a broker down?"
 
 
-def partition_count(connection: KafkaConnection, name: str) -> int:
+def count_partitions(connection: KafkaConnection, name: str) -> int:
     """The number of partitions of a topic. Raises UsageError if there is no such topic."""
-    with admin(connection, f"looking up {name}") as client:
+    with open_admin(connection, f"looking up {name}") as client:
         found = _describe_topics(client, [name])
     if name not in found:
         raise UsageError(f"no topic {name} in Kafka at {connection.brokers}: create it with `copydetect topics`")
     return len(found[name]["partitions"])
 
 
-def broker_count(connection: KafkaConnection) -> int:
+def count_brokers(connection: KafkaConnection) -> int:
     """The number of brokers. Raises DependencyDown if none answers."""
-    with admin(connection, "counting the brokers") as client:
+    with open_admin(connection, "counting the brokers") as client:
         return len(client.describe_cluster()["brokers"])
 
 
 @contextmanager
-def admin(connection: KafkaConnection, doing: str) -> Iterator[Any]:
+def open_admin(connection: KafkaConnection, doing: str) -> Iterator[Any]:
     """An admin client whose errors are raised as this project's."""
     try:
         client = open_client(KafkaAdminClient, connection.arguments())
@@ -179,7 +179,7 @@ def admin(connection: KafkaConnection, doing: str) -> Iterator[Any]:
             client.close()
     except KafkaError as error:
         raise translate(error, doing) from error
-    note_up(True)
+    report_up(True)
 
 
 def _describe_topics(client: Any, names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -195,7 +195,7 @@ def _describe_topics(client: Any, names: Sequence[str]) -> dict[str, dict[str, A
     return described
 
 
-def _configs(client: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+def _read_configs(client: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
     if not names:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]

@@ -14,7 +14,7 @@ from kafka import KafkaProducer, OffsetAndMetadata
 from kafka import errors as kafka_errors
 
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
-from services.backends.kafka.errors import KafkaError, note_up, run_within, translate
+from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.contracts.errors import CopydetectError, Fenced, TransientError
 from services.runtime import metrics
 
@@ -94,7 +94,7 @@ class Transactions:
             metrics.transactions.labels("fenced" if isinstance(failure, Fenced) else "failed").inc()
             raise failure from error
         metrics.transactions.labels("committed").inc()
-        note_up(True)
+        report_up(True)
 
     def close(self) -> None:
         producer, self._producer = self._producer, None

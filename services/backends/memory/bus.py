@@ -24,10 +24,10 @@ class MemoryBus:
             records = self._topics[message.topic]
             records.append(Record(message, _PARTITION, offset=len(records)))
 
-    def consumer(self, topic: str, group: str) -> "MemoryConsumer":
+    def open_consumer(self, topic: str, group: str) -> "MemoryConsumer":
         return MemoryConsumer(self._topics[topic], self._committed, (topic, group))
 
-    def state_consumer(self, topic: str, group: str, state_topic: str) -> "MemoryStateConsumer":
+    def open_state_consumer(self, topic: str, group: str, state_topic: str) -> "MemoryStateConsumer":
         return MemoryStateConsumer(self, topic, group, self._states[state_topic])
 
     def records(self, topic: str) -> list[Record]:

@@ -27,7 +27,7 @@ class MemoryIndex:
         self._segments |= {segment.row.key: segment for segment in batch}
         return None
 
-    def assets(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
+    def read_rows(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
         found = [segment.row for segment in self._segments.values()]
         found = [row for row in found if row.tenant == tenant and (asset_ids is None or row.asset_id in asset_ids)]
         return sorted(found, key=lambda row: (row.asset_id, row.segment_index))
@@ -70,7 +70,7 @@ class MemoryIndex:
         ]
 
     def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
-        for row in self.assets(tenant, [asset_id]):
+        for row in self.read_rows(tenant, [asset_id]):
             if row.segment_index >= from_index:
                 del self._segments[row.key]
 

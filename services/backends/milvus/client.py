@@ -117,7 +117,7 @@ class Milvus:
             for collection in self._collections:
                 self._client.load_collection(collection, _async=True, **self._deadline)
 
-    def collections(self) -> list[str]:
+    def list_collections(self) -> list[str]:
         return list(self._client.list_collections(**self._deadline))
 
     def create(
@@ -226,7 +226,7 @@ class Milvus:
     def flush(self, collection: str) -> None:
         self._client.flush(collection, **self._deadline)
 
-    def write_timestamp(self, collection: str) -> int | None:
+    def last_write_timestamp(self, collection: str) -> int | None:
         """The server's timestamp of this client's last write to the collection; None for Lite, which has none.
 
         `upsert` does not return it, so it is read from the cache that pymilvus keeps for session consistency.

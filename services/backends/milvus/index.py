@@ -62,14 +62,14 @@ class MilvusIndex:
             raise
 
     @classmethod
-    def model_versions(cls, uri: str, *, timeout_s: float = 30.0, token: str | None = None) -> set[str]:
+    def list_model_versions(cls, uri: str, *, timeout_s: float = 30.0, token: str | None = None) -> set[str]:
         """The model versions that have an index there. Creates nothing: a path without a database has none."""
         if not is_server(uri) and not Path(uri).exists():
             return set()
         milvus = Milvus(uri, timeout_s=timeout_s, token=token)
         try:
             with milvus.translating_errors():
-                names = milvus.collections()
+                names = milvus.list_collections()
         finally:
             milvus.close()
         return {name.removeprefix("segments_") for name in names if name.startswith("segments_")}
@@ -89,7 +89,7 @@ class MilvusIndex:
                     written_at = pair.store(list(part.values()))
         return written_at
 
-    def assets(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
+    def read_rows(self, tenant: str, asset_ids: Collection[str] | None = None) -> list[SegmentRow]:
         with self._milvus.translating_errors():
             found = [
                 *self._searchable.rows_of_assets(tenant, asset_ids),
@@ -209,7 +209,7 @@ class _CollectionPair:
         self._unflushed += len(frames) + len(segments)
         if self._unflushed >= LITE_FLUSH_ROWS:
             self.flush()
-        return self._milvus.write_timestamp(self.segments)
+        return self._milvus.last_write_timestamp(self.segments)
 
     def remove(self, keys: Sequence[SegmentKey]) -> None:
         """Delete these segments, rows first: frames without a row are never read."""

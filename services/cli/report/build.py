@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from rich.progress import Progress
 
-from services.cli.report.evidence import Side, cells, moments
+from services.cli.report.evidence import Side, choose_moments, compare_views
 from services.cli.report.matrix import Matrix
-from services.cli.report.page import Evidence, Scanned, page
-from services.cli.report.pictures import Pictures, heat, read_pictures
+from services.cli.report.page import Evidence, Scanned, render_page
+from services.cli.report.pictures import Pictures, draw_matrix, read_pictures
 from services.cli.results import FoundPair
 from services.contracts.events import now
 from services.contracts.ports import DescribedSegment
@@ -20,14 +20,16 @@ SHOWN_MATCHES = 100  # the best, with pictures: 16 frames of 5 KB and a matrix o
 KEPT_SIDES = 16  # a video is often in several pairs; a film of two hours takes 14 MB
 
 
-def report(
+def build_report(
     scanned: Scanned, described: Callable[[str], Sequence[DescribedSegment]], settings: Settings, progress: Progress
 ) -> list[str]:
     """The page, in pieces. `described` reads the stored segments of an asset, so the index must still be open."""
     shown = scanned.pairs[:SHOWN_MATCHES]
     step_s = scanned.bundle.descriptor.frame.sample_every_s
     evidence = _gather_evidence(shown, described, step_s, progress)
-    return page(scanned, evidence, _read_pictures(shown, evidence, step_s, settings, progress), now().astimezone())
+    return render_page(
+        scanned, evidence, _read_pictures(shown, evidence, step_s, settings, progress), now().astimezone()
+    )
 
 
 def _gather_evidence(
@@ -44,8 +46,8 @@ def _gather_evidence(
     evidence = []
     for pair in pairs:
         query, reference = side(pair.alert.query.asset_id), side(pair.alert.reference.asset_id)
-        matrix = Matrix(heat(cells(query, reference, step_s)), query.duration_s, reference.duration_s)
-        evidence.append(Evidence(matrix, moments(query, reference, pair.alert.intervals, step_s)))
+        matrix = Matrix(draw_matrix(compare_views(query, reference, step_s)), query.duration_s, reference.duration_s)
+        evidence.append(Evidence(matrix, choose_moments(query, reference, pair.alert.intervals, step_s)))
         progress.advance(task)
     return evidence
 

@@ -44,7 +44,7 @@ class Side:
         return cls(descriptor, max(segment.row.end_s for segment in segments))
 
 
-def cells(query: Side, reference: Side, step_s: float) -> FloatArray:
+def compare_views(query: Side, reference: Side, step_s: float) -> FloatArray:
     """The similarity matrix (H, W) over the time of both sides, in cells of equal duration.
 
     A cell covers one sampling step, or more if a side would have more than CELLS. It holds the highest similarity of
@@ -68,7 +68,7 @@ def _cell_of(side: Side, count: int) -> np.ndarray:
     return np.minimum((side.descriptor.timestamps_s * (count / side.duration_s)).astype(np.intp), count - 1)
 
 
-def moments(query: Side, reference: Side, intervals: Sequence[CopiedInterval], step_s: float) -> list[Moment]:
+def choose_moments(query: Side, reference: Side, intervals: Sequence[CopiedInterval], step_s: float) -> list[Moment]:
     """At most MOMENTS along the intervals, in the order of the query; longer intervals have more.
 
     Each pairs a described frame of the query with the most similar frame of the reference within SLACK steps of the

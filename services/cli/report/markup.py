@@ -13,7 +13,7 @@ def escape(value: str) -> str:
     return html.escape(readable(value))
 
 
-def policy(page_: str) -> str:
+def content_policy(page_: str) -> str:
     """The content security policy: pictures inside the page, and its own style and script by their hashes."""
     hashes = {
         kind: base64.b64encode(hashlib.sha256(found.group(1).encode()).digest()).decode()

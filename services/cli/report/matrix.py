@@ -56,7 +56,7 @@ def to_svg(matrix: Matrix, intervals: Sequence[CopiedInterval]) -> str:
     )
 
 
-def legend() -> str:
+def render_legend() -> str:
     """The legend for the colours of all matrices, as HTML."""
     stops = "".join(
         f'<stop offset="{number / (len(SCALE) - 1):.3f}" stop-color="rgb{colour}"/>'

@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 
 from services.cli.report.evidence import Moment
-from services.cli.report.markup import escape, format_count, format_path, policy
-from services.cli.report.matrix import Matrix, legend, to_svg
+from services.cli.report.markup import content_policy, escape, format_count, format_path
+from services.cli.report.matrix import Matrix, render_legend, to_svg
 from services.cli.report.pictures import Pictures
 from services.cli.results import (
     JOINED_SCORE,
@@ -58,7 +58,9 @@ class Evidence:
     moments: Sequence[Moment]
 
 
-def page(scanned: Scanned, evidence: Sequence[Evidence], pictures: Mapping[str, Pictures], at: datetime) -> list[str]:
+def render_page(
+    scanned: Scanned, evidence: Sequence[Evidence], pictures: Mapping[str, Pictures], at: datetime
+) -> list[str]:
     """The page, in pieces. `evidence` is for the first pairs, `pictures` are by path, `at` is the time of writing."""
     template = TEMPLATE.read_text(encoding="utf-8")
     matches = [
@@ -66,7 +68,7 @@ def page(scanned: Scanned, evidence: Sequence[Evidence], pictures: Mapping[str, 
         for number, (pair, found) in enumerate(zip(scanned.pairs, evidence, strict=False), 1)
     ]
     values = {
-        "policy": policy(template),
+        "policy": content_policy(template),
         "title": f"{format_count(len(scanned.pairs), 'pair')} in {format_count(scanned.files, 'file')}",
         "lead": _lead(scanned),
         "facts": "".join(
@@ -74,7 +76,7 @@ def page(scanned: Scanned, evidence: Sequence[Evidence], pictures: Mapping[str, 
         ),
         "problems": _problems(scanned.problems),
         "pairs": _pairs(scanned, len(evidence)),
-        "legend": f"<h2>Matches</h2>{legend()}" if matches else "",
+        "legend": f"<h2>Matches</h2>{render_legend()}" if matches else "",
     }
     head, foot = (Template(part).substitute(values) for part in template.split("<!-- matches -->"))
     return [head, *matches, foot]

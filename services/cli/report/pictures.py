@@ -106,7 +106,7 @@ def to_jpeg(frame: Frame) -> Picture:
     return _encode(image, "jpeg", quality=JPEG_QUALITY)
 
 
-def heat(cells: FloatArray) -> Picture:
+def draw_matrix(cells: FloatArray) -> Picture:
     """A matrix (H, W) of similarities with one pixel per cell, coloured by SCALE from 0 to 1; NaN is transparent."""
     shades = np.linspace(0, len(SCALE) - 1, SHADES)
     palette = np.stack([np.interp(shades, range(len(SCALE)), channel) for channel in zip(*SCALE, strict=True)], axis=1)

@@ -75,7 +75,7 @@ class FetchPool:
 
 
 def _fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media | InvalidMessage:
-    with metrics.stage(STAGE):
+    with metrics.time_stage(STAGE):
         try:
             return fetch(uri, policy, interrupt)
         except InvalidMessage as error:

@@ -21,7 +21,7 @@ class Place:
 
     def add_member(self, instance: str) -> KafkaStateConsumer:
         bus = KafkaBus(self.connection, instance)
-        self.open.append(bus.state_consumer(self.input, self.group, self.states))
+        self.open.append(bus.open_state_consumer(self.input, self.group, self.states))
         return self.open[-1]
 
     def publish(self, *numbers: int) -> None:

@@ -39,7 +39,7 @@ class Group:
         self.open: list[KafkaConsumer] = []
 
     def add_member(self) -> KafkaConsumer:
-        self.open.append(self.bus.consumer(self.topic, self.name))
+        self.open.append(self.bus.open_consumer(self.topic, self.name))
         return self.open[-1]
 
     def publish(self, *numbers: int) -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 @pytest.mark.parametrize("pause_s", [0.0, 0.05])
 def test_very_short_polls_join_a_group(kafka: Backend, pause_s: float) -> None:
     connection = connect(kafka.address)
-    consumer = KafkaBus(connection).consumer(make_topic(connection, "input"), unique_name("group"))
+    consumer = KafkaBus(connection).open_consumer(make_topic(connection, "input"), unique_name("group"))
     client = consumer._client
     owned: set[int] = set()
 

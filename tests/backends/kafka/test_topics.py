@@ -8,7 +8,7 @@ import pytest
 from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.connection import KafkaConnection, Timeouts
 from services.backends.kafka.consumer import KafkaConsumer
-from services.backends.kafka.topics import Topic, check, create, partition_count, plan
+from services.backends.kafka.topics import Topic, check, count_partitions, create, plan
 from services.backends.kafka.transaction import Transactions
 from services.contracts.errors import DependencyDown, UsageError
 from services.contracts.topics import ENCODED_SEGMENTS, MATCHER_STATE
@@ -31,7 +31,7 @@ def test_topics_are_created_correctly_and_once(kafka: Backend) -> None:
     assert create(connection, topics) == [topic.name for topic in topics]
     assert create(connection, topics) == []
     assert check(connection, topics) == []
-    assert partition_count(connection, topics[0].name) == 2
+    assert count_partitions(connection, topics[0].name) == 2
 
 
 def test_wrong_topics_are_reported(tmp_path, start_server: StartServer) -> None:  # type: ignore[no-untyped-def]
@@ -55,11 +55,11 @@ def test_missing_and_mismatched_topics_are_usage_errors(kafka: Backend) -> None:
     with pytest.raises(UsageError, match="copydetect topics"):
         bus.publish([message(unique_name("missing"), "x")])
     with pytest.raises(UsageError, match="copydetect topics"):
-        bus.consumer(unique_name("missing"), "g")
+        bus.open_consumer(unique_name("missing"), "g")
     with pytest.raises(UsageError, match=r"1 partitions and .* 2"):
-        bus.state_consumer(one, "g", two)
+        bus.open_state_consumer(one, "g", two)
     with pytest.raises(UsageError, match="COPYDETECT_INSTANCE"):
-        KafkaBus(connection).state_consumer(one, "g", one)
+        KafkaBus(connection).open_state_consumer(one, "g", one)
 
 
 def test_a_missing_broker_is_down_and_leaks_no_thread() -> None:

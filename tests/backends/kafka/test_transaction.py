@@ -44,7 +44,7 @@ class Flow:
         self.input = make_topic(connection, "input")
         self.output = make_topic(connection, "output")
         self.bus.publish([message(self.input, "in")])
-        self.consumer = self.bus.consumer(self.input, unique_name("group"))
+        self.consumer = self.bus.open_consumer(self.input, unique_name("group"))
         join(self.consumer)
         (self.record,) = take(self.consumer, 1)
         self.place = TopicPartition(self.input, 0)
@@ -176,7 +176,7 @@ def test_the_client_alone_loses_the_record(server: KafkaServer) -> None:
     producer.send_offsets_to_transaction({flow.place: OffsetAndMetadata(1, "", -1)}, group)
     producer.commit_transaction()
     assert flow.answers() == [b"first"]
-    reader = flow.bus.consumer(flow.input, group)
+    reader = flow.bus.open_consumer(flow.input, group)
     join(reader)
     assert reader.poll(1, 1.0) == []
     reader.close()

@@ -47,7 +47,7 @@ def publish_with_broken_header(address: str, topic: str, values: Sequence[str]) 
 
 def read_all(bus: KafkaBus, topic: str, group: str, count: int) -> list[Record]:
     """Read and commit records as one consumer."""
-    consumer = bus.consumer(topic, group)
+    consumer = bus.open_consumer(topic, group)
     try:
         join(consumer)
         records = take(consumer, count)
@@ -104,7 +104,7 @@ def test_an_unreadable_batch_at_the_end_is_passed_once(kafka: Backend) -> None:
     publish_with_broken_header(kafka.address, topic, ["a"])
     [record] = read_all(bus, topic, group, 1)
     assert (record.offset, record.fault is None) == (0, False)
-    consumer = bus.consumer(topic, group)
+    consumer = bus.open_consumer(topic, group)
     join(consumer)
     assert consumer.poll(10, 1.0) == []
     assert consumer.lag() == {0: 0}
@@ -117,7 +117,7 @@ def test_the_client_alone_stops_at_such_a_batch(kafka: Backend, monkeypatch: pyt
     connection = connect(kafka.address)
     topic = make_topic(connection, "stops")
     publish_with_broken_header(kafka.address, topic, ["a"])
-    consumer = KafkaBus(connection).consumer(topic, unique_name("group"))
+    consumer = KafkaBus(connection).open_consumer(topic, unique_name("group"))
     join(consumer)
     with pytest.raises(CorruptRecordError):
         consumer._client.poll(5000)

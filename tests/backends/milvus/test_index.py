@@ -36,8 +36,8 @@ def index(path: Path) -> Iterator[MilvusIndex]:
 def test_an_id_that_could_change_a_filter_is_refused(index: MilvusIndex, name: str) -> None:
     vectors = unit_rows(0, 1)
     for call in (
-        lambda: index.assets(name),
-        lambda: index.assets("default", [name]),
+        lambda: index.read_rows(name),
+        lambda: index.read_rows("default", [name]),
         lambda: index.search_frames(request_for(vectors, tenant=name)),
         lambda: index.search_segments(request_for(vectors, exclude_asset=name)),
         lambda: index.search_frames(request_for(vectors, exclude_also=frozenset({name}))),
@@ -56,16 +56,16 @@ def test_a_model_version_must_fit_into_a_collection_name(path: Path, version: st
 
 
 def test_model_versions_never_meet(path: Path) -> None:
-    assert MilvusIndex.model_versions(str(path)) == set()
+    assert MilvusIndex.list_model_versions(str(path)) == set()
     assert not path.exists()
     old = open_index(path, model_version="old")
     old.store([make_segment("a")])
     old.close()
 
     new = open_index(path, model_version="new")
-    assert new.assets("default") == []
+    assert new.read_rows("default") == []
     new.close()
-    assert MilvusIndex.model_versions(str(path)) == {"old", "new"}
+    assert MilvusIndex.list_model_versions(str(path)) == {"old", "new"}
 
 
 def test_references_stored_before_their_frames_were_marked_are_read_and_found(
@@ -90,7 +90,7 @@ def test_a_closed_index_leaves_no_thread_and_opens_again(path: Path) -> None:
     for number in range(2):
         index = open_index(path)
         index.store([segment])
-        assert index.assets("default") == [segment.row], number
+        assert index.read_rows("default") == [segment.row], number
         index.close()
     del index
     gc.collect()
@@ -116,7 +116,7 @@ def test_a_file_is_not_a_database(path: Path) -> None:
     with pytest.raises(UsageError, match="is a file"):
         open_index(path)
     with pytest.raises(UsageError, match="is a file"):
-        MilvusIndex.model_versions(str(path))
+        MilvusIndex.list_model_versions(str(path))
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

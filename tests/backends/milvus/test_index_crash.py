@@ -53,7 +53,7 @@ def test_frames_without_a_segment_row_are_not_read(index: MilvusIndex, monkeypat
         with pytest.raises(Crash):
             index.store([segment])
 
-    assert index.assets("default") == []
+    assert index.read_rows("default") == []
     assert index.read([segment.row.key]) == {}
     index.store([segment])
     assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
@@ -78,7 +78,7 @@ def test_a_replacement_that_crashed_is_never_read_as_a_mix(
             with pytest.raises(Crash):
                 index.store([new])
             assert index.read([new.row.key]) == {}
-            assert index.assets("default") == [old.row]
+            assert index.read_rows("default") == [old.row]
 
     index.store([new])
     np.testing.assert_array_equal(index.read([new.row.key])[new.row.key].descriptor.frames, new.descriptor.frames)
@@ -133,7 +133,7 @@ def test_acknowledged_writes_survive_a_kill(path: Path) -> None:
 
         index = open_index(path)
         expected = [make_segment(f"a{number}", frames=60, seed=number) for number in range(acknowledged)]
-        assert {one.row.asset_id for one in expected} <= {row.asset_id for row in index.assets("default")}
+        assert {one.row.asset_id for one in expected} <= {row.asset_id for row in index.read_rows("default")}
         read = index.read([one.row.key for one in expected])
         for one in expected:
             np.testing.assert_array_equal(read[one.row.key].descriptor.frames, one.descriptor.frames)

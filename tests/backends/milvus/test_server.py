@@ -144,7 +144,7 @@ def test_all_rows_are_read_when_there_are_more_than_one_query_returns(
     stored += [make_segment("p", role=Role.PROBE, tenant="many")]
     index.store(stored)
     monkeypatch.setattr(milvus_client, "MAX_RESULT_ROWS", 10)
-    assert index.assets("many") == [one.row for one in stored]
+    assert index.read_rows("many") == [one.row for one in stored]
 
 
 def test_a_released_collection_is_loaded_again(index: MilvusIndex, raw: MilvusClient) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from services.cli.console import progress_bar
 from services.cli.files import VideoFile
-from services.cli.report.build import report as make_report
+from services.cli.report.build import build_report
 from services.cli.report.page import Scanned
 from services.cli.results import FoundPair, Problem
 from services.contracts.events import CopiedInterval
@@ -96,7 +96,7 @@ class Report:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def build_report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """A report on a clip with a nasty name, an upright one, a deleted one, and a file that is not a video."""
     folder = tmp_path_factory.mktemp("clips")
     paths = {
@@ -117,7 +117,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     problems = [Problem(f"{folder}/no video {NASTY}", "not a video, or of a format that is not accepted")]
     scanned = Scanned(pairs, problems, 4, 2, 0.2, manifest, "0123456789ab")
     with progress_bar() as progress:
-        pieces = make_report(scanned, described.__getitem__, Settings(), progress)
+        pieces = build_report(scanned, described.__getitem__, Settings(), progress)
     path = folder / "report.html"
     path.write_text("".join(pieces), encoding="utf-8")
     return Report(path, "".join(pieces))

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from services.cli.report import evidence as report_evidence
-from services.cli.report.evidence import MOMENTS, Side, cells, moments
+from services.cli.report.evidence import MOMENTS, Side, choose_moments, compare_views
 from services.cli.report.matrix import Matrix, ticks, to_svg
 from services.cli.report.page import sum_copied_s
-from services.cli.report.pictures import Picture, Pictures, heat, nearest_frames, read_pictures
+from services.cli.report.pictures import Picture, Pictures, draw_matrix, nearest_frames, read_pictures
 from services.contracts.events import CopiedInterval
 from tca_model.types import Frame, VideoDescriptor
 from tca_model.video.decode import DecodeLimits
@@ -49,7 +49,7 @@ def test_a_side_joins_all_segments_of_an_asset_also_empty_ones() -> None:
 
 def test_cells_hold_the_similarity_of_their_frames_if_they_have_any() -> None:
     query, reference = side(work(1, 0, 3)), side(work(1, 0, 5)[[0, 1, 3, 4]], np.array([0.0, 1, 3, 4]))
-    found = cells(query, reference, step_s=1.0)
+    found = compare_views(query, reference, step_s=1.0)
     assert found.shape == (3, 5)
     np.testing.assert_allclose(
         found[:, [0, 1, 3, 4]], query.descriptor.frames @ reference.descriptor.frames.T, atol=1e-6
@@ -60,8 +60,8 @@ def test_cells_hold_the_similarity_of_their_frames_if_they_have_any() -> None:
 def test_the_most_similar_view_of_a_frame_counts() -> None:
     reference = side(work(1, 0, 2))
     query = side(np.concatenate([work(2, 0, 1), work(1, 0, 2)]), np.array([0.0, 0, 1]))
-    assert cells(query, reference, step_s=1.0)[0, 0] == pytest.approx(1, abs=1e-6)
-    first, _ = moments(query, reference, [interval(0, 2, 0)], step_s=1.0)
+    assert compare_views(query, reference, step_s=1.0)[0, 0] == pytest.approx(1, abs=1e-6)
+    first, _ = choose_moments(query, reference, [interval(0, 2, 0)], step_s=1.0)
     assert (first.query_s, first.reference_s, first.similarity) == pytest.approx((0, 0, 1), abs=1e-6)
 
 
@@ -69,7 +69,7 @@ def test_a_long_matrix_keeps_the_most_similar_frames_of_a_cell(monkeypatch: pyte
     monkeypatch.setattr(report_evidence, "CELLS", 20)
     monkeypatch.setattr(report_evidence, "BLOCK_FRAMES", 16)
     frames = unit(np.random.default_rng(0).standard_normal((53, 8), dtype=np.float32))
-    found = cells(side(frames), side(frames), step_s=1.0)
+    found = compare_views(side(frames), side(frames), step_s=1.0)
     slow = np.full((20, 20), -1.0)
     for row, one in enumerate(frames):
         for column, other in enumerate(frames):
@@ -79,7 +79,7 @@ def test_a_long_matrix_keeps_the_most_similar_frames_of_a_cell(monkeypatch: pyte
 
 
 def test_moments_are_spread_evenly_along_the_interval_on_both_sides() -> None:
-    found = moments(side(work(1, 20, 60)), side(work(1, 0, 64)), [interval(0, 40, 20)], step_s=1.0)
+    found = choose_moments(side(work(1, 20, 60)), side(work(1, 0, 64)), [interval(0, 40, 20)], step_s=1.0)
     assert len(found) == MOMENTS
     assert [moment.reference_s - moment.query_s for moment in found] == [20] * MOMENTS
     assert [moment.similarity for moment in found] == pytest.approx([1] * MOMENTS, abs=1e-6)
@@ -87,27 +87,32 @@ def test_moments_are_spread_evenly_along_the_interval_on_both_sides() -> None:
 
 
 def test_a_moment_pairs_a_frame_with_the_most_similar_one_of_the_other_side() -> None:
-    found = moments(side(work(1, 20, 60)), side(work(1, 0, 64)), [interval(0, 40, 21)], step_s=1.0)  # a second off
+    found = choose_moments(
+        side(work(1, 20, 60)), side(work(1, 0, 64)), [interval(0, 40, 21)], step_s=1.0
+    )  # a second off
     assert [moment.reference_s - moment.query_s for moment in found] == [20] * MOMENTS
 
 
 def test_a_faster_copy_moves_faster_through_the_reference() -> None:
-    found = moments(side(work(1, 0, 32)[::2]), side(work(1, 0, 32)), [interval(0, 16, 0, speed=2)], step_s=1.0)
+    found = choose_moments(side(work(1, 0, 32)[::2]), side(work(1, 0, 32)), [interval(0, 16, 0, speed=2)], step_s=1.0)
     assert {moment.reference_s / max(moment.query_s, 1) for moment in found} == {2}
 
 
 def test_longer_intervals_have_more_moments_and_each_has_at_least_one_if_there_are_enough() -> None:
     both = side(work(1, 0, 100))
-    found = moments(both, both, [interval(80, 82, 80), interval(0, 60, 0)], step_s=1.0)
+    found = choose_moments(both, both, [interval(80, 82, 80), interval(0, 60, 0)], step_s=1.0)
     assert sum(moment.query_s >= 80 for moment in found) == 1
     assert len(found) == MOMENTS
-    assert len(moments(both, both, [interval(10 * n, 10 * n + 5, 10 * n) for n in range(10)], step_s=1.0)) == MOMENTS
-    assert moments(both, both, [], step_s=1.0) == []
+    assert (
+        len(choose_moments(both, both, [interval(10 * n, 10 * n + 5, 10 * n) for n in range(10)], step_s=1.0))
+        == MOMENTS
+    )
+    assert choose_moments(both, both, [], step_s=1.0) == []
 
 
 def test_there_is_no_moment_without_described_frames() -> None:
     dark = side(work(1, 0, 4), np.array([0.0, 1, 20, 21]))
-    assert moments(dark, dark, [interval(5, 15, 5)], step_s=1.0) == []
+    assert choose_moments(dark, dark, [interval(5, 15, 5)], step_s=1.0) == []
 
 
 def test_each_moment_has_its_nearest_frame_and_no_more_frames_are_read() -> None:
@@ -120,7 +125,7 @@ def test_each_moment_has_its_nearest_frame_and_no_more_frames_are_read() -> None
 
 
 def test_a_matrix_becomes_a_picture_of_its_cells() -> None:
-    found = heat(np.array([[0, 1, np.nan], [-0.5, 0.5, 1]], np.float32))
+    found = draw_matrix(np.array([[0, 1, np.nan], [-0.5, 0.5, 1]], np.float32))
     assert (found.width, found.height) == (3, 2)
     image = Image.open(io.BytesIO(base64.b64decode(found.uri.partition(",")[2]))).convert("RGBA")
     pixels = np.asarray(image)

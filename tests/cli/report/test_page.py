@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from services.cli.files import VideoFile
 from services.cli.report.evidence import Moment
 from services.cli.report.matrix import Matrix
-from services.cli.report.page import Evidence, Scanned, page
+from services.cli.report.page import Evidence, Scanned, render_page
 from services.cli.report.pictures import Picture, Pictures
 from services.cli.results import FoundPair, Problem
 from tca_model.bundle import Manifest, find_bundle
@@ -49,7 +49,7 @@ def pair(query: str = "/clips/q.mp4", reference: str = "/clips/r.mp4", score: fl
 def html_of(found: Scanned, evidence: int = 1, pictures: Mapping[str, Pictures] | None = None) -> str:
     both = {one: Pictures({0.0: PIXEL}) for pair in found.pairs for one in (pair.query, pair.reference)}
     shown = Evidence(Matrix(PIXEL, 10, 20), [Moment(0.0, 0.0, 0.93)])
-    return "".join(page(found, [shown] * evidence, both if pictures is None else pictures, AT))
+    return "".join(render_page(found, [shown] * evidence, both if pictures is None else pictures, AT))
 
 
 def test_the_page_says_what_was_compared_and_how() -> None:
@@ -110,7 +110,7 @@ def test_without_pairs_the_page_says_so() -> None:
 def test_a_pair_without_interval_has_its_matrix() -> None:
     found = pair()
     found = replace(found, alert=found.alert.model_copy(update={"intervals": ()}))
-    shown = Elements("".join(page(make_scanned(found), [Evidence(Matrix(PIXEL, 10, 20), [])], {}, AT)))
+    shown = Elements("".join(render_page(make_scanned(found), [Evidence(Matrix(PIXEL, 10, 20), [])], {}, AT)))
     assert "no interval" in shown.shown
     assert shown.tags.count("image") == 1
 

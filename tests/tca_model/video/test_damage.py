@@ -24,7 +24,7 @@ from tests.tca_model.video.cases import assert_pictures_belong, sample, times
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a video"),
     ],
 )
-def test_what_is_no_video_is_told_so(content: bytes, reason: str) -> None:
+def test_what_is_not_a_video_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(DecodeError, match=reason):
         list(sample_frames(io.BytesIO(content)))
 

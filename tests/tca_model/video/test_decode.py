@@ -28,7 +28,7 @@ def test_times_are_true_at_any_rate(tmp_path: Path, every_s: float, expected: li
     assert_pictures_belong(frames)
 
 
-def test_panels_follow_their_frame_from_the_first_on(tmp_path: Path) -> None:
+def test_panels_follow_their_frame_beginning_with_the_first(tmp_path: Path) -> None:
     clip = write_parted_clip(tmp_path / "a.mp4", seconds=6)
     views = sample(clip, panels=True)
     assert times(views) == [float(n) for n in range(6) for _ in range(3)]
@@ -41,7 +41,7 @@ def test_panels_follow_their_frame_from_the_first_on(tmp_path: Path) -> None:
         assert cut == pytest.approx(160, abs=2)
 
 
-def test_a_video_too_short_to_know_its_panels_is_given_whole(tmp_path: Path) -> None:
+def test_a_video_too_short_for_panels_yields_whole_frames(tmp_path: Path) -> None:
     assert times(sample(write_parted_clip(tmp_path / "a.mp4", seconds=3), panels=True)) == [0, 1, 2]
 
 

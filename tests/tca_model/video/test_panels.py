@@ -14,7 +14,7 @@ WITHIN = 2 / HEIGHT  # two pixels
 def seen(frames: list[Image]) -> list[Panel]:
     finder = PanelFinder()
     for frame in frames:
-        finder.see(frame)
+        finder.add_frame(frame)
     return finder.panels
 
 
@@ -63,7 +63,7 @@ def test_nothing_is_said_before_enough_frames_were_seen() -> None:
     frames = [np.concatenate(pair, axis=1) for pair in zip(drifting(1, 9), drifting(2, 9), strict=True)]
     finder = PanelFinder()
     for number, frame in enumerate(frames, start=1):
-        finder.see(frame)
+        finder.add_frame(frame)
         assert finder.has_seen_enough == (number >= ENOUGH_FRAMES)
         assert bool(finder.panels) == finder.has_seen_enough
 
@@ -75,7 +75,7 @@ def test_a_panel_that_goes_is_forgotten() -> None:
     assert seen(parted + drifting(3, 25)) == []
 
 
-def test_a_picture_of_another_shape_begins_anew() -> None:
+def test_a_picture_of_another_shape_starts_again() -> None:
     parted = [np.concatenate(pair, axis=1) for pair in zip(drifting(1, 9), drifting(2, 9), strict=True)]
     assert seen([*parted, drifting(3, 1)[0]]) == []
 

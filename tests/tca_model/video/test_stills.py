@@ -86,12 +86,12 @@ def seconds(*images: Images) -> tuple[list[float], list[bool]]:
     """Since when each is shown, one a second, and which distinguish their segment."""
     together = np.concatenate(images)
     times = np.arange(len(together), dtype=np.float64)
-    since = Stills().first_shown_at(times, together)
+    since = Stills().track(times, together)
     return since.tolist(), distinctive_frames(times, since).tolist()
 
 
 @pytest.mark.parametrize("sigma", [0, 2, 4])
-def test_a_picture_that_stands_still_is_told_once(sigma: float) -> None:
+def test_a_still_picture_is_described_once(sigma: float) -> None:
     since, kept = seconds(moving(3), photograph(10, sigma), moving(2))
     assert since == [0, 1, 2, *[3] * 10, 13, 14]
     assert kept == [True] * 4 + [False] * 9 + [True] * 2
@@ -99,17 +99,17 @@ def test_a_picture_that_stands_still_is_told_once(sigma: float) -> None:
 
 @pytest.mark.parametrize("sigma", [0, 4])
 @pytest.mark.parametrize("count", [3, 32])
-def test_where_nothing_else_is_shown_it_is_not_told_at_all(sigma: float, count: int) -> None:
+def test_a_still_that_is_shown_alone_is_not_described(sigma: float, count: int) -> None:
     assert seconds(photograph(count, sigma))[1] == [False] * count
     assert seconds(np.zeros((2, SIZE, SIZE, 3), np.uint8), photograph(count, sigma))[1] == [False] * (count + 2)
 
 
-def test_what_is_shown_shortly_is_told() -> None:
+def test_what_is_shown_briefly_is_described() -> None:
     assert seconds(photograph(2, 0))[1] == [True] * 2
     assert seconds(moving(1), photograph(4, 0))[1] == [True] * 5
 
 
-def test_a_row_of_stills_is_told_by_one_frame_each() -> None:
+def test_a_row_of_stills_is_described_by_one_frame_each() -> None:
     since, kept = seconds(*(photograph(8, 2, seed) for seed in range(3)))
     assert since == [0] * 8 + [8] * 8 + [16] * 8
     assert np.flatnonzero(kept).tolist() == [0, 8, 16]
@@ -124,11 +124,11 @@ def test_slow_and_small_movement_is_no_still() -> None:
         assert all(seconds(images)[1][1:])
 
 
-def test_a_still_is_told_from_what_moves_in_another_view() -> None:
+def test_a_still_is_distinguished_from_what_moves_in_another_view() -> None:
     whole, panel = moving(10), photograph(10, 2)
     images = np.stack([view for pair in zip(whole, panel, strict=True) for view in pair])
     times = np.repeat(np.arange(10, dtype=np.float64), 2)
-    since = Stills().first_shown_at(times, images)
+    since = Stills().track(times, images)
     assert since[0::2].tolist() == list(range(10))
     assert since[1::2].tolist() == [0] * 10
     assert distinctive_frames(times, since).tolist() == [True, True] + [True, False] * 9
@@ -137,12 +137,12 @@ def test_a_still_is_told_from_what_moves_in_another_view() -> None:
 def test_how_the_frames_come_makes_no_difference() -> None:
     images = np.concatenate([moving(3), photograph(6, 2), moving(3)])
     times = np.arange(12, dtype=np.float64)
-    at_once, parts = Stills().first_shown_at(times, images), Stills()
-    apart = [parts.first_shown_at(times[n : n + 1], images[n : n + 1]) for n in range(12)]
+    at_once, parts = Stills().track(times, images), Stills()
+    apart = [parts.track(times[n : n + 1], images[n : n + 1]) for n in range(12)]
     np.testing.assert_array_equal(np.concatenate(apart), at_once)
-    assert parts.first_shown_at(times[:0], images[:0]).shape == (0,)
+    assert parts.track(times[:0], images[:0]).shape == (0,)
 
 
-def test_no_frames_tell_nothing() -> None:
+def test_no_frames_are_accepted() -> None:
     assert distinctive_frames(np.empty(0), np.empty(0)).shape == (0,)
     assert not distinctive_frames(np.arange(3.0), np.full(3, np.nan)).any()
