@@ -133,7 +133,7 @@ def test_a_batch_whose_partition_was_revoked_during_the_comparison_is_not_commit
         matcher.consumer.rebalance()
         return read(*args)
 
-    monkeypatch.setattr(matcher.index, "assets", rebalance_during_the_call)
+    monkeypatch.setattr(matcher.index, "read_rows", rebalance_during_the_call)
     commits = len(matcher.bus.commits)
     matcher.publish(*upload(segments)[1:])
     assert not matcher.worker.run_once(0)

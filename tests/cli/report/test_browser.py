@@ -96,7 +96,7 @@ class Report:
 
 
 @pytest.fixture(scope="module")
-def build_report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """A report on a clip with a nasty name, an upright one, a deleted one, and a file that is not a video."""
     folder = tmp_path_factory.mktemp("clips")
     paths = {

@@ -112,7 +112,7 @@ def test_one_frame_is_enough(tmp_path: Path, name: str) -> None:
 def test_skipping_unneeded_frames_changes_no_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = write_clip(tmp_path / "a.mp4", steady(6, 25), options={"bf": "3", "g": "50"})
     skipped = sample(clip, every_s=0.7)
-    monkeypatch.setattr(FrameClock, "skip", lambda *_: False)
+    monkeypatch.setattr(FrameClock, "skip_if_early", lambda *_: False)
     whole = sample(clip, every_s=0.7)
     assert times(skipped) == times(whole)
     assert all(np.array_equal(a.image, b.image) for a, b in zip(skipped, whole, strict=True))
