@@ -6,6 +6,7 @@ shows are other takes of the scene or pieces of the same film, neither copies no
 Copies are made once and kept, each with its truth in a JSON file beside it.
 """
 
+import ast
 import hashlib
 import json
 import multiprocessing
@@ -145,11 +146,20 @@ def plan(clips: Path, work: Path, *, names: Sequence[str] = tuple(EDITS), origin
 
 
 def edits_digest() -> str:
-    """A hash of the code that makes copies: if the code changes, copies are made again."""
+    """A hash of the code that makes copies, comments apart: if the code changes, copies are made again."""
     digest = hashlib.sha256()
     for module in (edits, edit_filters, video_writer):
-        digest.update(Path(str(module.__file__)).read_bytes())
+        digest.update(_dump_code(Path(str(module.__file__)).read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:8]
+
+
+def _dump_code(source: str) -> str:
+    """The syntax tree of a module without its docstrings, as text."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree)
 
 
 def make_copies(copies: Sequence[Copy], workers: int, advance: Advance = lambda _done, _total: None) -> None:

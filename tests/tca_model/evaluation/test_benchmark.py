@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tca_model.data.held_out import DISTRACTORS, HELD_OUT, MANIFEST, ORIGINALS
-from tca_model.evaluation.benchmark import Benchmark, Clip, Copy, plan
+from tca_model.evaluation.benchmark import Benchmark, Clip, Copy, edits_digest, plan
+from tca_model.synthetic import edits
 from tca_model.synthetic.clips import write_clip
 from tca_model.synthetic.edits import EDITS, apply_edit
 from tca_model.types import FloatArray
@@ -113,3 +114,19 @@ def test_a_copy_is_made_once_with_its_truth(tmp_path: Path) -> None:
     copy.truth_path.write_text("{}")
     with pytest.raises(ValueError, match="remove the video to make both again"):
         copy.truth()
+
+
+def test_copies_are_made_again_if_code_changes_and_not_if_words_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "edits.py"
+    monkeypatch.setattr(edits, "__file__", str(source))
+    digests = []
+    for text in (
+        'def f():\n    """One."""\n    return 1\n',
+        "def f():  # a word\n    return 1\n",
+        "def f():\n    return 2\n",
+    ):
+        source.write_text(text)
+        digests.append(edits_digest())
+    assert digests[0] == digests[1] != digests[2]
