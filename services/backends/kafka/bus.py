@@ -52,7 +52,7 @@ class KafkaBus:
             # An idempotent producer that gave up a record may hold back the following ones for ever.
             self._drop(producer)
             raise translate(error, "publishing") from error
-        report_up(True)
+        report_up()
 
     def open_consumer(self, topic: str, group: str) -> KafkaConsumer:
         self._partition_count(topic)
@@ -118,7 +118,6 @@ class KafkaBus:
                 last_progress = time.monotonic()
                 unread -= passed
             elif not follow and time.monotonic() - last_progress > self._timeouts.call_s:
-                report_up(False)
                 raise translate(TimeoutError("no further records arrived"), "reading")
 
     def close(self) -> None:

@@ -155,7 +155,7 @@ class KafkaConsumer:
         return TopicPartition(self._topic, partition)
 
     def _note_alive(self) -> None:
-        report_up(True)
+        report_up()
         self._last_alive = time.monotonic()
         self._next_check = self._last_alive + self._timeouts.liveness_check_s
 

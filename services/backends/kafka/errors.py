@@ -1,6 +1,5 @@
 """Translates the exceptions of Kafka's client, and keeps track of whether Kafka answers."""
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,7 +16,7 @@ KafkaError = kafka_errors.KafkaError
 Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
-_is_up: bool | None = None
+_reported: str | None = None  # why Kafka is down, "" if it answers, None before the first call
 
 _WRONG_LOGIN = (
     kafka_errors.SaslAuthenticationFailedError,
@@ -56,7 +55,7 @@ def translate(error: BaseException, doing: str) -> CopydetectError:
         return UsageError(f"{text}: create the topics with `copydetect topics`")
     if any_is(*_MOVED_ON):
         return TransientError(text)
-    report_up(False)
+    report_down(error)
     return DependencyDown(text)
 
 
@@ -66,13 +65,23 @@ def causes(error: BaseException) -> list[BaseException]:
     return [error, *(cause for inner in wrapped if isinstance(inner, BaseException) for cause in causes(inner))]
 
 
-def report_up(up: bool) -> None:
-    """Report whether Kafka answers: always in the metric, and in the log when it changes."""
-    global _is_up
-    metrics.dependency_up.labels("kafka").set(up)
-    if up != _is_up:
-        log.log(logging.INFO if up else logging.WARNING, "Kafka answers" if up else "Kafka does not answer")
-    _is_up = up
+def report_up() -> None:
+    """Note that Kafka answers: in the metric, and in the log if it did not before."""
+    _report("", log.info, "Kafka answers")
+
+
+def report_down(error: BaseException | str) -> None:
+    """Note that Kafka does not answer: in the metric, and in the log with the error if its kind is a new one."""
+    kind = error if isinstance(error, str) else type(error).__name__
+    _report(kind, log.warning, "Kafka does not answer", error=error if isinstance(error, str) else repr(error))
+
+
+def _report(state: str, write: Callable[..., object], event: str, **fields: str) -> None:
+    global _reported
+    metrics.dependency_up.labels("kafka").set(not state)
+    if state != _reported:
+        write(event, **fields)
+    _reported = state
 
 
 def run_within(deadline_s: float, work: Callable[[], Result], doing: str) -> Result:
@@ -96,5 +105,5 @@ def run_within(deadline_s: float, work: Callable[[], Result], doing: str) -> Res
         raise failures[0]
     if results:
         return results[0]
-    report_up(False)
+    report_down(f"no answer while {doing}")
     raise DependencyDown(f"Kafka, {doing}: no answer in {deadline_s:g} s")

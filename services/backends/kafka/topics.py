@@ -179,7 +179,7 @@ def open_admin(connection: KafkaConnection, doing: str) -> Iterator[Any]:
             client.close()
     except KafkaError as error:
         raise translate(error, doing) from error
-    report_up(True)
+    report_up()
 
 
 def _describe_topics(client: Any, names: Sequence[str]) -> dict[str, dict[str, Any]]:

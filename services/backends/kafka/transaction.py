@@ -94,7 +94,7 @@ class Transactions:
             metrics.transactions.labels("fenced" if isinstance(failure, Fenced) else "failed").inc()
             raise failure from error
         metrics.transactions.labels("committed").inc()
-        report_up(True)
+        report_up()
 
     def close(self) -> None:
         producer, self._producer = self._producer, None

@@ -4,10 +4,11 @@ import time
 
 import pytest
 from kafka import errors as kafka_errors
+from structlog.testing import capture_logs
 
 from services.backends.kafka.connection import KafkaConnection, Timeouts
 from services.backends.kafka.consumer import text, to_headers
-from services.backends.kafka.errors import KafkaError, run_within, translate
+from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.backends.kafka.topics import plan
 from services.contracts.errors import CopydetectError, DependencyDown, Fenced, TransientError, UsageError
 from services.contracts.topics import ENCODED_SEGMENTS, MATCHER_STATE
@@ -110,3 +111,18 @@ def test_states_have_as_many_partitions_as_their_input() -> None:
     assert {topic.config["min.insync.replicas"] for topic in plan(1, 1)} == {"1"}
     with pytest.raises(UsageError, match="at least 1"):
         plan(0)
+
+
+def test_why_kafka_does_not_answer_is_logged_once_per_kind_of_error() -> None:
+    with capture_logs() as logs:
+        report_up()
+        logs.clear()
+        for error in [KafkaError("strange"), KafkaError("strange again"), kafka_errors.KafkaTimeoutError("late")]:
+            translate(error, "reading")
+        report_up()
+        report_up()
+    assert [(one["log_level"], one["event"], one.get("error")) for one in logs] == [
+        ("warning", "Kafka does not answer", "KafkaError('strange')"),
+        ("warning", "Kafka does not answer", "KafkaTimeoutError('late')"),
+        ("info", "Kafka answers", None),
+    ]
