@@ -61,12 +61,15 @@ def to_dead_letter(record: Record, error: InvalidMessage) -> Message:
     """
     original = record.message
     cut = {"dlq_cut_from_bytes": str(len(original.value))} if len(original.value) > MAX_DEAD_BYTES else {}
+    raw = original.raw
+    if raw is not None and raw.value is not None:
+        raw = raw._replace(value=raw.value[:MAX_DEAD_BYTES])
     return Message(
         topic=original.topic + DEAD_LETTER_SUFFIX,
         key=original.key,
         value=original.value[:MAX_DEAD_BYTES],
         headers={
-            **original.headers,
+            **({} if raw else original.headers),
             **cut,
             "dlq_reason": error.reason,
             "dlq_stage": error.stage,
@@ -74,4 +77,5 @@ def to_dead_letter(record: Record, error: InvalidMessage) -> Message:
             "dlq_partition": str(record.partition),
             "dlq_offset": str(record.offset),
         },
+        raw=raw,
     )

@@ -144,14 +144,27 @@ class DescriptorCache(Protocol):
         """Remove these, because their segments were replaced."""
 
 
+class Raw(NamedTuple):
+    """A message as it came, with what text cannot hold: no key, no value, other bytes than UTF-8, two equal headers."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to publish: JSON bytes with CloudEvents headers. Messages with equal keys stay in order."""
+    """A message to publish: JSON bytes with CloudEvents headers. Messages with equal keys stay in order.
+
+    `raw`: of a message that came from elsewhere. It is published instead of key and value, with `headers` added to its
+    own.
+    """
 
     topic: str
     key: str
     value: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw: Raw | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Events survive the conversion to messages, and the reason for refusing a message names what is wrong."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -26,7 +27,7 @@ from services.contracts.events import (
     Side,
     UploadEnded,
 )
-from services.contracts.ports import Message, Record
+from services.contracts.ports import Message, Raw, Record
 
 AT = datetime(2026, 7, 1, 12, 30, 0, 123456, tzinfo=UTC)
 UPLOADED = {"asset_id": "a", "uri": "/videos/a.mp4", "uploaded_at": AT.isoformat()}
@@ -247,6 +248,13 @@ def test_a_dead_letter_is_the_unchanged_record_with_reason_and_origin() -> None:
         "dlq_partition": "3",
         "dlq_offset": "41",
     }
+
+
+def test_a_dead_letter_of_a_raw_record_is_its_bytes() -> None:
+    raw = Raw(None, None, (("a", b"\xff"), ("a", None)))
+    letter = to_dead_letter(Record(replace(message(b""), raw=raw), 3, 41), InvalidMessage("why", stage="parse"))
+    assert letter.raw == raw
+    assert all(name.startswith("dlq_") for name in letter.headers)
 
 
 def test_a_dead_letter_that_is_too_large_is_cut_and_has_its_length() -> None:

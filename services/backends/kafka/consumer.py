@@ -18,7 +18,7 @@ from services.backends.kafka.errors import KafkaError, report_up, translate
 from services.backends.kafka.rejoin import keep_join_results
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import DependencyDown, TransientError
-from services.contracts.ports import Message, Rebalance, Record
+from services.contracts.ports import Message, Raw, Rebalance, Record
 from services.runtime import metrics
 
 log = structlog.get_logger(__name__)
@@ -193,12 +193,13 @@ class KafkaConsumer:
 
 
 def to_record(record: Any) -> Record:
-    """The client's record as the port's. Bytes that are not UTF-8 are replaced: they never block a partition."""
+    """The client's record as the port's. In texts, bytes that are not UTF-8 are replaced: they block no partition."""
     message = Message(
         topic=record.topic,
         key=text(record.key),
         value=record.value or b"",
         headers=to_headers(record.headers),
+        raw=Raw(record.key, record.value, tuple(record.headers or ())),
     )
     return Record(message, record.partition, record.offset)
 

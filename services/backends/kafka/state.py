@@ -174,7 +174,12 @@ class StateReader:
 
 def to_outgoing(message: Message) -> Outgoing:
     headers = [(name, value.encode()) for name, value in message.headers.items()]
-    return Outgoing(message.topic, message.key.encode(), message.value, headers)
+    if message.raw is None:
+        return Outgoing(message.topic, message.key.encode(), message.value, headers)
+    key, value, own = message.raw
+    # The client publishes neither a record without both key and value nor a header without a value.
+    value = b"" if key is None and value is None else value
+    return Outgoing(message.topic, key, value, [*((name, held or b"") for name, held in own), *headers])
 
 
 def _remaining_ms(deadline: float) -> int:

@@ -23,7 +23,7 @@ class Outgoing(NamedTuple):
     """A record to publish. A value of None is a tombstone; without a partition the key decides."""
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
     partition: int | None = None

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 from confluent_kafka import Producer
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import CorruptRecordError
 
 from services.backends.kafka import consumer as consumer_module
 from services.backends.kafka.bus import KafkaBus
-from services.contracts.envelope import read_event
+from services.backends.kafka.topics import Topic, create
+from services.contracts.envelope import read_event, to_dead_letter
 from services.contracts.errors import InvalidMessage
 from services.contracts.ports import Record
 from tests.backends.kafka.cases import connect, join, make_topic, take, unique_name
@@ -109,6 +110,36 @@ def test_an_unreadable_batch_at_the_end_is_passed_once(kafka: Backend) -> None:
     assert consumer.poll(10, 1.0) == []
     assert consumer.lag() == {0: 0}
     consumer.close()
+
+
+@pytest.mark.parametrize("key", [None, b"\xff\x00\x01"])
+@pytest.mark.parametrize("value", [None, b"\xff no JSON"])
+def test_a_dead_letter_is_byte_for_byte_what_came(kafka: Backend, key: bytes | None, value: bytes | None) -> None:
+    connection = connect(kafka.address)
+    bus, topic = KafkaBus(connection), make_topic(connection, "odd")
+    create(connection, [Topic(topic + ".dlq", 1, 1)])
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("same", b"one"),
+        ("same", b"\xfe"),
+        ("none", None),
+        ("dlq_reason", b"of an earlier time"),
+    ]
+    producer = Producer({"bootstrap.servers": kafka.address})
+    producer.produce(topic, value, key=key, headers=headers)
+    producer.flush(10)
+    [record] = bus.read([topic])
+    with pytest.raises(InvalidMessage) as raised:
+        read_event(record)
+    bus.publish([to_dead_letter(record, raised.value)])
+
+    reader = KafkaConsumer(topic + ".dlq", bootstrap_servers=kafka.address, auto_offset_reset="earliest")
+    dead = next(reader)
+    reader.close()
+    # The client publishes no header without a value, and no record without both key and value.
+    assert (dead.key, dead.value) == (key, value if key or value else b"")
+    assert list(dead.headers[: len(headers)]) == [(name, held or b"") for name, held in headers]
+    assert dict(dead.headers)["dlq_reason"] == raised.value.reason.encode()
+    assert next(iter(bus.read([topic + ".dlq"]))).message.headers["dlq_reason"] == raised.value.reason
 
 
 def test_the_client_alone_stops_at_such_a_batch(kafka: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
