@@ -23,7 +23,7 @@ demo: $(READY) ## Find edited copies of made clips, or of real ones: make demo V
 
 test: $(READY) ## Run all tests: what needs no servers first
 	sh deploy/system-packages.sh test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration' --cov --cov-report=
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration
 
 test-unit: $(READY) ## Run the unit tests, which start no servers

@@ -14,6 +14,7 @@ from services.backends.redis.cache import RedisCache
 from services.backends.redis.codec import encode
 from services.contracts.errors import UsageError
 from services.contracts.ports import DescribedSegment, SegmentKey
+from tests.backends.redis.cases import MakeCache
 from tests.descriptors import described, work
 from tests.metric_values import metric_value
 from tests.servers.fixtures import StartServer
@@ -23,32 +24,6 @@ pytestmark = pytest.mark.integration
 
 SOON_S = 0.35  # one timeout, and some time for the rest
 AT_ONCE_S = 0.02
-
-
-class MakeCache:
-    """Opens caches for one test, and closes them after it."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._caches: list[RedisCache] = []
-
-    def __call__(
-        self,
-        url: str | None = None,
-        *,
-        model_version: str = "v1",
-        username: str | None = None,
-        password: str | None = None,
-    ) -> RedisCache:
-        cache = RedisCache(
-            url or self._url, model_version=model_version, ttl_s=1000.0, username=username, password=password
-        )
-        self._caches.append(cache)
-        return cache
-
-    def close(self) -> None:
-        for cache in self._caches:
-            cache.close()
 
 
 @pytest.fixture
