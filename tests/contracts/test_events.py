@@ -1,7 +1,6 @@
 """Events survive the conversion to messages, and the reason for refusing a message names what is wrong."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.contracts.envelope import MAX_DEAD_BYTES, MAX_REASON_CHARACTERS, to_dead_letter, to_event, to_message
+from services.contracts.envelope import MAX_REASON_CHARACTERS, to_event, to_message
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import (
     EVENT_TYPES,
@@ -27,7 +26,7 @@ from services.contracts.events import (
     Side,
     UploadEnded,
 )
-from services.contracts.ports import Message, Raw, Record
+from services.contracts.ports import Message
 
 AT = datetime(2026, 7, 1, 12, 30, 0, 123456, tzinfo=UTC)
 UPLOADED = {"asset_id": "a", "uri": "/videos/a.mp4", "uploaded_at": AT.isoformat()}
@@ -233,32 +232,3 @@ def test_a_time_in_another_zone_is_the_same_time() -> None:
 def test_an_event_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         EVENTS[0].tenant = "other"  # type: ignore[misc]
-
-
-def test_a_dead_letter_is_the_unchanged_record_with_reason_and_origin() -> None:
-    original = message(b"\x00 not JSON", traceparent="00-1-2-01", own="kept")
-    letter = to_dead_letter(Record(original, partition=3, offset=41), InvalidMessage("why", stage="parse"))
-    assert letter.topic == "video-segments.dlq"
-    assert (letter.key, letter.value) == (original.key, original.value)
-    assert letter.headers == {
-        **original.headers,
-        "dlq_reason": "why",
-        "dlq_stage": "parse",
-        "dlq_topic": "video-segments",
-        "dlq_partition": "3",
-        "dlq_offset": "41",
-    }
-
-
-def test_a_dead_letter_of_a_raw_record_is_its_bytes() -> None:
-    raw = Raw(None, None, (("a", b"\xff"), ("a", None)))
-    letter = to_dead_letter(Record(replace(message(b""), raw=raw), 3, 41), InvalidMessage("why", stage="parse"))
-    assert letter.raw == raw
-    assert all(name.startswith("dlq_") for name in letter.headers)
-
-
-def test_a_dead_letter_that_is_too_large_is_cut_and_has_its_length() -> None:
-    record = Record(Message("video-segments", "k", b"x" * (MAX_DEAD_BYTES + 1)), 3, 7)
-    dead = to_dead_letter(record, InvalidMessage("too long", stage="parse"))
-    assert dead.value == b"x" * MAX_DEAD_BYTES
-    assert dead.headers["dlq_cut_from_bytes"] == str(MAX_DEAD_BYTES + 1)
