@@ -17,7 +17,7 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from bench import vpdq
-from services.cli.console import add_counter, console, error_console, progress_bar
+from services.cli.console import INTERRUPTED, add_counter, console, error_console, progress_bar
 from services.cli.files import VideoFile
 from services.cli.results import PairRow
 from services.cli.scan import Scan
@@ -108,6 +108,11 @@ def run(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark])
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"{error.filename or arguments.work}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        error_console.print(
+            f"interrupted; what was made is kept in {arguments.work}: run the same command to go on", soft_wrap=True
+        )
+        sys.exit(INTERRUPTED)
 
 
 def judge_all(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark]) -> list[Judged]:

@@ -112,3 +112,17 @@ def test_a_wrong_folder_ends_it_with_a_reason(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("sys.argv", ["quality", "--bundle", "nobody's"])
     with pytest.raises(SystemExit, match='no bundle "nobody\'s"'):
         quality.main()
+
+
+def test_ctrl_c_ends_it_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(quality, "plan", stopped)
+    monkeypatch.setattr("sys.argv", ["quality", "--work", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        quality.main()
+    assert ended.value.code == 130
+    assert f"what was made is kept in {tmp_path}" in capsys.readouterr().err
