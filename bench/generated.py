@@ -10,9 +10,9 @@ once and kept: after Ctrl-C the same command goes on.
 
 from rich.progress import Progress
 
-from bench.generated_clips import ORIGINALS, cast_clips, work_folder
-from bench.quality import options, run
-from services.cli.console import add_counter
+from bench.generated_clips import ORIGINALS, are_alike, cast_clips, work_folder
+from bench.quality import Judged, options, run
+from services.cli.console import add_counter, console
 from tca_model.evaluation.benchmark import Benchmark, make_copies
 
 
@@ -25,7 +25,18 @@ def main() -> None:
         make_copies(cast.clips, arguments.workers, add_counter(progress, "making clips"))
         return benchmark
 
-    run(arguments, prepare)
+    for judged in run(arguments, prepare):
+        if judged.quality.threshold is not None:
+            console.print(remark(judged), soft_wrap=True)
+
+
+def remark(judged: Judged) -> str:
+    """How many of a bundle's false alerts are for look-alikes, and for how many of these references."""
+    references = [reference for query, reference in judged.false_alerts if are_alike(query, reference)]
+    return (
+        f"false alerts of {judged.name}: {len(judged.false_alerts)}, {len(references)} of them for look-alikes, "
+        f"namely for {len(set(references))} references"
+    )
 
 
 if __name__ == "__main__":

@@ -75,16 +75,17 @@ def cast_clips(work: Path, originals: int = ORIGINALS) -> Cast:
     groups = []
     for number in range(originals):
         looks = (number, number, number, number, STRANGER_LOOKS + number)
-        names = ("original", "alike-1", "alike-2", "alike-3", "stranger")
+        names = ("original", "alike-1", "alike-2", "alike-3")
+        stems = (*(f"{number:02}-{name}" for name in names), f"stranger-{number:02}")
         groups.append(
             [
                 GeneratedClip(
-                    folder / f"{number:02}-{name}.mp4",
-                    seed=SEEDS + len(names) * number + place,
+                    folder / f"{stem}.mp4",
+                    seed=SEEDS + len(stems) * number + place,
                     look_seed=look_seed,
                     duration_s=DURATIONS_S[(number + place) % len(DURATIONS_S)],
                 )
-                for place, (name, look_seed) in enumerate(zip(names, looks, strict=True))
+                for place, (stem, look_seed) in enumerate(zip(stems, looks, strict=True))
             ]
         )
     return Cast(
@@ -93,6 +94,11 @@ def cast_clips(work: Path, originals: int = ORIGINALS) -> Cast:
         alike_queries=tuple(group[3] for group in groups),
         strangers=tuple(group[4] for group in groups),
     )
+
+
+def are_alike(query: str, reference: str) -> bool:
+    """Whether the clips of these names look alike, or the query is a copy of one that looks like the reference."""
+    return query.split("-")[0] == reference.split("-")[0]
 
 
 def work_folder(work: Path) -> Path:

@@ -55,6 +55,7 @@ class Judged:
     version: str
     quality: Quality
     scored: tuple[Scored, ...] = ()
+    false_alerts: tuple[tuple[str, str], ...] = ()  # names of query and reference
 
 
 def main() -> None:
@@ -91,8 +92,8 @@ def options(module: str, text: str, originals: int) -> argparse.ArgumentParser:
     return parser
 
 
-def run(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark]) -> None:
-    """Judge the bundles of these `options` on what `prepare` returns, and print and write the figures.
+def run(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark]) -> list[Judged]:
+    """Judge the bundles of these `options` on what `prepare` returns; print, write and return the figures.
 
     Ends the process with a reason if that cannot be done.
     """
@@ -104,6 +105,7 @@ def run(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark])
             console.print(line, soft_wrap=True)
         if arguments.json:
             arguments.json.write_text(json.dumps([asdict(one) for one in judged], indent=2) + "\n")
+        return judged
     except (ValueError, BundleError, UsageError) as error:
         sys.exit(str(error))
     except OSError as error:
@@ -149,14 +151,20 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
     families = {clip.path: clip.family for clip in benchmark.distractors}
     families |= {copy.path: copy.original.family for copy in benchmark.copies}
     raw = bundle.manifest.calibration.joined_score
+    threshold = alert_threshold(settings, bundle.manifest.calibration)
     return Judged(
         bundle.manifest.name,
         bundle.model_version,
-        judge(judged, alert_threshold(settings, bundle.manifest.calibration)),
+        judge(judged, threshold),
         tuple(
             Scored(families[pair.query], one.is_copy, raw(one.score))
             for pair, one in zip(pairs, judged, strict=True)
             if one.score is not None
+        ),
+        tuple(
+            (pair.query.stem, pair.reference.stem)
+            for pair, one in zip(pairs, judged, strict=True)
+            if not one.is_copy and one.score is not None and one.score >= threshold
         ),
     )
 

@@ -9,7 +9,9 @@ import pytest
 
 from bench import generated, generated_clips
 from bench.generated_clips import GeneratedClip, cast_clips
+from bench.quality import Judged
 from tca_model.evaluation.benchmark import Pair
+from tca_model.evaluation.quality import ScoredPair, judge
 from tca_model.synthetic.edits import EDITS
 
 
@@ -49,7 +51,7 @@ def test_copies_and_strangers_are_compared_with_originals_and_look_alikes() -> N
     )
     for copy in benchmark.copies:
         assert pairs_of(copy.path, pairs) == nothing | {copy.original.path.stem: True}
-        assert copy.other.path.stem == f"{copy.original.path.stem[:2]}-stranger"
+        assert copy.other.path.stem == f"stranger-{copy.original.path.stem[:2]}"
     for clip in cast.alike_queries + cast.strangers:
         assert pairs_of(clip.path, pairs) == nothing
     assert len(pairs) == (2 * len(EDITS) + 4) * 6
@@ -102,6 +104,19 @@ def test_what_cannot_be_done_ends_it_at_once_with_a_reason(
     assert not list(tmp_path.rglob("*.mp4"))
 
 
+def test_false_alerts_for_look_alikes_are_counted() -> None:
+    quality = judge([ScoredPair(True, 1.0, "crop"), ScoredPair(False, 0.9)], 0.5)
+    alerts = (
+        ("00-original-crop", "00-alike-1"),
+        ("00-alike-3", "00-alike-1"),
+        ("01-original-flip", "01-alike-2"),
+        ("stranger-00", "00-original"),
+        ("01-original-crop", "00-original"),
+    )
+    judged = Judged("ours", "v", quality, false_alerts=alerts)
+    assert generated.remark(judged) == "false alerts of ours: 5, 3 of them for look-alikes, namely for 2 references"
+
+
 def run(monkeypatch: pytest.MonkeyPatch, work: Path, *arguments: str) -> dict[str, Any]:
     """The figures that a run of the bench wrote."""
     figures = work / "out" / "figures.json"
@@ -131,7 +146,10 @@ def test_copies_are_made_judged_and_kept(
     assert quality["edits"]["crop"]["copies"] == 2
     assert quality["edits"]["crop"]["iou"] > 0.9
     assert Counter((one["family"], one["is_copy"]) for one in judged["scored"])["00-original", True] == 2
-    assert "48 pairs, 4 of them copies, by 2 edits" in capsys.readouterr().out
+    assert len(judged["false_alerts"]) == quality["false_alerts"]
+    printed = capsys.readouterr().out
+    assert "48 pairs, 4 of them copies, by 2 edits" in printed
+    assert f"false alerts of default: {quality['false_alerts']}," in printed
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.mp4")}
     assert len(kept) == 14
     assert made.items() <= kept.items()

@@ -8,6 +8,7 @@ from rich.console import Console
 from bench import quality, vpdq
 from services.cli.results import PairRow
 from services.contracts.events import CopiedInterval
+from services.runtime.settings import load_settings
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.evaluation.quality import EditQuality, ScoredPair, judge
 from tca_model.types import Match
@@ -48,6 +49,27 @@ def test_a_scan_is_read_pair_by_pair(copied: Copy) -> None:
     assert [pair.iou for pair in scored] == [0.5, 0, 0, 0]
     assert scored[2].found == [Match(0, 3, 0, 3, 0.9)]
     assert not scored[2].true
+
+
+def test_false_alerts_are_named(monkeypatch: pytest.MonkeyPatch, copied: Copy) -> None:
+    benchmark = Benchmark((copied,), (Clip(Path("/other.mp4"), "c"),), (ORIGINAL, STRANGER))
+    rows = [
+        row(copied.path, ORIGINAL, 0.99),
+        row(copied.path, STRANGER, 0.95),
+        row(Path("/other.mp4"), ORIGINAL, 0.2),
+        row(Path("/other.mp4"), STRANGER, 0.91),
+    ]
+
+    class Scan:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def run(self) -> tuple[list[PairRow], list[object]]:
+            return rows, []
+
+    monkeypatch.setattr(quality, "Scan", Scan)
+    result = quality.judge_bundle(benchmark, load_settings().model_copy(update={"alert_threshold": 0.9}))
+    assert set(result.false_alerts) == {("copy", "stranger"), ("other", "stranger")}
+    assert result.quality.false_alerts == 2
 
 
 def judged(name: str, crop: float, flip: float) -> quality.Judged:
