@@ -10,7 +10,7 @@ once and kept: after Ctrl-C the same command goes on.
 
 from rich.progress import Progress
 
-from bench.generated_clips import ORIGINALS, are_alike, cast_clips, work_folder
+from bench.generated_clips import ORIGINALS, are_alike, cast_clips, clip_of, work_folder
 from bench.quality import Judged, options, run
 from services.cli.console import add_counter, console
 from tca_model.evaluation.benchmark import Benchmark, make_copies
@@ -31,11 +31,11 @@ def main() -> None:
 
 
 def remark(judged: Judged) -> str:
-    """How many of a bundle's false alerts are for look-alikes, and for how many of these references."""
-    references = [reference for query, reference in judged.false_alerts if are_alike(query, reference)]
+    """How many false alerts a bundle has, between how many pairs of clips, and how many for look-alikes."""
+    pairs = [(clip_of(query), reference) for query, reference in judged.false_alerts]
     return (
-        f"false alerts of {judged.name}: {len(judged.false_alerts)}, {len(references)} of them for look-alikes, "
-        f"namely for {len(set(references))} references"
+        f"false alerts of {judged.name}: {len(pairs)}, between {len(set(pairs))} pairs of clips or their copies; "
+        f"{sum(are_alike(*pair) for pair in pairs)} of them between look-alikes"
     )
 
 

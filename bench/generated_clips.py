@@ -75,7 +75,7 @@ def cast_clips(work: Path, originals: int = ORIGINALS) -> Cast:
     groups = []
     for number in range(originals):
         looks = (number, number, number, number, STRANGER_LOOKS + number)
-        names = ("original", "alike-1", "alike-2", "alike-3")
+        names = ("original", "alike1", "alike2", "alike3")
         stems = (*(f"{number:02}-{name}" for name in names), f"stranger-{number:02}")
         groups.append(
             [
@@ -96,9 +96,14 @@ def cast_clips(work: Path, originals: int = ORIGINALS) -> Cast:
     )
 
 
-def are_alike(query: str, reference: str) -> bool:
-    """Whether the clips of these names look alike, or the query is a copy of one that looks like the reference."""
-    return query.split("-")[0] == reference.split("-")[0]
+def clip_of(name: str) -> str:
+    """The name of the clip that a copy of this name shows, or of the clip itself."""
+    return "-".join(name.split("-")[:2])
+
+
+def are_alike(one: str, other: str) -> bool:
+    """Whether the clips of these names look alike."""
+    return one.split("-")[0] == other.split("-")[0]
 
 
 def work_folder(work: Path) -> Path:
