@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit lint format bench bench-quality schemas up-local down-local up down
+.PHONY: help setup demo test test-unit lint format bench bench-quality bench-generated schemas up-local down-local up down
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Make the environment in .venv, with the pinned versions
 
@@ -53,6 +53,9 @@ bench: $(READY) ## Run the benches
 
 bench-quality: $(READY) ## Measure how well edited copies are found: make bench-quality BUNDLES="default bootstrap"
 	$(BIN)/python -m bench.quality $(if $(BUNDLES),--bundle $(BUNDLES)) $(if $(JSON),--json '$(JSON)')
+
+bench-generated: $(READY) ## The same on clips that are generated, with look-alikes: needs no data, takes ten minutes
+	$(BIN)/python -m bench.generated $(if $(BUNDLES),--bundle $(BUNDLES)) $(if $(JSON),--json '$(JSON)')
 
 schemas: $(READY) ## Write the JSON Schemas of the events to deploy/schemas
 	$(BIN)/copydetect schemas

@@ -9,14 +9,15 @@ pipelines that `copydetect scan` runs, every query compared with every reference
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich.progress import Progress
 from rich.table import Column, Table
 
 from bench import vpdq
-from services.cli.console import console, error_console, progress_bar
+from services.cli.console import INTERRUPTED, add_counter, console, error_console, progress_bar
 from services.cli.files import VideoFile
 from services.cli.results import PairRow
 from services.cli.scan import Scan
@@ -26,6 +27,7 @@ from services.matcher.rule import alert_threshold
 from services.runtime import log
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import DEFAULT, load_bundle
+from tca_model.data.held_out import ORIGINALS
 from tca_model.errors import BundleError
 from tca_model.evaluation.benchmark import Benchmark, Pair, make_copies, plan
 from tca_model.evaluation.quality import PRECISION, Quality, ScoredPair, judge
@@ -53,43 +55,85 @@ class Judged:
     version: str
     quality: Quality
     scored: tuple[Scored, ...] = ()
+    false_alerts: tuple[tuple[str, str], ...] = ()  # names of query and reference
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bundle", nargs="+", default=[DEFAULT], help="shipped names or folders")
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser = options("bench.quality", __doc__, originals=len(ORIGINALS))
     parser.add_argument("--videos", type=Path, default=DEV, help="the clips, with a manifest of their families")
-    parser.add_argument("--work", type=Path, default=WORK, help="copies are kept here")
-    parser.add_argument("--originals", type=int, default=24, help="fewer for a quick look")
-    parser.add_argument("--edits", nargs="+", default=list(EDITS), metavar="NAME", help="some, for a quick look")
-    parser.add_argument("--workers", type=int, default=2, help="processes that make copies")
-    parser.add_argument("--without-vpdq", action="store_true", help="skip vPDQ where it is installed")
     arguments = parser.parse_args()
+    run(
+        arguments,
+        lambda _: plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals),
+    )
+
+
+def options(module: str, text: str, originals: int) -> argparse.ArgumentParser:
+    """The options of the quality bench in a module with this docstring, which is shown without its line of usage."""
+    shown = [paragraph for paragraph in text.split("\n\n") if not paragraph.startswith(" ")]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description="\n\n".join(shown),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--bundle", nargs="+", default=[DEFAULT], help=f"shipped names or folders ({DEFAULT})")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
+    parser.add_argument(
+        "--work", type=Path, default=WORK, metavar="FOLDER", help="what is made is kept here (.bench in the repository)"
+    )
+    parser.add_argument(
+        "--originals", type=int, default=originals, metavar="N", help=f"fewer than {originals}, for a quick look"
+    )
+    parser.add_argument(
+        "--edits", nargs="+", default=list(EDITS), metavar="NAME", help=f"some of {', '.join(EDITS)}, for a quick look"
+    )
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that make copies (2)")
+    parser.add_argument("--without-vpdq", action="store_true", help="skip vPDQ where it is installed")
+    return parser
+
+
+def run(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark]) -> list[Judged]:
+    """Judge the bundles of these `options` on what `prepare` returns; print, write and return the figures.
+
+    Ends the process with a reason if that cannot be done.
+    """
     log.configure_for_commands()
     try:
-        settings = [load_settings().model_copy(update={"bundle": name}) for name in arguments.bundle]
-        for each in settings:
-            load_bundle(each.bundle)  # fail now, not after an hour
-        benchmark = plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
-        with progress_bar() as progress:
-            task = progress.add_task("editing", rate="", total=None)
-            make_copies(
-                benchmark.copies,
-                arguments.workers,
-                lambda done, total: progress.update(task, completed=done, total=total),
-            )
-        judged = [judge_bundle(benchmark, each) for each in settings]
-        if not arguments.without_vpdq:
-            judged += judge_vpdq(benchmark, arguments.workers)
+        judged = judge_all(arguments, prepare)
+        console.print(table(judged))
+        for line in remarks(judged):
+            console.print(line, soft_wrap=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps([asdict(one) for one in judged], indent=2) + "\n")
+        return judged
     except (ValueError, BundleError, UsageError) as error:
         sys.exit(str(error))
-    console.print(table(judged))
-    for line in remarks(judged):
-        console.print(line, soft_wrap=True)
+    except OSError as error:
+        sys.exit(f"{error.filename or arguments.work}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        error_console.print(
+            f"interrupted; what was made is kept in {arguments.work}: run the same command to go on", soft_wrap=True
+        )
+        sys.exit(INTERRUPTED)
+
+
+def judge_all(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark]) -> list[Judged]:
+    """The figures of all bundles and of vPDQ. Raises what `run` reports, early where the options are at fault."""
+    settings = [load_settings().model_copy(update={"bundle": name}) for name in arguments.bundle]
+    for each in settings:
+        load_bundle(each.bundle)
+    arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps([asdict(one) for one in judged], indent=2) + "\n")
+        if arguments.json.is_dir():
+            raise UsageError(f"--json {arguments.json} is a folder, not a file")
+    with progress_bar() as progress:
+        benchmark = prepare(progress)
+        make_copies(benchmark.copies, arguments.workers, add_counter(progress, "editing"))
+    judged = [judge_bundle(benchmark, each) for each in settings]
+    if not arguments.without_vpdq:
+        judged += judge_vpdq(benchmark, arguments.workers)
+    return judged
 
 
 def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
@@ -107,14 +151,20 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
     families = {clip.path: clip.family for clip in benchmark.distractors}
     families |= {copy.path: copy.original.family for copy in benchmark.copies}
     raw = bundle.manifest.calibration.joined_score
+    threshold = alert_threshold(settings, bundle.manifest.calibration)
     return Judged(
         bundle.manifest.name,
         bundle.model_version,
-        judge(judged, alert_threshold(settings, bundle.manifest.calibration)),
+        judge(judged, threshold),
         tuple(
             Scored(families[pair.query], one.is_copy, raw(one.score))
             for pair, one in zip(pairs, judged, strict=True)
             if one.score is not None
+        ),
+        tuple(
+            (pair.query.stem, pair.reference.stem)
+            for pair, one in zip(pairs, judged, strict=True)
+            if not one.is_copy and one.score is not None and one.score >= threshold
         ),
     )
 
@@ -140,9 +190,8 @@ def judge_vpdq(benchmark: Benchmark, workers: int) -> list[Judged]:
         error_console.print(f"without vPDQ: {reason}", soft_wrap=True)
         return []
     with progress_bar() as progress:
-        task = progress.add_task("vPDQ", rate="", total=None)
         videos = [*benchmark.queries, *(reference.path for reference in benchmark.references)]
-        hashes = vpdq.describe(videos, workers, lambda done, total: progress.update(task, completed=done, total=total))
+        hashes = vpdq.describe(videos, workers, add_counter(progress, "vPDQ"))
     pairs = [
         ScoredPair(
             pair.is_copy, vpdq.score(hashes[pair.query], hashes[pair.reference]), pair.copy.edit if pair.copy else ""

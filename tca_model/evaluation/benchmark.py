@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Protocol
 
 from tca_model.data.held_out import DISTRACTORS, ORIGINALS, families
 from tca_model.files import replacing
@@ -25,6 +27,15 @@ from tca_model.types import Match
 
 WITHIN_S = 40.0  # only this much from the start of a longer original is copied
 Advance = Callable[[int, int], None]  # (done, total)
+
+
+class Makeable(Protocol):
+    """A file that can be made, in whatever process; `make` leaves it as it is if it exists."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def make(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,28 +138,44 @@ def plan(clips: Path, work: Path, *, names: Sequence[str] = tuple(EDITS), origin
     missing = [family for family in (*ORIGINALS, *DISTRACTORS) if family not in by_family]
     if missing:
         raise ValueError(f"{clips} lacks {len(missing)} families of the benchmark, for example {missing[0]}")
-    unknown = [name for name in names if name not in EDITS]
-    if unknown:
-        raise ValueError(f"there is no edit {unknown[0]!r}; there are {', '.join(EDITS)}")
     if not 1 <= originals <= len(ORIGINALS):
         raise ValueError(f"there are {len(ORIGINALS)} originals, {originals} were asked for")
     firsts = {family: Clip(paths[0], family) for family, paths in by_family.items()}
     chosen = [firsts[family] for family in ORIGINALS[:originals]]
     distractors = [firsts[family] for family in DISTRACTORS]
+    takes = [Clip(path, family) for family in (*ORIGINALS, *DISTRACTORS) for path in by_family[family][1:]]
+    return arrange(chosen, distractors, takes, work, names)
+
+
+def arrange(
+    originals: Sequence[Clip], distractors: Sequence[Clip], takes: Sequence[Clip], work: Path, names: Sequence[str]
+) -> Benchmark:
+    """Every original edited in each of the named ways, into a folder below `work`; `takes` are further references.
+
+    Edits that need a second video take the distractor with the original's number. Raises ValueError for an unknown
+    edit, and if there are fewer distractors than originals.
+    """
+    unknown = [name for name in names if name not in EDITS]
+    if unknown:
+        raise ValueError(f"there is no edit {unknown[0]!r}; there are {', '.join(EDITS)}")
     folder = work / f"copies-{edits_digest()}"
     copies = [
-        Copy(folder / f"{original.path.stem}-{name}.mp4", name, original, distractors[seed], seed)
+        Copy(folder / f"{original.path.stem}-{name}.mp4", name, original, other, seed)
         for name in names
-        for seed, original in enumerate(chosen)
+        for seed, (original, other) in enumerate(zip(originals, distractors[: len(originals)], strict=True))
     ]
-    takes = [Clip(path, family) for family in (*ORIGINALS, *DISTRACTORS) for path in by_family[family][1:]]
-    return Benchmark(tuple(copies), tuple(distractors), (*chosen, *takes))
+    return Benchmark(tuple(copies), tuple(distractors), (*originals, *takes))
 
 
 def edits_digest() -> str:
-    """A hash of the code that makes copies, comments apart: if the code changes, copies are made again."""
+    """A hash of the code that makes copies: if the code changes, copies are made again."""
+    return code_digest(edits, edit_filters, video_writer)
+
+
+def code_digest(*modules: ModuleType) -> str:
+    """A hash of code that makes files, comments apart: if the code changes, the files are made again."""
     digest = hashlib.sha256()
-    for module in (edits, edit_filters, video_writer):
+    for module in modules:
         digest.update(_dump_code(Path(str(module.__file__)).read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:8]
 
@@ -162,8 +189,8 @@ def _dump_code(source: str) -> str:
     return ast.dump(tree)
 
 
-def make_copies(copies: Sequence[Copy], workers: int, advance: Advance = lambda _done, _total: None) -> None:
-    """Make the missing copies in that many processes."""
+def make_copies(copies: Sequence[Makeable], workers: int, advance: Advance = lambda _done, _total: None) -> None:
+    """Make the missing copies, or other files, in that many processes."""
     wanted = [copy for copy in copies if not copy.path.exists()]
     existing = len(copies) - len(wanted)
     advance(existing, len(copies))

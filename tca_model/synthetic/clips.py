@@ -50,21 +50,39 @@ class Scene:
 
 
 def write_clip(
-    path: Path, seed: int, *, duration_s: float, size: tuple[int, int] = (426, 240), fps: float = 15.0
+    path: Path,
+    seed: int,
+    *,
+    duration_s: float,
+    size: tuple[int, int] = (426, 240),
+    fps: float = 15.0,
+    look_seed: int | None = None,
 ) -> None:
-    """Write the clip of `seed` to `path` as an mp4 of `size` (width, height)."""
-    write_video(path, clip_frames(seed, duration_s, size, fps), fps=fps)
+    """Write the clip of `seed` to `path` as an mp4 of `size` (width, height); `look_seed` as in clip_frames."""
+    write_video(path, clip_frames(seed, duration_s, size, fps, look_seed=look_seed), fps=fps)
 
 
-def clip_frames(seed: int, duration_s: float, size: tuple[int, int] = (426, 240), fps: float = 15.0) -> Iterator[Image]:
-    """Frames of the clip of `seed`, the same on every call. Raises ValueError for a clip without a frame."""
+def clip_frames(
+    seed: int,
+    duration_s: float,
+    size: tuple[int, int] = (426, 240),
+    fps: float = 15.0,
+    *,
+    look_seed: int | None = None,
+) -> Iterator[Image]:
+    """Frames of the clip of `seed`, the same on every call. Raises ValueError for a clip without a frame.
+
+    Clips of one `look_seed` look alike: they have the same look and show the same textures in the same order, each
+    painted anew, with its own shapes, camera and cuts. By default each clip has a look of its own.
+    """
     frame_count = round(duration_s * fps)
     if frame_count < 1 or min(size) < 2:
         raise ValueError(f"a clip of {duration_s} s at {fps} frames per second, {size} pixels, has nothing to show")
     rng = np.random.default_rng(seed)
-    look = draw_look(rng)
+    shared = rng if look_seed is None else np.random.default_rng(look_seed)
+    look = draw_look(shared)
     # Textures in random order, repeated only after all of them were used.
-    order = rng.permutation(len(textures.TEXTURES))
+    order = shared.permutation(len(textures.TEXTURES))
     shot, done = 0, 0
     while done < frame_count:
         scene_s = rng.uniform(*SCENE_S)

@@ -8,6 +8,7 @@ from rich.console import Console
 from bench import quality, vpdq
 from services.cli.results import PairRow
 from services.contracts.events import CopiedInterval
+from services.runtime.settings import load_settings
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
 from tca_model.evaluation.quality import EditQuality, ScoredPair, judge
 from tca_model.types import Match
@@ -48,6 +49,27 @@ def test_a_scan_is_read_pair_by_pair(copied: Copy) -> None:
     assert [pair.iou for pair in scored] == [0.5, 0, 0, 0]
     assert scored[2].found == [Match(0, 3, 0, 3, 0.9)]
     assert not scored[2].true
+
+
+def test_false_alerts_are_named(monkeypatch: pytest.MonkeyPatch, copied: Copy) -> None:
+    benchmark = Benchmark((copied,), (Clip(Path("/other.mp4"), "c"),), (ORIGINAL, STRANGER))
+    rows = [
+        row(copied.path, ORIGINAL, 0.99),
+        row(copied.path, STRANGER, 0.95),
+        row(Path("/other.mp4"), ORIGINAL, 0.2),
+        row(Path("/other.mp4"), STRANGER, 0.91),
+    ]
+
+    class Scan:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def run(self) -> tuple[list[PairRow], list[object]]:
+            return rows, []
+
+    monkeypatch.setattr(quality, "Scan", Scan)
+    result = quality.judge_bundle(benchmark, load_settings().model_copy(update={"alert_threshold": 0.9}))
+    assert set(result.false_alerts) == {("copy", "stranger"), ("other", "stranger")}
+    assert result.quality.false_alerts == 2
 
 
 def judged(name: str, crop: float, flip: float) -> quality.Judged:
@@ -112,3 +134,17 @@ def test_a_wrong_folder_ends_it_with_a_reason(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("sys.argv", ["quality", "--bundle", "nobody's"])
     with pytest.raises(SystemExit, match='no bundle "nobody\'s"'):
         quality.main()
+
+
+def test_ctrl_c_ends_it_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(quality, "plan", stopped)
+    monkeypatch.setattr("sys.argv", ["quality", "--work", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        quality.main()
+    assert ended.value.code == 130
+    assert f"what was made is kept in {tmp_path}" in capsys.readouterr().err

@@ -68,6 +68,17 @@ def test_clips_of_different_seeds_differ_more_than_neighbouring_frames() -> None
     assert nearest > within
 
 
+def test_clips_of_one_look_are_alike_and_share_no_picture() -> None:
+    looks = [
+        [thumbnails(list(clip_frames(10 * look + n, 6.0, SIZE, 1, look_seed=look))) for n in range(2)]
+        for look in range(8)
+    ]
+    alike = [np.abs(one[:, None] - two[None]).mean(axis=2) for one, two in looks]
+    apart = [np.abs(looks[n][0][:, None] - looks[n - 1][1][None]).mean(axis=2) for n in range(len(looks))]
+    assert np.mean(alike) < 0.9 * np.mean(apart)
+    assert np.min(alike) > 5
+
+
 def test_the_camera_never_leaves_the_canvas() -> None:
     # PIL fills the outside with pure black; palettes have it too, but not in a whole corner of many clips.
     for size in ((96, 54), (54, 96), (72, 54)):
