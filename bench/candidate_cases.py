@@ -129,7 +129,7 @@ def _splice(copy: Copy, video: VideoDescriptor, start: int, length: int, host: F
     )
 
 
-def lecture(still: FloatArray, seed: int) -> VideoDescriptor:
+def make_lecture(still: FloatArray, seed: int) -> VideoDescriptor:
     """Ten minutes of nearly the same picture (D,)."""
     grain = np.random.default_rng(seed).standard_normal((LECTURE_S, len(still)), dtype=np.float32)
     # Two frames share the picture but no grain, so their cosine is c = 1 / (1 + |grain|^2).
@@ -137,7 +137,7 @@ def lecture(still: FloatArray, seed: int) -> VideoDescriptor:
     return VideoDescriptor(np.arange(LECTURE_S, dtype=np.float64), _unit(still + grain))
 
 
-def strangers(videos: Sequence[VideoDescriptor], frame_count: int, seed: int) -> Iterator[VideoDescriptor]:
+def iter_strangers(videos: Sequence[VideoDescriptor], frame_count: int, seed: int) -> Iterator[VideoDescriptor]:
     """Videos unlike all others, whose frames are alike as in real ones: dimensions change their places and signs."""
     rng = np.random.default_rng(seed)
     while frame_count > 0:

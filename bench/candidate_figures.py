@@ -94,7 +94,7 @@ def table(recalls: Mapping[str, Recall]) -> Table:
     return shown
 
 
-def cost_table(costs: Sequence[Cost]) -> Table:
+def build_cost_table(costs: Sequence[Cost]) -> Table:
     """A column for each size of the index; ratios are to comparing everything in the same index."""
     shown = Table(Column("ms per query segment"), *(Column(f"{one.frames:,} frames", justify="right") for one in costs))
     for name in STAGES:

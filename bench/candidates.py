@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from bench.candidate_cases import Query, iter_edited, iter_inserted, lecture, segments_of, strangers
-from bench.candidate_figures import STAGES, Cost, Recall, Sought, cost_table, recalls, table
+from bench.candidate_cases import Query, iter_edited, iter_inserted, iter_strangers, make_lecture, segments_of
+from bench.candidate_figures import STAGES, Cost, Recall, Sought, build_cost_table, recalls, table
 from bench.quality import DEV, WORK
 from services.backends.milvus.index import MilvusIndex
 from services.cli.console import console, progress_bar
@@ -82,7 +82,7 @@ def main() -> None:
     except (ValueError, BundleError, UsageError) as error:
         sys.exit(str(error))
     console.print(table(recalls))
-    console.print(cost_table(costs))
+    console.print(build_cost_table(costs))
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         figures = {
@@ -136,13 +136,13 @@ def measure(
         progress.advance(searching)
     timed = [one for query in queries for one in segments_of(query.asset_id, query.descriptor)]
     chosen = np.random.default_rng(0).permutation(len(timed))[:TIMED]
-    costs = [cost([timed[one] for one in chosen], stored, index)]
+    costs = [measure_cost([timed[one] for one in chosen], stored, index)]
     frames = sum(len(segment.descriptor) for segment in stored)
-    for number, video in enumerate(strangers(list(videos.values()), (GROWTH - 1) * frames, seed=0)):
+    for number, video in enumerate(iter_strangers(list(videos.values()), (GROWTH - 1) * frames, seed=0)):
         stored += segments_of(f"stranger{number}", video)
     index.store(stored)
     index.flush()
-    costs.append(cost([timed[one] for one in chosen], stored, index))
+    costs.append(measure_cost([timed[one] for one in chosen], stored, index))
     return recalls(sought), costs
 
 
@@ -164,7 +164,7 @@ def build_index_segments(
         if is_viral:
             yield from segments_of("viral-again", videos[name])
         elif name in crowds:
-            yield from segments_of(f"lecture-{name}", lecture(videos[name].frames[len(videos[name]) // 2], seed=1))
+            yield from segments_of(f"lecture-{name}", make_lecture(videos[name].frames[len(videos[name]) // 2], seed=1))
     for copy in benchmark.copies:
         if crowds.get(copy.original.path.stem, "").endswith("family"):
             yield from segments_of(f"viral-{copy.edit}", videos[copy.path.stem])
@@ -211,7 +211,9 @@ def seek(query: Query, crowd: str, is_chamfers: bool, index: DescriptorIndex) ->
     )
 
 
-def cost(queries: Sequence[DescribedSegment], stored: Sequence[DescribedSegment], index: DescriptorIndex) -> Cost:
+def measure_cost(
+    queries: Sequence[DescribedSegment], stored: Sequence[DescribedSegment], index: DescriptorIndex
+) -> Cost:
     """What a query segment costs, one after the other; descriptors are in memory, as in a cache that has them all."""
     by_key = {segment.row.key: segment for segment in stored}
     stages: dict[str, float] = {}

@@ -11,8 +11,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import candidates as bench
-from bench.candidate_cases import HOST_S, LECTURE_COSINE, Query, iter_inserted, lecture, segments_of, strangers
-from bench.candidate_figures import STAGES, Sought, cost_table, recalls, table
+from bench.candidate_cases import (
+    HOST_S,
+    LECTURE_COSINE,
+    Query,
+    iter_inserted,
+    iter_strangers,
+    make_lecture,
+    segments_of,
+)
+from bench.candidate_figures import STAGES, Sought, build_cost_table, recalls, table
 from services.backends.memory.index import MemoryIndex
 from services.contracts.events import Role
 from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
@@ -95,7 +103,7 @@ def test_inserted_pieces_lie_where_the_query_says(tmp_path: Path) -> None:
 
 def test_a_lecture_shows_nearly_the_same_all_the_time() -> None:
     still = frames(0, 1)[0]
-    shown = lecture(still, seed=1).frames
+    shown = make_lecture(still, seed=1).frames
     assert len(shown) == 600
     similarity = shown[:50] @ shown[50:].T
     assert similarity.mean() == pytest.approx(LECTURE_COSINE, abs=0.005)
@@ -104,7 +112,7 @@ def test_a_lecture_shows_nearly_the_same_all_the_time() -> None:
 
 def test_strangers_are_unlike_everything_and_like_videos_among_themselves() -> None:
     real = video(np.repeat(frames(0, 20), 2, axis=0))
-    made_up = list(strangers([real], 100, seed=0))
+    made_up = list(iter_strangers([real], 100, seed=0))
     assert len(made_up) == 3
     for one in made_up:
         np.testing.assert_allclose(one.frames @ one.frames.T, real.frames @ real.frames.T, atol=1e-5)
@@ -153,7 +161,7 @@ def test_copies_are_found_in_a_crowded_index(tmp_path: Path, monkeypatch: pytest
 
     shown = Console(width=200, record=True, file=io.StringIO())
     shown.print(table(recall))
-    shown.print(cost_table(costs))
+    shown.print(build_cost_table(costs))
     text = shown.export_text()
     assert "1.000  1.000  1.000" in text
     assert f"{large.frames:,} frames" in text
