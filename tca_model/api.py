@@ -199,7 +199,7 @@ def compare(query: DescribedVideo, reference: DescribedVideo) -> PairComparison:
         joined_score=joined.joined_score,
         probability=alert_score if calibration.curve else None,
         is_copy=alert_score >= calibration.alert_threshold,
-        intervals=joined.intervals,
+        intervals=tuple(match.limit(query.duration_s, reference.duration_s) for match in joined.intervals),
     )
 
 

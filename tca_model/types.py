@@ -1,7 +1,7 @@
 """Values that pass between the stages of the model; arrays never travel without their times."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -68,3 +68,13 @@ class Match:
     def __post_init__(self) -> None:
         if self.query_end_s <= self.query_start_s or self.reference_end_s <= self.reference_start_s:
             raise ValueError(f"a copied interval must last on both sides: {self}")
+
+    def limit(self, query_s: float, reference_s: float) -> Self:
+        """The match within the durations of both videos: a frame counts as a second, but the last one may be shorter.
+
+        A duration that is not beyond the start is not known yet, and limits nothing.
+        """
+        query_end_s = min(self.query_end_s, query_s) if query_s > self.query_start_s else self.query_end_s
+        known = reference_s > self.reference_start_s
+        reference_end_s = min(self.reference_end_s, reference_s) if known else self.reference_end_s
+        return replace(self, query_end_s=query_end_s, reference_end_s=reference_end_s)

@@ -153,9 +153,9 @@ def _bounds(interval: CopiedInterval) -> tuple[float, float, float, float]:
 
 
 def _to_interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) -> CopiedInterval:
-    """The match, limited to the lengths of both assets: a frame counts as a second, but the last one may be shorter."""
-    query = (match.query_start_s, _limit_end(match.query_end_s, match.query_start_s, mine_s))
-    reference = (match.reference_start_s, _limit_end(match.reference_end_s, match.reference_start_s, other_s))
+    match = match.limit(mine_s, other_s)
+    query = match.query_start_s, match.query_end_s
+    reference = match.reference_start_s, match.reference_end_s
     if flipped:
         query, reference = reference, query
     return CopiedInterval(
@@ -165,11 +165,6 @@ def _to_interval(match: Match, mine_s: float, other_s: float, *, flipped: bool) 
         reference_end_s=reference[1],
         score=round(match.similarity, 4),
     )
-
-
-def _limit_end(end_s: float, start_s: float, duration_s: float) -> float:
-    # While the length is unknown or too small so far, the limit must not move the end before the start.
-    return min(end_s, duration_s) if duration_s > start_s else end_s
 
 
 def _coverage(covered_s: float, duration_s: float) -> float:

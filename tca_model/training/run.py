@@ -63,9 +63,16 @@ class Run:
         self._optimizer = optimizer
         self._processes = processes
         self._rows: list[tuple[int, float, float, float]] = []
+        self._choices: dict[str, bool] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / CHECKPOINT).exists():
             self._resume()
+
+    def choose(self, name: str, decide: Callable[[], bool]) -> bool:
+        """What `decide` returned when the run began: a choice by timing must not change in the middle of it."""
+        if name not in self._choices:
+            self._choices[name] = decide()
+        return self._choices[name]
 
     def loop(self, schedule: Schedule, loss_of: Callable[[int], Tensor], advance: Advance) -> None:
         """Run the remaining steps: `loss_of(step)`, backward, one step of the optimizer.
@@ -123,7 +130,11 @@ class Run:
         for index, state in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor.contiguous() for name, tensor in state.items()}
         tensors["log"] = torch.tensor(self._rows, dtype=torch.float64)
-        metadata = {"configuration": self._configuration, "step": str(step)}
+        metadata = {
+            "configuration": self._configuration,
+            "choices": json.dumps(self._choices),
+            "step": str(step),
+        }
         try:
             with replacing(self.folder / CHECKPOINT) as new:
                 new.write_bytes(safetensors.torch.save(tensors, metadata))
@@ -160,6 +171,7 @@ class Run:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.done = int(metadata["step"])
+        self._choices = json.loads(metadata.get("choices", "{}"))
         self._rows = [(int(step), loss, rate, seconds) for step, loss, rate, seconds in tensors["log"].tolist()]
 
 

@@ -19,7 +19,6 @@ from services.cli.scan import TENANT, describe_all, upload
 from services.cli.tables import print_problems
 from services.contracts.errors import UsageError
 from services.contracts.events import AssetEnded, Role
-from services.ingest.decode.limits import decode_limits
 from services.runtime.settings import load_settings
 from tca_model.bundle import Bundle, load_bundle
 from tca_model.config import FrameConfig
@@ -113,6 +112,7 @@ def attention(
             f"bundle {loaded.manifest.name} has the aggregator {encoder.aggregator!r}, which has no attention: use "
             "--bundle with one whose encoder is TCA (`copydetect model train-encoder` makes one)"
         )
+    from services.ingest.decode.limits import decode_limits
     from tca_model.api import Describer
     from tca_model.evaluation.plots import plot_attention
 

@@ -1,6 +1,7 @@
 """Training a frame descriptor: it learns, resumes with the same bits, and rejects impossible input."""
 
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ RECIPE = BackboneRecipe(input_px=64, epochs=8, batch=16, learning_rate=2e-3, war
 
 def no_progress(*_: object) -> None:
     """No progress bar."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_precision() -> Iterator[None]:
+    """Runs that are compared have the same precision, whatever this processor is faster at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tca_model.training.backbone.bfloat16_is_faster", lambda *_: False)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +89,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 
     with pytest.raises(KeyboardInterrupt):
         train(pictures, tmp_path, interrupt)
+    monkeypatch.setattr("tca_model.training.backbone.bfloat16_is_faster", lambda *_: True)  # measured too late
     resumed, run, _ = train(pictures, tmp_path)
     assert run.losses == whole[1].losses
     for name, tensor in whole[0].state_dict().items():

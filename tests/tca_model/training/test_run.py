@@ -49,6 +49,14 @@ def test_a_checkpoint_of_another_network_is_an_error(module: nn.Linear, tmp_path
     assert (again.done, len(again.losses)) == (1, 1)
 
 
+def test_a_choice_is_made_once_per_run(module: nn.Linear, tmp_path: Path) -> None:
+    first = run(tmp_path, module)
+    assert first.choose("faster", lambda: True)
+    first.loop(Schedule(1, 0.1), lambda _: module.weight.sum(), no_progress)
+    assert run(tmp_path, module).choose("faster", lambda: False)
+    assert not run(tmp_path / "other", module).choose("faster", lambda: False)
+
+
 def test_the_schedule_warms_up_and_falls_to_zero() -> None:
     rates = [Schedule(10, 1.0, warmup=4)(step) for step in range(10)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
