@@ -210,7 +210,7 @@ def table(judged: Sequence[Judged]) -> Table:
         f"recall at {PRECISION:.0%} precision": [quality.recall for quality in qualities],
         "  from this score": [quality.score for quality in qualities],
         "recall before the first false positive": [quality.recall_before_false_positive for quality in qualities],
-        "  highest score of a pair that is no copy": [quality.highest_other for quality in qualities],
+        "  highest score of a wrong pair": [quality.highest_other for quality in qualities],
         "interval IoU": [quality.iou for quality in qualities],
         "alert threshold": [quality.threshold for quality in qualities],
         "  recall there": [quality.recall_at_threshold for quality in qualities],

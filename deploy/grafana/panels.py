@@ -187,6 +187,12 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((f"sum by (stage) (rate(copydetect_dead_letters_total{RATE}))", "{{stage}}"),),
         ),
         Panel(
+            "Expired records",
+            "Records that retention removed before they were read: lost. Rule: CopydetectRecordsExpired.",
+            "short",
+            (("sum by (topic) (increase(copydetect_expired_records_total[$__rate_interval]))", "{{topic}}"),),
+        ),
+        Panel(
             "Retries",
             "Calls that failed and are retried. Rule: CopydetectRetrying.",
             "reqps",

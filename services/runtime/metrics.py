@@ -19,6 +19,9 @@ _COUNT_BUCKETS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 # Flow
 records = Counter("copydetect_records", "Records consumed from a topic", ["topic"])
 dead_letters = Counter("copydetect_dead_letters", "Records that can never succeed, by where they failed", ["stage"])
+expired_records = Counter(
+    "copydetect_expired_records", "Records that retention removed before they were read", ["topic"]
+)
 segments = Counter("copydetect_segments", "Segments announced by ingest", ["status"])
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])

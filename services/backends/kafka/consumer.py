@@ -1,7 +1,7 @@
 """A Consumer of one topic in a Kafka group."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -46,6 +46,7 @@ class KafkaConsumer:
             "session_timeout_ms": milliseconds(self._timeouts.session_s),
             "heartbeat_interval_ms": milliseconds(self._timeouts.session_s / 15),
             "max_poll_interval_ms": milliseconds(self._timeouts.max_poll_s),
+            "auto_offset_reset": "none",  # a reset would pass expired records silently
         }
         try:
             self._client = open_client(Client, connection.consumer_arguments() | membership)
@@ -56,19 +57,24 @@ class KafkaConsumer:
         pass_unreadable(self._client, self._unreadable.append)
         self._assignment = Assignment(topic, self._client, holds_assigned=self._holds_assigned)
         self._client.subscribe([topic], listener=self._assignment)
+        metrics.expired_records.labels(topic).inc(0)  # a series that begins with its first increase shows none
         self._pending: dict[int, int] = {}  # offsets whose commit a rebalance prevented
         self._ends: dict[int, int] = {}
         self._last_alive = time.monotonic()
         self._next_check = self._last_alive + self._timeouts.liveness_check_s
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        polled: dict[Any, list[Any]] = {}
         try:
             polled = self._client.poll(milliseconds(timeout_s), max_records=max_records)
+        except kafka_errors.NoOffsetForPartitionError as error:  # nothing was ever committed
+            self._start_from_beginning(dict.fromkeys(error.args[0]))
+        except kafka_errors.OffsetOutOfRangeError as error:
+            self._start_from_beginning(error.args[0])
         except KafkaError as error:
             failure = translate(error, f"reading {self._topic}")
             if not isinstance(failure, TransientError):
                 raise failure from error
-            polled = {}
         records = [to_record(record) for partition in polled.values() for record in partition]
         records = self._add_unreadable(records)
         self._assignment.note_polled(records)
@@ -113,6 +119,29 @@ class KafkaConsumer:
         with suppress(KafkaError):  # otherwise the group notices when the session ends
             self._client.close(autocommit=False, timeout_ms=milliseconds(self._timeouts.close_s))
         self._assignment.forget()
+
+    def _start_from_beginning(self, places: Mapping[Any, int | None]) -> None:
+        """Continue partitions with the oldest record that there is. Reports how many were removed behind a position."""
+        try:
+            beginnings = self._client.beginning_offsets(list(places), timeout_ms=milliseconds(self._timeouts.call_s))
+        except KafkaError as error:
+            translate(error, f"reading {self._topic}")
+            return  # the next poll fails in the same way
+        for place, beginning in beginnings.items():
+            position = places[place]
+            if position is not None:
+                expired = max(0, beginning - position)
+                metrics.expired_records.labels(self._topic).inc(expired)
+                log.error(
+                    "records are gone: retention removed them before they were read",
+                    topic=self._topic,
+                    partition=place.partition,
+                    position=position,
+                    continued_at=beginning,
+                    records=expired,
+                )
+            with suppress(KafkaError, ValueError, AssertionError):  # revoked meanwhile
+                self._client.seek(place, beginning)
 
     def _add_unreadable(self, records: list[Record]) -> list[Record]:
         """The records with one for each unreadable batch, in the order of their offsets."""
