@@ -11,14 +11,17 @@ CopydetectError
     UnreadableState     a state of the matcher is damaged or of another version: exit (services.matcher.state_codec)
     CommandFailed       a command failed although it was used correctly: exit (services.cli.errors)
 
-Anything else is a bug and crashes the process. Whenever a process ends, its unfinished records stay uncommitted.
+Anything else is a bug: the records in progress are tried again, each alone, and the one to blame becomes a dead letter
+(services.runtime.defects). Without a record in progress it ends the process. Whenever a process ends, its unfinished
+records stay uncommitted.
 Exceptions of client libraries are translated to these where the library is imported: in services.backends, and for
 urllib3 in services.ingest.fetch.http.
 """
 
 from typing import Literal, TypeAlias
 
-Stage: TypeAlias = Literal["parse", "fetch", "decode"]  # where a message turned out to be invalid
+# Where a message turned out to be invalid; "defect": in none of them, but work on it fails by an error of this program.
+Stage: TypeAlias = Literal["parse", "fetch", "decode", "defect"]
 
 
 class CopydetectError(Exception):

@@ -7,6 +7,7 @@ So a batch that failed can be run again.
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -79,6 +80,17 @@ class MatchPipeline:
             self._process_asset(partition, key, events, causes[partition, key], batch)
         return batch
 
+    def refuse(self, record: Record, error: InvalidMessage) -> Batch:
+        """All effects of giving a record up: a dead letter, and a segment that failed if it is one."""
+        batch = Batch()
+        with suppress(InvalidMessage):
+            event = read_event(record)
+            if isinstance(event, SegmentEncoded):
+                failed = self._to_failed(event, error.reason)
+                self._process_asset(record.partition, event.key, [failed], record.message, batch)
+        _add_dead_letter(record, error, batch)
+        return batch
+
     def end_idle(self, partition: int, keys: Iterable[str], idle_s: float) -> Batch:
         """All effects of deciding these assets, idle for `idle_s` seconds, with the segments they have."""
         batch = Batch()
@@ -105,7 +117,10 @@ class MatchPipeline:
             return event
         reason = f"described by model {event.model_version}, this matcher compares {self._model_version}"
         _add_dead_letter(record, InvalidMessage(reason, stage="parse"), batch)
-        # It still counts as a segment, so that its asset can be decided.
+        return self._to_failed(event, reason)
+
+    def _to_failed(self, event: SegmentEncoded, reason: str) -> SegmentEncoded:
+        """The segment as one that failed: it still counts, so that its asset can be decided."""
         failed = {"status": SegmentStatus.FAILED, "reason": reason, "frame_count": 0, "stamp": None}
         return event.model_copy(update={**failed, "model_version": self._model_version})
 
@@ -167,6 +182,13 @@ class MatchPipeline:
 def removal_of(partition: int, keys: Iterable[str]) -> Batch:
     """The batch that removes the states of these assets."""
     return Batch(states={partition: dict.fromkeys(keys)})
+
+
+def build_dead_letter(record: Record, error: InvalidMessage) -> Batch:
+    """The batch of a dead letter alone."""
+    batch = Batch()
+    _add_dead_letter(record, error, batch)
+    return batch
 
 
 def _add_dead_letter(record: Record, error: InvalidMessage, batch: Batch) -> None:

@@ -6,17 +6,19 @@ states are restored from the last commit.
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 import structlog
 
 from services.contracts import topics
-from services.contracts.errors import TransientError
+from services.contracts.errors import CopydetectError, TransientError
 from services.contracts.ports import Bus, Record
 from services.matcher.batch import Batch, report_committed
 from services.matcher.idle import IdlePartitions
-from services.matcher.pipeline import MatchPipeline, removal_of
+from services.matcher.pipeline import MatchPipeline, build_dead_letter, removal_of
 from services.matcher.state_store import StateStore
 from services.runtime import metrics
+from services.runtime.defects import Suspects
 from services.runtime.retry import Caller, call_once
 
 GROUP = "matcher"
@@ -50,6 +52,7 @@ class MatchWorker:
         self._clock = clock
         self._idle = IdlePartitions(asset_idle_s)
         self._records: list[Record] = []  # polled, not committed
+        self._suspects = Suspects()
         self._to_restore: frozenset[int] = frozenset()
         self._tidied_at = clock()
         self._consumer = bus.open_state_consumer(topics.ENCODED_SEGMENTS, GROUP, topics.MATCHER_STATE)
@@ -63,10 +66,32 @@ class MatchWorker:
         self._restore_one()
         if self._to_restore:
             return True
-        records = tuple(self._records)
-        if records and not self._commit(records, self._pipeline(records)):
+        records = self._select_records()
+        if records and ((batch := self._process(records)) is None or not self._commit(records, batch)):
             return False
         return self._tidy(was_busy=bool(records)) or bool(records)
+
+    def _select_records(self) -> tuple[Record, ...]:
+        """The records of the next batch: a suspect comes alone."""
+        if self._records and self._records[0] in self._suspects:
+            return (self._records[0],)
+        return tuple(takewhile(lambda record: record not in self._suspects, self._records))
+
+    def _process(self, records: Sequence[Record]) -> Batch | None:
+        """The effects of the records; None if a defect prevents that, and they are to be tried again."""
+        try:
+            return self._pipeline(records)
+        except CopydetectError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no record may stop its partition
+            reason = self._suspects.blame(records, error)
+        if reason is None:
+            return None
+        try:
+            return self._pipeline.refuse(records[0], reason)
+        except Exception as error:  # noqa: BLE001 - a dead letter can be made in any case
+            log.warning("given up without an effect on its asset", reason=repr(error))
+            return build_dead_letter(records[0], reason)
 
     def keep_alive(self) -> None:
         """Poll without consuming, so that the group keeps this matcher while a step waits for a backend."""
@@ -87,6 +112,7 @@ class MatchWorker:
         rebalance = self._consumer.take_rebalance()
         for partition in rebalance.revoked:
             self._states.drop(partition)
+            self._suspects.forget(partition)
         self._records = [record for record in self._records if record.partition not in rebalance.revoked]
         self._to_restore = (self._to_restore - rebalance.revoked) | rebalance.assigned
         for partition in rebalance.assigned | rebalance.revoked:
@@ -134,6 +160,7 @@ class MatchWorker:
             self._records = []
             return False
         self._records = self._records[len(records) :]
+        self._suspects.clear(records)
         self._pipeline.keep(batch)
         report_committed(batch, records, self._clock())
         return True
