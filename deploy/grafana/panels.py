@@ -182,7 +182,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Failures": [
         Panel(
             "Dead letters",
-            "Records that can never succeed, by the stage that failed. Rule: CopydetectDeadLetters.",
+            "Records that can never succeed, by the stage that failed. Rules: CopydetectDeadLetters, CopydetectDefect.",
             "reqps",
             ((f"sum by (stage) (rate(copydetect_dead_letters_total{RATE}))", "{{stage}}"),),
         ),

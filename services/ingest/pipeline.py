@@ -7,32 +7,22 @@ One thread drives the pipeline and waits only for decoders: files are fetched in
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from services.contracts import topics
-from services.contracts.envelope import read_event, to_dead_letter, to_message
+from services.contracts.envelope import read_event
 from services.contracts.errors import InvalidMessage
-from services.contracts.events import Event, SegmentEncoded, SegmentUploaded, UploadEnded
-from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record, SegmentRow
+from services.contracts.events import Event, SegmentUploaded, UploadEnded
+from services.contracts.ports import DescriptorCache, DescriptorIndex, Record, SegmentRow
 from services.ingest.announce import build_asset_ended, build_segment_encoded, build_segment_failed
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.describe import BatchDescriber
 from services.ingest.job import DescribeOptions, Job
+from services.ingest.outcome import Outcome, announce, refuse
 from services.ingest.ports import Decoders, Fetches
 from services.ingest.store import SegmentStore, is_unchanged
 from services.runtime import metrics
 from tca_model.video.segments import CutSegment
-
-SOURCE = "copydetect/ingest"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Messages to publish for a record; `done` if they are its last."""
-
-    record: Record
-    messages: tuple[Message, ...]
-    done: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,11 +83,11 @@ class IngestPipeline:
             event = read_event(record)
             if isinstance(event, UploadEnded):
                 ended = build_asset_ended(event.tenant, event.asset_id, segment_count=event.segment_count)
-                return _announce(record, [ended], done=True)
+                return announce(record, [ended], done=True)
             if not isinstance(event, SegmentUploaded):
                 raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
-            return Outcome(record, (_count_dead_letter(record, error),), done=True)
+            return refuse(record, error)
         self._waiting.append(Job.of(record, event, self._options))
         self._begin()
         return Outcome(record, (), done=False)
@@ -119,6 +109,14 @@ class IngestPipeline:
                     job = self._on_decoded(event.job)
                     failed.append(self._fail(job, InvalidMessage(event.reason, stage="decode")))
         return outcomes + self._store_and_announce(finished) + failed
+
+    def give_up(self, record: Record, error: InvalidMessage) -> Outcome:
+        """Give a record up, with a dead letter, and the events without which its asset would never be complete."""
+        with suppress(InvalidMessage):
+            event = read_event(record)
+            if isinstance(event, SegmentUploaded):
+                return self._fail(Job.of(record, event, self._options), error)
+        return refuse(record, error)
 
     def abandon(self, partition: int) -> None:
         """Drop all work on records of this partition, which was revoked; it may be assigned again."""
@@ -154,7 +152,7 @@ class IngestPipeline:
             job.media = fetched.result
             if rows := self._reuse_stored(job):
                 self._jobs.pop(job.name).discard()
-                outcomes.append(_announce(job.record, self._to_events(job.upload, rows, None, ended=True), done=True))
+                outcomes.append(announce(job.record, self._to_events(job.upload, rows, None, ended=True), done=True))
         return outcomes
 
     def _reuse_stored(self, job: Job) -> list[SegmentRow]:
@@ -205,7 +203,7 @@ class IngestPipeline:
             timestamp = self._store.store(described)
         metrics.media_seconds.inc(sum(row.end_s - row.start_s for row in rows))
         return [
-            _announce(
+            announce(
                 segment.job.record,
                 self._to_events(segment.job.upload, [row], timestamp, ended=segment.last),
                 done=segment.last,
@@ -238,20 +236,4 @@ class IngestPipeline:
             if upload.last_segment:
                 count = upload.segment_index + 1
                 events.append(build_asset_ended(upload.tenant, upload.asset_id, segment_count=count))
-        announced = _announce(job.record, events, done=True)
-        return Outcome(job.record, (_count_dead_letter(job.record, error), *announced.messages), done=True)
-
-
-def _count_dead_letter(record: Record, error: InvalidMessage) -> Message:
-    """Count a dead letter, and build it."""
-    metrics.dead_letters.labels(error.stage).inc()
-    return to_dead_letter(record, error)
-
-
-def _announce(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
-    """Count the segments among these events, and wrap all as messages that the record caused."""
-    for event in events:
-        if isinstance(event, SegmentEncoded):
-            metrics.segments.labels(event.status).inc()
-    messages = (to_message(topics.ENCODED_SEGMENTS, event, source=SOURCE, cause=record.message) for event in events)
-    return Outcome(record, tuple(messages), done)
+        return refuse(job.record, error, events)

@@ -1,11 +1,16 @@
 """The ingest loop, step by step: consume while there is room, publish what is ready, commit what is done."""
 
+from collections.abc import Callable, Iterable
+
 import structlog
 
 from services.contracts import topics
-from services.contracts.ports import Bus
-from services.ingest.pipeline import IngestPipeline, Outcome
+from services.contracts.errors import CopydetectError
+from services.contracts.ports import Bus, Record
+from services.ingest.outcome import Outcome, refuse
+from services.ingest.pipeline import IngestPipeline
 from services.runtime import metrics
+from services.runtime.defects import Suspects
 from services.runtime.offsets import OffsetTracker
 from services.runtime.retry import Caller, call_once
 
@@ -28,6 +33,8 @@ class IngestWorker:
         self._call = call
         self._consumer = bus.open_consumer(topics.VIDEO_SEGMENTS, GROUP)
         self._tracker = OffsetTracker()
+        self._suspects = Suspects()
+        self._again: list[Record] = []  # suspects, to be tried one at a time
 
     def run_once(self, timeout_s: float) -> bool:
         """Do one step. Returns False if there was nothing to do."""
@@ -51,7 +58,7 @@ class IngestWorker:
 
     def _accept(self, timeout_s: float) -> bool:
         """Accept records while there is room, waiting for the first. Returns whether there were any."""
-        accepted = False
+        accepted = self._accept_suspect()
         for _ in range(MAX_ACCEPTED):
             if not self._has_room():
                 self.keep_alive()
@@ -68,11 +75,47 @@ class IngestWorker:
                 if record.partition not in lost and not self._tracker.is_in_progress(record):
                     metrics.records.labels(topics.VIDEO_SEGMENTS).inc()
                     self._tracker.start(record)
-                    self._publish_and_commit(self._pipeline.accept(record))
+                    self._start(record)
         metrics.paused.set(not self._has_room())
         return accepted
 
+    def _accept_suspect(self) -> bool:
+        """Accept a suspect alone. Returns whether there was one."""
+        if not self._again or self._has_work():
+            return False
+        self._start(self._again.pop(0))
+        return True
+
+    def _start(self, record: Record) -> None:
+        self._finish(self._guard(lambda: [self._pipeline.accept(record)]))
+
+    def _guard(self, work: Callable[[], list[Outcome]]) -> list[Outcome]:
+        """The outcomes of work on records; a defect in it stops neither the process nor a partition."""
+        try:
+            return work()
+        except CopydetectError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no record may stop its partition
+            return self._quarantine(error)
+
+    def _quarantine(self, error: Exception) -> list[Outcome]:
+        """Drop all work in progress, to try its records again one at a time. Returns what ends the one to blame."""
+        records = [record for record in self._tracker.unfinished if record not in self._again]
+        for partition in {record.partition for record in records}:
+            self._pipeline.abandon(partition)
+        reason = self._suspects.blame(records, error)
+        if reason is None:
+            self._again = [*records, *self._again]
+            return []
+        try:
+            return [self._pipeline.give_up(records[0], reason)]
+        except Exception as again:  # noqa: BLE001 - a dead letter can be made in any case
+            log.warning("given up without an end of its asset", reason=repr(again))
+            return [refuse(records[0], reason)]
+
     def _has_room(self) -> bool:
+        if self._suspects:
+            return False
         return self._pipeline.has_room and self._tracker.uncommitted_count < MAX_UNCOMMITTED
 
     def _has_work(self) -> bool:
@@ -82,8 +125,7 @@ class IngestWorker:
         """Advance the work that has begun. Returns False if there is none."""
         if not self._has_work():
             return False
-        for outcome in self._pipeline.advance(timeout_s):
-            self._publish_and_commit(outcome)
+        self._finish(self._guard(lambda: self._pipeline.advance(timeout_s)))
         metrics.in_flight_records.set(self._pipeline.in_flight_records)
         metrics.in_flight_bytes.set(self._pipeline.in_flight_bytes)
         return True
@@ -94,13 +136,21 @@ class IngestWorker:
         for partition in rebalance.revoked:
             self._pipeline.abandon(partition)
             self._tracker.forget(partition)
+            self._suspects.forget(partition)
+        self._again = [record for record in self._again if record.partition not in rebalance.revoked]
         return rebalance.revoked - rebalance.assigned
+
+    def _finish(self, outcomes: Iterable[Outcome]) -> None:
+        """Publish the outcomes, and commit what is done."""
+        for outcome in outcomes:
+            self._publish_and_commit(outcome)
 
     def _publish_and_commit(self, outcome: Outcome) -> None:
         if outcome.messages:
             self._call("publish", self._bus.publish, outcome.messages)
         if outcome.done:
             self._log(outcome)
+            self._suspects.clear([outcome.record])
             if newest := self._tracker.finish(outcome.record):
                 self._call("offsets", self._consumer.commit, [newest])
 

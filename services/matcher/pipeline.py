@@ -80,7 +80,7 @@ class MatchPipeline:
             self._process_asset(partition, key, events, causes[partition, key], batch)
         return batch
 
-    def refuse(self, record: Record, error: InvalidMessage) -> Batch:
+    def give_up(self, record: Record, error: InvalidMessage) -> Batch:
         """All effects of giving a record up: a dead letter, and a segment that failed if it is one."""
         batch = Batch()
         with suppress(InvalidMessage):

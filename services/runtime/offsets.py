@@ -18,6 +18,15 @@ class OffsetTracker:
         """The number of records that were started and are not covered by a result of `finish` yet."""
         return sum(len(offsets) for held in (self._unfinished, self._finished) for offsets in held.values())
 
+    @property
+    def unfinished(self) -> list[Record]:
+        """The records that were started and are not finished, in the order of their partitions and offsets."""
+        return [
+            self._unfinished[partition][offset]
+            for partition in sorted(self._unfinished)
+            for offset in sorted(self._unfinished[partition])
+        ]
+
     def is_in_progress(self, record: Record) -> bool:
         """Whether the record was started and is not finished."""
         return record.offset in self._unfinished.get(record.partition, {})
