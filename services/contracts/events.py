@@ -5,8 +5,9 @@
     duplicate-alerts   DuplicateAlert
     asset-verdicts     AssetVerdict
 
-Events carry ids and small values, never frames or descriptors. An unknown field or schema version is refused, so
-that a misspelt optional field is never lost silently. JSON Schemas: deploy/schemas/ (`copydetect schemas`).
+Events carry ids and small values, never frames or descriptors. An unknown field of what uploaders send is refused, so
+that a misspelt optional field is never lost silently. In all other events it is ignored: it comes from a newer release
+during an upgrade. An unknown schema version is always refused. JSON Schemas: deploy/schemas/ (`copydetect schemas`).
 """
 
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ def side_order(role: Role, uploaded_at: float, asset_id: str) -> tuple[bool, flo
 
 
 class Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
     tenant: Identifier = "default"
@@ -69,6 +70,8 @@ class AssetEvent(Event):
 
 class SegmentUploaded(AssetEvent):
     """A whole file, which ingest cuts, or one segment file of a longer upload (`segment_index`, `start_s`)."""
+
+    model_config = ConfigDict(extra="forbid")
 
     uri: Annotated[str, Field(min_length=1, max_length=4096)]
     role: Role = Role.UPLOAD
@@ -94,6 +97,8 @@ class SegmentUploaded(AssetEvent):
 
 class UploadEnded(AssetEvent):
     """Ends an upload of segment files if the last one was not marked when it was published."""
+
+    model_config = ConfigDict(extra="forbid")
 
     segment_count: Count
 
@@ -132,14 +137,14 @@ class AssetEnded(AssetEvent):
 
 
 class Side(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     asset_id: Identifier
     uploaded_at: Moment
 
 
 class PairSimilarity(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     chamfer_query_to_reference: Similarity
     chamfer_reference_to_query: Similarity
@@ -149,7 +154,7 @@ class PairSimilarity(BaseModel):
 class CopiedInterval(BaseModel):
     """A stretch of the query and the stretch of the reference it copies, in seconds of each asset."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     query_start_s: Seconds
     query_end_s: Seconds
