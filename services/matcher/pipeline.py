@@ -62,8 +62,11 @@ class MatchPipeline:
         self._already_decided = already_decided
         self._clock = clock
 
-    def __call__(self, records: Sequence[Record]) -> Batch:
-        """All effects of these records. Events of one asset are processed together, so they share its searches."""
+    def __call__(self, records: Sequence[Record], *, after_asset: Callable[[], None] = lambda: None) -> Batch:
+        """All effects of these records. Events of one asset are processed together, so they share its searches.
+
+        `after_asset` is called after each asset: its searches and reads may have taken seconds.
+        """
         batch = Batch()
         by_asset: defaultdict[tuple[int, str], list[EncodedEvent]] = defaultdict(list)
         causes: dict[tuple[int, str], Message] = {}
@@ -78,6 +81,7 @@ class MatchPipeline:
                 causes[record.partition, event.key] = record.message
         for (partition, key), events in by_asset.items():
             self._process_asset(partition, key, events, causes[partition, key], batch)
+            after_asset()
         return batch
 
     def give_up(self, record: Record, error: InvalidMessage) -> Batch:

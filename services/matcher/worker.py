@@ -24,6 +24,7 @@ from services.runtime.retry import Caller, call_once
 GROUP = "matcher"
 BATCH_RECORDS = 64
 TIDIED_ASSETS = 64  # per step: idle assets that are ended, or old ones that are removed
+LONGEST_SILENCE_S = 10.0  # between two polls; far below the `max_poll_s` of services.backends.kafka.connection
 TIDY_EVERY_S = 10.0  # while records keep coming; otherwise in every step without records
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ class MatchWorker:
         self._records: list[Record] = []  # polled, not committed
         self._suspects = Suspects()
         self._to_restore: frozenset[int] = frozenset()
-        self._tidied_at = clock()
+        self._tidied_at = self._polled_at = clock()
         self._consumer = bus.open_state_consumer(topics.ENCODED_SEGMENTS, GROUP, topics.MATCHER_STATE)
 
     def run_once(self, timeout_s: float) -> bool:
@@ -62,6 +63,7 @@ class MatchWorker:
         self._consumer.resume()
         metrics.paused.set(0)
         self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
+        self._polled_at = self._clock()
         self._follow_rebalance()
         self._restore_one()
         if self._to_restore:
@@ -80,7 +82,7 @@ class MatchWorker:
     def _process(self, records: Sequence[Record]) -> Batch | None:
         """The effects of the records; None if a defect prevents that, and they are to be tried again."""
         try:
-            return self._pipeline(records)
+            return self._pipeline(records, after_asset=self._stay_member)
         except CopydetectError:
             raise
         except Exception as error:  # noqa: BLE001 - no record may stop its partition
@@ -98,6 +100,12 @@ class MatchWorker:
         self._consumer.pause()
         metrics.paused.set(1)
         self._consumer.poll(1, 0.0)
+        self._polled_at = self._clock()
+
+    def _stay_member(self) -> None:
+        """Poll without consuming if a batch takes long: a group removes members that do not poll."""
+        if not 0 <= self._clock() - self._polled_at < LONGEST_SILENCE_S:
+            self.keep_alive()
 
     def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves no work behind
         """Returns False, nothing to drain: records that were polled and not committed are delivered again."""

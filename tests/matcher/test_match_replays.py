@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.contracts.errors import Fenced
 from services.contracts.events import Event, SegmentStatus
+from services.matcher.worker import LONGEST_SILENCE_S
 from tests.descriptors import cut, work
 from tests.matcher.matcher import (
     Failure,
@@ -141,6 +142,32 @@ def test_a_batch_whose_partition_was_revoked_during_the_comparison_is_not_commit
     matcher.run()
     assert matcher.latest().keys() == {matcher.alerts()[0].alert_id}
     assert len(matcher.verdicts()) == 1
+
+
+def test_a_slow_batch_polls_between_its_assets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the group removes the matcher, and the same batch is too slow for the next one."""
+    matcher = Matcher()
+    assets = [cut(f"a{number}", work(number, 0, 8)) for number in range(3)]
+    matcher.store(*assets)
+    matcher.run()
+    matcher.publish(*(event for segments in assets for event in upload(segments)))
+    poll, polls = matcher.consumer.poll, list[int]()
+
+    def poll_and_count(*arguments: Any) -> Any:
+        polls.append(1)
+        return poll(*arguments)
+
+    monkeypatch.setattr(matcher.consumer, "poll", poll_and_count)
+    search = matcher.pipeline._process_asset
+
+    def search_slowly(*arguments: Any) -> None:
+        search(*arguments)
+        matcher.clock.at += LONGEST_SILENCE_S
+
+    monkeypatch.setattr(matcher.pipeline, "_process_asset", search_slowly)
+    assert matcher.worker.run_once(0)
+    assert len(polls) == 1 + len(assets)
+    assert len(matcher.verdicts()) == 3
 
 
 Step = tuple[str, Any]
