@@ -187,6 +187,12 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((f"sum by (stage) (rate(copydetect_dead_letters_total{RATE}))", "{{stage}}"),),
         ),
         Panel(
+            "Segments that were not compared",
+            "Described, but not in the index: replaced meanwhile, or lost. Rule: CopydetectSegmentsUncompared.",
+            "short",
+            (("sum(increase(copydetect_uncompared_segments_total[$__rate_interval]))", "segments"),),
+        ),
+        Panel(
             "Expired records",
             "Records that retention removed before they were read: lost. Rule: CopydetectRecordsExpired.",
             "short",

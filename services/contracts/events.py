@@ -210,6 +210,7 @@ class AssetVerdict(AssetEvent):
     reason: str | None = None
     alert_ids: tuple[str, ...]
     segments_described: Count
+    segments_compared: Count | None = None  # None in verdicts of older releases; never above `segments_described`
     segments_undecidable: Count
     segments_failed: Count
     decided_at: Moment

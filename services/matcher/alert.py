@@ -113,19 +113,30 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
     alerts = [pair.alert for pair in state.pairs.values() if pair.alert and pair.evidence]
     alert_ids = tuple(sorted(alert.alert_id for alert in alerts if alert.intervals or alert.score))  # not withdrawn
     described = state.count(SegmentStatus.DESCRIBED)
+    missed = sum(one.is_missed for one in state.segments.values())
     failures = [one.reason for _, one in sorted(state.segments.items()) if one.status == SegmentStatus.FAILED]
     failed = state.ended.status == "failed" or (not described and len(failures) > 0)
     return AssetVerdict(
         tenant=state.tenant,
         asset_id=state.asset_id,
-        verdict="failed" if failed else "copies" if alert_ids else "unique" if described else "undecidable",
-        reason=state.ended.reason or next(filter(None, failures), None),
+        # Fail closed: what was compared with nothing is not unique.
+        verdict=(
+            "failed" if failed else "copies" if alert_ids else "unique" if described and not missed else "undecidable"
+        ),
+        reason=state.ended.reason or next(filter(None, failures), None) or _explain_missed(missed, described),
         alert_ids=alert_ids,
         segments_described=described,
+        segments_compared=described - missed,
         segments_undecidable=state.count(SegmentStatus.UNDECIDABLE),
         segments_failed=len(failures),
         decided_at=now,
     )
+
+
+def _explain_missed(missed: int, described: int) -> str | None:
+    if not missed:
+        return None
+    return f"{missed} of {described} segments were compared with nothing: the index does not hold them (any more)"
 
 
 def _is_no_news(before: DuplicateAlert, after: DuplicateAlert) -> bool:

@@ -25,6 +25,7 @@ class Batch:
     announced: list[DuplicateAlert | AssetVerdict] = field(default_factory=list)
     dead_stages: list[str] = field(default_factory=list)
     candidate_counts: list[int] = field(default_factory=list)
+    uncompared: int = 0  # described segments that the index does not hold
 
     @property
     def is_empty(self) -> bool:
@@ -45,6 +46,7 @@ def report_committed(batch: Batch, records: Sequence[Record], committed_at: floa
         )
     for stage in batch.dead_stages:
         metrics.dead_letters.labels(stage).inc()
+    metrics.uncompared_segments.inc(batch.uncompared)
     for found in batch.candidate_counts:
         metrics.candidates.observe(found)
     for event in batch.announced:

@@ -144,9 +144,11 @@ class MatchPipeline:
                 content = Content.of(event)
                 if content not in compared:
                     compared |= self._search(_select_new(events[position:], state))
-                state = state.with_segment(
-                    event, compared[content].comparisons, self._rule.evidence_floor(event.tenant)
-                )
+                found = compared[content]
+                is_missed = found.candidate_count is None and self._search.is_searched_for(event)
+                batch.uncompared += is_missed
+                floor = self._rule.evidence_floor(event.tenant)
+                state = state.with_segment(event, found.comparisons, floor, is_missed=is_missed)
             # Announce here, not after the loop: a verdict must not depend on what else is in the batch.
             if state.is_complete and not state.decided:
                 state, news = self._announce(state, now)

@@ -29,7 +29,7 @@ class Found(NamedTuple):
     """What a search for one segment found: a comparison with each other asset among its candidates."""
 
     comparisons: list[Comparison]
-    candidate_count: int | None  # None: the segment was not searched for
+    candidate_count: int | None  # None: the segment was not searched for, or is not in the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,10 @@ class Search:
     def __call__(self, events: Collection[SegmentEncoded]) -> dict[Content, Found]:
         """The comparisons of each of the segments, which are of one asset and are searched for together."""
         found = {Content.of(event): Found([], None) for event in events}
-        searching = [
-            event for event in events if event.status == SegmentStatus.DESCRIBED and event.role in self.searching_roles
-        ]
+        searching = [event for event in events if self.is_searched_for(event)]
         stamps = {content.key: content.stamp for content in map(Content.of, searching)}
         with metrics.time_stage("read"):
-            # Segments that were deleted or replaced meanwhile are missing; events of their new content will follow.
+            # Missing are segments that were deleted or replaced meanwhile, and what the index lost.
             queries = _with_frames(stamps, self.read(stamps.keys(), stamps))
         if not queries:
             return found
@@ -57,6 +55,10 @@ class Search:
             for query, one in self._compare(queries[start : start + QUERIES_AT_ONCE], after):
                 found[Content(query.row.key, stamps[query.row.key])] = one
         return found
+
+    def is_searched_for(self, event: SegmentEncoded) -> bool:
+        """Whether the segment is to be compared with others."""
+        return event.status == SegmentStatus.DESCRIBED and event.role in self.searching_roles
 
     def _compare(
         self, queries: Sequence[DescribedSegment], after: int | None

@@ -25,9 +25,10 @@ class SegmentRecord:
     frame_count: int
     end_s: float
     uploaded_at: datetime
+    is_missed: bool = False  # described, but the index did not hold it, so that it was compared with nothing
 
     @classmethod
-    def of(cls, event: SegmentEncoded) -> "SegmentRecord":
+    def of(cls, event: SegmentEncoded, *, is_missed: bool = False) -> "SegmentRecord":
         return cls(
             status=event.status,
             role=event.role,
@@ -37,6 +38,7 @@ class SegmentRecord:
             frame_count=event.frame_count,
             end_s=event.end_s,
             uploaded_at=event.uploaded_at,
+            is_missed=is_missed,
         )
 
     @property
@@ -129,7 +131,7 @@ class AssetState:
         A failure of a segment that the same model has described changes nothing: the index still holds it.
         """
         known = self.segments.get(event.segment_index)
-        if known is None or known.model_version != event.model_version:
+        if known is None or known.is_missed or known.model_version != event.model_version:
             return False
         if event.status == SegmentStatus.FAILED and known.status != SegmentStatus.FAILED:
             return True
@@ -137,7 +139,12 @@ class AssetState:
         return (known.stamp, known.role, known.status) == (event.stamp, event.role, event.status) and same_reason
 
     def with_segment(
-        self, event: SegmentEncoded, comparisons: Iterable[Comparison], evidence_floor: float
+        self,
+        event: SegmentEncoded,
+        comparisons: Iterable[Comparison],
+        evidence_floor: float,
+        *,
+        is_missed: bool = False,
     ) -> "AssetState":
         """The state after a segment event that says something new.
 
@@ -148,7 +155,9 @@ class AssetState:
         """
         replaced = self._find_replaced(event)
         before = self.segments.get(event.segment_index)
-        is_repaired = before is not None and before.status == SegmentStatus.FAILED != event.status
+        is_repaired = before is not None and (
+            before.status == SegmentStatus.FAILED != event.status or (before.is_missed and not is_missed)
+        )
         is_new = bool(replaced) or (is_repaired and self.decided)
         outdated = replaced | {event.segment_index}
         pairs = {other: pair.without(outdated) for other, pair in self.pairs.items()}
@@ -170,7 +179,7 @@ class AssetState:
         return replace(
             self,
             role=event.role,
-            segments={**kept, event.segment_index: SegmentRecord.of(event)},
+            segments={**kept, event.segment_index: SegmentRecord.of(event, is_missed=is_missed)},
             pairs=pairs,
             ended=None if is_new else self.ended,
             decided=self.decided and not is_new,

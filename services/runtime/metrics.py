@@ -23,6 +23,7 @@ expired_records = Counter(
     "copydetect_expired_records", "Records that retention removed before they were read", ["topic"]
 )
 segments = Counter("copydetect_segments", "Segments announced by ingest", ["status"])
+uncompared_segments = Counter("copydetect_uncompared_segments", "Described segments that the index does not hold")
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
 in_flight_records = Gauge("copydetect_in_flight_records", "Records that ingest accepted and has not finished")

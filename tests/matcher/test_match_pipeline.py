@@ -19,7 +19,9 @@ from tests.matcher.matcher import (
     original,
     segment_events,
     similar_frames,
+    upload,
 )
+from tests.metric_values import metric_value
 
 
 def test_an_alert_grows_by_revisions_across_a_segment_border() -> None:
@@ -181,7 +183,23 @@ def test_a_segment_that_was_replaced_by_one_that_shows_nothing_is_not_compared()
     replaced = cut("copy", work(1, 0, 30))
     matcher.process(*segment_events(replaced), end_event(replaced))
     assert matcher.alerts() == []
-    assert matcher.verdicts()["default/copy"].verdict == "unique"
+    assert matcher.verdicts()["default/copy"].verdict == "undecidable"
+
+
+def test_what_the_index_lost_is_not_unique_and_is_compared_when_it_is_announced_again() -> None:
+    matcher, segments = Matcher(), copy()
+    matcher.store(original(), segments[:1])
+    before = metric_value("copydetect_uncompared_segments_total")
+    matcher.process(*upload(segments))
+    [lost] = matcher.all_verdicts()
+    assert (lost.verdict, lost.segments_described, lost.segments_compared) == ("undecidable", 3, 1)
+    assert lost.reason == ("2 of 3 segments were compared with nothing: the index does not hold them (any more)")
+    assert metric_value("copydetect_uncompared_segments_total") - before == 2
+
+    matcher.store(segments)
+    matcher.process(*upload(segments))
+    assert [one.verdict for one in matcher.all_verdicts()] == ["undecidable", "copies"]
+    assert matcher.all_verdicts()[-1].segments_compared == 3
 
 
 def test_no_records_lead_to_no_messages() -> None:
