@@ -58,9 +58,11 @@ def to_dead_letter(record: Record, error: InvalidMessage) -> Message:
     """The unchanged record for its topic's dead-letter topic, with reason and origin in the headers.
 
     A value that is too large to be published (it was compressed when it arrived) is cut, and a header has its length.
+    Another header marks the bytes of a batch that the bus could not read. `dead_letters` reads all these headers.
     """
     original = record.message
     cut = {"dlq_cut_from_bytes": str(len(original.value))} if len(original.value) > MAX_DEAD_BYTES else {}
+    batch = {"dlq_batch": "unreadable"} if record.fault is not None else {}
     raw = original.raw
     if raw is not None and raw.value is not None:
         raw = raw._replace(value=raw.value[:MAX_DEAD_BYTES])
@@ -71,6 +73,7 @@ def to_dead_letter(record: Record, error: InvalidMessage) -> Message:
         headers={
             **({} if raw else original.headers),
             **cut,
+            **batch,
             "dlq_reason": error.reason,
             "dlq_stage": error.stage,
             "dlq_topic": original.topic,

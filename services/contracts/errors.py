@@ -5,6 +5,7 @@ CopydetectError
     TransientError      may succeed later: retried with backoff, never dead-lettered
         DependencyDown  a backend does not answer: consumption pauses until it does
     UsageError          the operator's mistake (settings, bundle, paths): refuse to start, say what to do
+        MessageTooLarge a message is larger than its topic allows
     StorageFailed       the database on this machine is damaged, or its disk full: the command ends
     Fenced              another process replaced this one: exit, a supervisor starts it again
     Stopped             a signal ended the wait for a backend: exit (services.runtime.retry)
@@ -47,6 +48,10 @@ class DependencyDown(TransientError):
 
 class UsageError(CopydetectError):
     """The operator's request cannot be fulfilled; the message says what to change."""
+
+
+class MessageTooLarge(UsageError):
+    """A message is larger than its topic allows; the operator can raise the limit."""
 
 
 class StorageFailed(CopydetectError):

@@ -173,12 +173,14 @@ class Record:
 
     `fault`: why the bus could not read it; the message then holds the bytes of all records up to the offset that came
     together, without key and headers.
+    `timestamp_ms`: when it was published, in milliseconds since the epoch, if the bus knows.
     """
 
     message: Message
     partition: int
     offset: int
     fault: str | None = None
+    timestamp_ms: int | None = None
 
 
 class Rebalance(NamedTuple):

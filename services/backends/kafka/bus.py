@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -70,29 +70,48 @@ class KafkaBus:
         transactions = Transactions(self._connection, f"{group}-{self._instance}")
         return KafkaStateConsumer(self._connection, topic, group, state_topic, transactions)
 
-    def read(self, topics: Sequence[str], *, from_start: bool = True, follow: bool = False) -> Iterator[Record]:
+    def read(
+        self,
+        topics: Sequence[str],
+        *,
+        from_start: bool = True,
+        follow: bool = False,
+        starts: Mapping[int, int] | None = None,
+    ) -> Iterator[Record]:
         """The committed records of the topics up to now, without a group; with `follow` also all later ones.
 
         Waits during outages while it follows. Without `from_start` it begins at the end, so without `follow` as well it
-        yields nothing.
+        yields nothing. `starts`: read only these partitions, from these offsets on; an offset that is no longer there
+        means the oldest one.
         """
         counts = {topic: self._partition_count(topic) for topic in topics}
-        places = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+        places = [
+            TopicPartition(topic, number)
+            for topic, count in counts.items()
+            for number in range(count)
+            if starts is None or number in starts
+        ]
         try:
             client = open_client(Client, self._connection.consumer_arguments() | {"group_id": None})
         except KafkaError as error:
             raise translate(error, "reading") from error
         try:
-            yield from self._read(client, places, from_start=from_start, follow=follow)
+            if places:
+                yield from self._read(client, places, starts or {}, from_start=from_start, follow=follow)
         finally:
             client.close()
 
-    def _read(self, client: Any, places: list[Any], *, from_start: bool, follow: bool) -> Iterator[Record]:
+    def _read(
+        self, client: Any, places: list[Any], starts: Mapping[int, int], *, from_start: bool, follow: bool
+    ) -> Iterator[Record]:
         try:
             ends = client.end_offsets(places, timeout_ms=milliseconds(self._timeouts.call_s))
             client.assign(places)
             if from_start:
                 client.seek_to_beginning(*places)
+                for place in places:
+                    if place.partition in starts:
+                        client.seek(place, min(starts[place.partition], ends[place]))
             else:
                 for place, end in ends.items():
                     client.seek(place, end)

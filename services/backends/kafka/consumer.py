@@ -230,7 +230,7 @@ def to_record(record: Any) -> Record:
         headers=to_headers(record.headers),
         raw=Raw(record.key, record.value, tuple(record.headers or ())),
     )
-    return Record(message, record.partition, record.offset)
+    return Record(message, record.partition, record.offset, timestamp_ms=record.timestamp)
 
 
 def to_headers(headers: Iterable[tuple[Any, bytes | None]] | None) -> dict[str, str]:

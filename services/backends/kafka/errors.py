@@ -8,7 +8,14 @@ import structlog
 from kafka import errors as kafka_errors
 
 from services.backends.kafka.connection import MAX_MESSAGE_BYTES
-from services.contracts.errors import CopydetectError, DependencyDown, Fenced, TransientError, UsageError
+from services.contracts.errors import (
+    CopydetectError,
+    DependencyDown,
+    Fenced,
+    MessageTooLarge,
+    TransientError,
+    UsageError,
+)
 from services.runtime import metrics
 
 KafkaError = kafka_errors.KafkaError
@@ -50,7 +57,9 @@ def translate(error: BaseException, doing: str) -> CopydetectError:
     if any_is(kafka_errors.KafkaConfigurationError):
         return UsageError(text)
     if any_is(*_TOO_LARGE):
-        return UsageError(f"{text}: set the topic's max.message.bytes to {MAX_MESSAGE_BYTES} (`copydetect topics`)")
+        return MessageTooLarge(
+            f"{text}: set the topic's max.message.bytes to {MAX_MESSAGE_BYTES} (`copydetect topics`)"
+        )
     if any_is(kafka_errors.UnknownTopicOrPartitionError, kafka_errors.InvalidTopicError):
         return UsageError(f"{text}: create the topics with `copydetect topics`")
     if any_is(*_MOVED_ON):

@@ -19,10 +19,13 @@ class UnreadableBatch(NamedTuple):
     last_offset: int
     data: bytes
     reason: str
+    timestamp_ms: int | None = None  # of its latest record
 
     def to_record(self) -> Record:
         """The record that stands for the whole batch."""
-        return Record(Message(self.topic, "", self.data), self.partition, self.last_offset, fault=self.reason)
+        return Record(
+            Message(self.topic, "", self.data), self.partition, self.last_offset, self.reason, self.timestamp_ms
+        )
 
 
 def pass_unreadable(client: Any, report: Callable[[UnreadableBatch], None]) -> None:
@@ -68,8 +71,10 @@ class _Batch:
             return iter(list(batch))
         except Exception as error:  # noqa: BLE001 - each codec has errors of its own
             reason = f"the records at offsets {batch.base_offset} to {batch.last_offset} cannot be read: {error!r}"
-            place = self._place
-            self._report(UnreadableBatch(place.topic, place.partition, batch.last_offset, bytes(stored), reason))
+            place, time_ms = self._place, batch.max_timestamp
+            self._report(
+                UnreadableBatch(place.topic, place.partition, batch.last_offset, bytes(stored), reason, time_ms)
+            )
             return iter(())
 
     def validate_crc(self) -> bool:
