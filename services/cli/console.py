@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
-# No markup: file names may contain brackets.
-console = Console(markup=False, highlight=False)
-error_console = Console(markup=False, highlight=False, stderr=True)
+# No markup: file names may contain brackets. No emoji: `a:b:c` is not to be printed with a picture.
+console = Console(markup=False, emoji=False, highlight=False)
+error_console = Console(markup=False, emoji=False, highlight=False, stderr=True)
 
 
 def progress_bar() -> Progress:
