@@ -10,6 +10,7 @@ import typer
 from services.cli import alerts, compare, demo, doctor, publish, scan, schemas, serve, topics
 from services.cli.console import INTERRUPTED, console, error_console
 from services.cli.distribution import find_version
+from services.cli.dlq import app as dlq
 from services.cli.errors import exit_code
 from services.cli.model import app as model
 from services.cli.references import ReferencesCommand
@@ -31,6 +32,7 @@ app.command("ingest")(serve.ingest)
 app.command("matcher")(serve.matcher)
 app.command("publish")(publish.publish)
 app.command("alerts")(alerts.alerts)
+app.add_typer(dlq.app, name="dlq")
 app.command("topics")(topics.topics)
 app.command("doctor")(doctor.doctor)
 app.command("schemas")(schemas.schemas)

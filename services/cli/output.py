@@ -70,3 +70,16 @@ def _check(path: Path) -> None:
 
 def _cannot_write(option: str, path: Path, error: OSError) -> str:
     return f"cannot write {option} {path}: {error.strerror}"
+
+
+def write_bytes(path: Path, option: str, data: bytes) -> None:
+    """Write the bytes to `path`, whole or not at all. Raises errors as `open_output`."""
+    if is_standard_output(path):
+        sys.stdout.buffer.write(data)
+        return
+    path = path.resolve()
+    with _open(path, option) as beside:
+        try:
+            beside.write_bytes(data)
+        except OSError as error:
+            raise CommandFailed(_cannot_write(option, path, error)) from error
