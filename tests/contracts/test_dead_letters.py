@@ -29,6 +29,12 @@ def test_a_dead_letter_of_a_raw_record_is_its_bytes() -> None:
     assert all(name.startswith("dlq_") for name in letter.headers)
 
 
+def test_a_dead_letter_of_records_that_could_not_be_read_is_marked() -> None:
+    batch = Record(Message("video-segments", "", b"bytes"), 3, 7, fault="the records cannot be read")
+    dead = to_dead_letter(batch, InvalidMessage("cannot be read", stage="parse"))
+    assert dead.headers["dlq_batch"] == "unreadable"
+
+
 def test_a_dead_letter_that_is_too_large_is_cut_and_has_its_length() -> None:
     record = Record(Message("video-segments", "k", b"x" * (MAX_DEAD_BYTES + 1)), 3, 7)
     dead = to_dead_letter(record, InvalidMessage("too long", stage="parse"))

@@ -130,9 +130,10 @@ class KafkaBus:
                 if not (follow and isinstance(failure, TransientError)):
                     raise failure from error
                 continue
-            yield from (to_record(record) for records in polled.values() for record in records)
-            while unreadable:
-                yield unreadable.pop(0).to_record()
+            found = [to_record(record) for records in polled.values() for record in records]
+            found += [batch.to_record() for batch in unreadable]
+            unreadable.clear()
+            yield from sorted(found, key=lambda record: (record.message.topic, record.partition, record.offset))
             if polled or passed:
                 last_progress = time.monotonic()
                 unread -= passed

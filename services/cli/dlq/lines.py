@@ -13,11 +13,11 @@ _KIND_CHARACTERS = 100
 
 
 def to_line(letter: DeadLetter) -> str:
-    """The letter in one line: topic, place, time, stage, asset, reason; two spaces between them."""
+    """The letter in one line: topic, place, time, stage, asset, reason; two spaces or more between them."""
     return "  ".join(
         [
             letter.topic,
-            f"{letter.place!s:>5}",
+            f"{letter.place!s:7}",
             f"{time_text(letter.written_at):20}",
             f"{to_word(letter.stage):6}",
             to_word(letter.asset),
@@ -58,7 +58,8 @@ def kind_of(letter: DeadLetter) -> tuple[str, str]:
     """The stage, and the reason without what differs from upload to upload: paths, addresses, quotes and numbers."""
     kind = re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", to_one_line(letter.reason))
     kind = re.sub(r"\S*/\S*?(?=[:;,)]*(?:\s|$))", "...", kind)
-    kind = re.sub(r"\d+(?:[.,]\d+)*", "N", re.sub(r"\.\.\.(?: \.\.\.)+", "...", kind))
+    kind = re.sub(r"\.\.\.(?: \.\.\.)+", "...", kind)
+    kind = re.sub(r"[\w.,]*\d\w*", "N", kind)
     shown = kind if len(kind) <= _KIND_CHARACTERS else f"{kind[:_KIND_CHARACTERS].rstrip()} ..."
     return to_word(letter.stage), shown or "no reason"
 

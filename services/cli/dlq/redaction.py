@@ -1,7 +1,6 @@
 """Removes credentials from the addresses in a text that people will see, and what a terminal would obey."""
 
 import re
-import unicodedata
 from typing import Final
 
 HIDDEN: Final = "[redacted]"
@@ -17,6 +16,7 @@ _ADDRESS: Final = re.compile(
     rf"(?:(?P<mark>{_QUERY})(?P<query>{_INSIDE}+))?",
     re.IGNORECASE,
 )
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def redact(text: str) -> str:
@@ -34,12 +34,18 @@ def to_word(text: str) -> str:
     return re.sub(r"\s", "?", to_one_line(text)) or "-"
 
 
-def escape(text: str) -> str | None:
-    """The text with lines kept and whatever is invisible escaped; None if there are control characters in it."""
-    lines = text.replace("\r\n", "\n")
-    if any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in lines):
+def decode_text(data: bytes) -> str | None:
+    """The bytes as text with plain line ends; None if they are not UTF-8, or contain control characters."""
+    try:
+        text = data.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError:
         return None
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in lines)
+    return None if _CONTROL.search(text) else text
+
+
+def escape(text: str) -> str:
+    """The text with its lines, and with whatever is invisible escaped."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _redact_address(found: re.Match[str]) -> str:

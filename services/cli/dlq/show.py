@@ -11,7 +11,7 @@ from services.cli.console import console
 from services.cli.dlq.letters import LetterBus, open_bus, read_letters
 from services.cli.dlq.lines import time_text
 from services.cli.dlq.options import TOPICS, dead_letter_topics, parse_place
-from services.cli.dlq.redaction import escape, redact, to_one_line, to_word
+from services.cli.dlq.redaction import decode_text, escape, redact, to_one_line, to_word
 from services.cli.output import is_standard_output, write_bytes
 from services.contracts.dead_letters import DeadLetter, Place, find_obstacle
 from services.contracts.errors import UsageError
@@ -83,7 +83,7 @@ def _describe_value(value: bytes | None, hide: Callable[[str], str]) -> Iterator
     if not value:
         yield "value      none" if value is None else "value      empty"
         return
-    text = _to_text(value, hide)
+    text = decode_text(value)
     if text is None:
         # Latin-1 gives each byte a character, so that addresses are found in any bytes.
         shown = hide(value.decode("latin-1")).encode("latin-1")[:HEX_BYTES]
@@ -91,8 +91,9 @@ def _describe_value(value: bytes | None, hide: Callable[[str], str]) -> Iterator
         for start in range(0, len(shown), _HEX_LINE):
             yield shown[start : start + _HEX_LINE].hex(" ", 4)
     else:
+        text = hide(text)
         yield f"value      {len(value):,} bytes of text" + _cut_note(len(text), TEXT_CHARACTERS, "characters")
-        yield text[:TEXT_CHARACTERS]
+        yield escape(text[:TEXT_CHARACTERS])
 
 
 def _cut_note(length: int, shown: int, unit: str) -> str:
@@ -103,15 +104,9 @@ def _in_line(data: bytes | None, hide: Callable[[str], str]) -> str:
     """Bytes in one line, cut: as text if they are, else in hexadecimal."""
     if not data:
         return "(none)" if data is None else "(empty)"
-    text = _to_text(data, hide)
+    text = decode_text(data)
     if text is None or "\n" in text:
         text = f"hex {hide(data.decode('latin-1')).encode('latin-1').hex()}"
+    else:
+        text = escape(hide(text))
     return text if len(text) <= HEADER_CHARACTERS else f"{text[:HEADER_CHARACTERS]}... ({len(data):,} bytes)"
-
-
-def _to_text(data: bytes, hide: Callable[[str], str]) -> str | None:
-    """The bytes as text that a terminal can show; None if they are none."""
-    try:
-        return escape(hide(data.decode()))
-    except UnicodeDecodeError:
-        return None

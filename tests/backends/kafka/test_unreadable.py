@@ -1,5 +1,6 @@
 """Records that other clients write: in every codec, and such as no consumer of this library can read."""
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -96,7 +97,16 @@ def test_the_stream_goes_on_behind_an_unreadable_batch(
 
     publish_compressed(kafka.address, topic, "none", ["later"])
     assert [record.offset for record in read_all(bus, topic, group, 1)] == [5]
-    assert [record.offset for record in bus.read([topic]) if record.fault] == [3]
+    assert [(record.offset, record.fault is not None) for record in bus.read([topic])] == [
+        (0, False),
+        (3, True),
+        (4, False),
+        (5, False),
+    ]
+    assert [record.offset for record in bus.read([topic], starts={0: 2})] == [3, 4, 5]
+    assert [record.offset for record in bus.read([topic], starts={0: 6})] == []
+    assert [record.offset for record in bus.read([topic], starts={1: 0})] == []
+    assert all(abs((record.timestamp_ms or 0) / 1000 - time.time()) < 60 for record in bus.read([topic]))
 
 
 def test_an_unreadable_batch_at_the_end_is_passed_once(kafka: Backend) -> None:
