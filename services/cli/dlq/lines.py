@@ -59,7 +59,7 @@ def kind_of(letter: DeadLetter) -> tuple[str, str]:
     kind = re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", to_one_line(letter.reason))
     kind = re.sub(r"\S*/\S*?(?=[:;,)]*(?:\s|$))", "...", kind)
     kind = re.sub(r"\.\.\.(?: \.\.\.)+", "...", kind)
-    kind = re.sub(r"[\w.,]*\d\w*", "N", kind)
+    kind = re.sub(r"\w*\d\w*", "N", re.sub(r"\d+(?:[.,]\d+)+", "N", kind))
     shown = kind if len(kind) <= _KIND_CHARACTERS else f"{kind[:_KIND_CHARACTERS].rstrip()} ..."
     return to_word(letter.stage), shown or "no reason"
 

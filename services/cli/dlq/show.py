@@ -89,7 +89,7 @@ def _describe_value(value: bytes | None, hide: Callable[[str], str]) -> Iterator
         shown = hide(value.decode("latin-1")).encode("latin-1")[:HEX_BYTES]
         yield f"value      {len(value):,} bytes, not text" + _cut_note(len(value), HEX_BYTES, "bytes")
         for start in range(0, len(shown), _HEX_LINE):
-            yield shown[start : start + _HEX_LINE].hex(" ", 4)
+            yield shown[start : start + _HEX_LINE].hex(" ", -4)
     else:
         text = hide(text)
         yield f"value      {len(value):,} bytes of text" + _cut_note(len(text), TEXT_CHARACTERS, "characters")

@@ -10,7 +10,7 @@ from services.backends.kafka.connection import KafkaConnection, Timeouts
 from services.backends.kafka.consumer import text, to_headers
 from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.backends.kafka.topics import plan
-from services.contracts.errors import CopydetectError, DependencyDown, Fenced, TransientError, UsageError
+from services.contracts.errors import CopydetectError, DependencyDown, Fenced, MessageTooLarge, TransientError, UsageError
 from services.contracts.topics import ENCODED_SEGMENTS, MATCHER_STATE
 from services.runtime import metrics
 from services.runtime.settings import Settings
@@ -46,7 +46,7 @@ def test_timeouts_in_the_wrong_order_are_refused(wrong: dict[str, float]) -> Non
         (kafka_errors.SaslAuthenticationFailedError(), UsageError, "COPYDETECT_KAFKA_PASSWORD|_PASSWORD"),
         (kafka_errors.TopicAuthorizationFailedError({"t"}), UsageError, "right"),
         (kafka_errors.UnknownTopicOrPartitionError(), UsageError, "copydetect topics"),
-        (kafka_errors.MessageSizeTooLargeError("big"), UsageError, "max.message.bytes"),
+        (kafka_errors.MessageSizeTooLargeError("big"), MessageTooLarge, "max.message.bytes"),
         (kafka_errors.ProducerFencedError(), Fenced, "COPYDETECT_INSTANCE"),
         (KafkaError("cannot send", kafka_errors.ProducerFencedError()), Fenced, "COPYDETECT_INSTANCE"),
         (KafkaError("in an error state: [Error 90] ProducerFencedError"), Fenced, "COPYDETECT_INSTANCE"),

@@ -38,7 +38,7 @@ def test_a_letter_is_one_line_and_the_summary_is_apart(run: Run) -> None:
     assert shown.stderr.splitlines() == [
         "5 dead letters:",
         "      1  decode  not a video",
-        "      1  fetch   cannot open ... N: No such file or directory",
+        "      1  fetch   cannot open ... N.N: No such file or directory",
         "      1  fetch   cannot open ...: No such file or directory",
         "      1  parse   described by model N, this matcher compares N",
         f"      1  parse   {LONG}",
@@ -112,11 +112,11 @@ def test_odd_letters_have_a_line_too(bus: FakeBus, run: Run) -> None:
 def test_reasons_of_a_kind_are_counted_together(bus: FakeBus, run: Run) -> None:
     for number in range(3):
         bus.bury_upload("a", f"cannot open /videos/{number}.mp4: No such file or directory")
-        bus.bury_upload("a", f"{number}000 bytes exceed the limit of 500")
-    bus.bury_upload("a", "header ce_type is 'x y', expected one of: z", "parse")
+        bus.bury_upload("a", f"{number},000.5 bytes exceed the limit of 500")
+    bus.bury_upload("a", "header ce_type is 'x y', expected one of: a.v1, b", "parse")
     assert run("list").stderr.splitlines() == [
         "7 dead letters:",
         "      3  fetch   N bytes exceed the limit of N",
         "      3  fetch   cannot open ...: No such file or directory",
-        "      1  parse   header ce_type is '...', expected one of: z",
+        "      1  parse   header ce_type is '...', expected one of: a.N, b",
     ]
