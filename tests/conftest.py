@@ -2,13 +2,23 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.servers.fixtures import kafka, milvus_server, promtool, redis_server, start_server
 
 __all__ = ["kafka", "milvus_server", "promtool", "redis_server", "start_server"]
+
+
+@pytest.fixture(autouse=True)
+def restore_logging() -> Iterator[None]:
+    """Undo what a command in a test configured: another test reads the log."""
+    configuration = structlog.get_config()
+    yield
+    structlog.configure(**configuration)
 
 
 @pytest.fixture(scope="session")
