@@ -76,6 +76,7 @@ def test_records_that_the_bus_could_not_read_are_a_dead_letter(service: Service)
     [dead] = outcome.messages
     assert dead.value == b"\x00raw"
     assert dead.headers == {
+        "dlq_batch": "unreadable",
         "dlq_reason": "the records cannot be read",
         "dlq_stage": "parse",
         "dlq_topic": "video-segments",

@@ -30,9 +30,9 @@ def list_letters(
 ) -> None:
     """List dead letters.
 
-    One line each: the topic, partition/offset in it, when it was written, the stage that failed (parse, fetch or
-    decode), tenant/asset and the reason. At the end, how many there are by stage and kind of reason; in a pipe and with
-    --json this goes to standard error. Credentials in addresses are not shown.
+    One line each: the topic, partition/offset in it, when it was written, the stage that failed, tenant/asset and the
+    reason. At the end, how many there are by stage and kind of reason; in a pipe and with --json this goes to standard
+    error. Credentials in addresses are not shown.
 
     Exit code 0; 1 if Kafka does not answer; 2 for wrong usage.
     """

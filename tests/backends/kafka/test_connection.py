@@ -10,7 +10,14 @@ from services.backends.kafka.connection import KafkaConnection, Timeouts
 from services.backends.kafka.consumer import text, to_headers
 from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.backends.kafka.topics import plan
-from services.contracts.errors import CopydetectError, DependencyDown, Fenced, MessageTooLarge, TransientError, UsageError
+from services.contracts.errors import (
+    CopydetectError,
+    DependencyDown,
+    Fenced,
+    MessageTooLarge,
+    TransientError,
+    UsageError,
+)
 from services.contracts.topics import ENCODED_SEGMENTS, MATCHER_STATE
 from services.runtime import metrics
 from services.runtime.settings import Settings
