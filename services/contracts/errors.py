@@ -19,10 +19,13 @@ Exceptions of client libraries are translated to these where the library is impo
 urllib3 in services.ingest.fetch.http.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 # Where a message turned out to be invalid; "defect": in none of them, but work on it fails by an error of this program.
 Stage: TypeAlias = Literal["parse", "fetch", "decode", "defect"]
+
+
+LONGEST_REASON: Final = 5000  # characters; a URI of 4096 and what is wrong with it
 
 
 class CopydetectError(Exception):
@@ -30,11 +33,11 @@ class CopydetectError(Exception):
 
 
 class InvalidMessage(CopydetectError):
-    """Input that can never succeed; `stage` is where it failed."""
+    """Input that can never succeed; `stage` is where it failed. A long reason is cut: parts of it come from outside."""
 
     def __init__(self, reason: str, *, stage: Stage) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = reason[:LONGEST_REASON]
+        super().__init__(self.reason)
         self.stage = stage
 
 

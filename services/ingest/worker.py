@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from services.contracts import topics
+from services.contracts.envelope import LONGEST_KEY, trace_of
 from services.contracts.errors import CopydetectError
 from services.contracts.ports import Bus, Record
 from services.ingest.outcome import Outcome, refuse
@@ -163,7 +164,7 @@ class IngestWorker:
             topic=record.message.topic,
             partition=record.partition,
             offset=record.offset,
-            asset=record.message.key,
-            traceparent=record.message.headers.get("traceparent"),
+            asset=record.message.key[:LONGEST_KEY],
+            traceparent=trace_of(record.message),
             reason=refused[0]["dlq_reason"] if refused else None,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from services.contracts.envelope import LONGEST_KEY, trace_of
 from services.contracts.events import AssetVerdict, DuplicateAlert
 from services.contracts.ports import Message, Record
 from services.runtime import metrics
@@ -41,8 +42,8 @@ def report_committed(batch: Batch, records: Sequence[Record], committed_at: floa
             topic=record.message.topic,
             partition=record.partition,
             offset=record.offset,
-            asset=record.message.key,
-            traceparent=record.message.headers.get("traceparent"),
+            asset=record.message.key[:LONGEST_KEY],
+            traceparent=trace_of(record.message),
         )
     for stage in batch.dead_stages:
         metrics.dead_letters.labels(stage).inc()

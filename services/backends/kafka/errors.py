@@ -58,7 +58,7 @@ def translate(error: BaseException, doing: str) -> CopydetectError:
         return UsageError(text)
     if any_is(*_TOO_LARGE):
         return MessageTooLarge(
-            f"{text}: set the topic's max.message.bytes to {MAX_MESSAGE_BYTES} (`copydetect topics`)"
+            f"{text}: at most {MAX_MESSAGE_BYTES} bytes can be sent, or less if the topic's max.message.bytes is lower"
         )
     if any_is(kafka_errors.UnknownTopicOrPartitionError, kafka_errors.InvalidTopicError):
         return UsageError(f"{text}: create the topics with `copydetect topics`")
