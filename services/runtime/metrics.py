@@ -31,7 +31,8 @@ in_flight_bytes = Gauge(
     "copydetect_in_flight_bytes", "Bytes of the temporary folder that ingest has reserved for downloads and their files"
 )
 paused = Gauge(
-    "copydetect_consumption_paused", "1 while consumption is paused: a budget or the disk is used up, or a backend is down"
+    "copydetect_consumption_paused",
+    "1 while consumption is paused: a budget or the disk is used up, or a backend is down",
 )
 lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
 rebalances = Counter("copydetect_rebalances", "Partitions assigned, revoked and lost", ["event"])

@@ -174,7 +174,7 @@ def test_no_record_is_accepted_while_an_upload_waits_for_room(tmp_path: Path, we
     service.run()
     service.downloads.close()
     assert service.budget.peak_bytes <= 1500
-    assert service.pool.decoded[-1] == "c"
+    assert sorted(service.pool.decoded) == ["a", "b", "c"]
     assert service.committed_offset() == 3
 
 
