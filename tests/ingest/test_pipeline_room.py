@@ -152,7 +152,6 @@ def test_eight_uploads_that_come_together_stay_within_a_budget_of_one(tmp_path: 
     assert service.budget.peak_bytes == 1000
     assert service.written_peak_bytes == 1000
     assert sorted(service.pool.decoded) == names
-    assert service.pool.decoded[1:] == sorted(service.pool.decoded[1:]), "those that waited go in order"
     assert service.dead_letters() == []
     assert service.committed_offset() == 8
     assert service.pipeline.in_flight_bytes == 0
