@@ -17,6 +17,7 @@ from services.contracts.ports import DescriptorCache, DescriptorIndex, Record, S
 from services.ingest.announce import build_asset_ended, build_segment_encoded, build_segment_failed
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.describe import BatchDescriber
+from services.ingest.fetch.media import Media
 from services.ingest.job import DescribeOptions, Job
 from services.ingest.outcome import Outcome, announce, refuse
 from services.ingest.ports import Decoders, Fetches
@@ -141,13 +142,13 @@ class IngestPipeline:
     def _on_fetched(self) -> list[Outcome]:
         """Handle the ended fetches. Returns the outcomes of files that need no decoding or cannot be fetched."""
         outcomes = []
-        for fetched in self._fetches.poll():
-            job = self._jobs[fetched.job]
-            if isinstance(fetched.result, InvalidMessage):
-                outcomes.append(self._fail(self._end(job.name), fetched.result))
-                continue
-            job.media = fetched.result
-            if rows := self._reuse_stored(job):
+        polled = [(self._jobs[fetched.job], fetched.result) for fetched in self._fetches.poll()]
+        for job, result in polled:  # all have their files before any work that may fail
+            job.media = result if isinstance(result, Media) else None
+        for job, result in polled:
+            if isinstance(result, InvalidMessage):
+                outcomes.append(self._fail(self._end(job.name), result))
+            elif rows := self._reuse_stored(job):
                 self._end(job.name)
                 outcomes.append(announce(job.record, self._to_events(job.upload, rows, None, ended=True), done=True))
         return outcomes

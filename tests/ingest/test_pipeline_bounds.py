@@ -104,6 +104,22 @@ def test_the_bytes_of_a_file_that_is_stored_already_are_released(service: Servic
     assert service.pipeline.in_flight_bytes == 0
 
 
+def test_a_defect_leaves_no_bytes_reserved_when_its_partition_is_abandoned(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("a defect")
+
+    for offset, name in enumerate("ab"):
+        film = service.write_film(name, Shot(0, 3), End(3))
+        service.pipeline.accept(record(upload(film, name), partition=0, offset=offset))
+    monkeypatch.setattr(service.pipeline, "_reuse_stored", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        service.pipeline.advance(0)
+    service.pipeline.abandon(0)
+    assert service.pipeline.in_flight_bytes == 0
+
+
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_an_abandoned_partition_leaves_nothing_and_its_records_can_come_again(service: Service, steps: int) -> None:
     uri = service.write_film("a", Shot(0, 40), Shot(40, 50), End(50))

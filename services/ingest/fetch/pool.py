@@ -94,13 +94,15 @@ class FetchPool:
         """Remove and return the fetches that have ended, in order of submission; never waits.
 
         Starts those that have waited for room. Any exception of a fetch other than InvalidMessage and NoRoom (a defect,
-        a disk that fails) is raised here.
+        a disk that fails) is raised here, and again until its job is cancelled.
         """
         ended = []
-        for job, task in list(self._tasks.items()):
-            if task.future is None or not task.future.done():
-                continue
-            result = task.future.result()
+        done = [
+            (job, task, task.future.result())
+            for job, task in self._tasks.items()
+            if task.future is not None and task.future.done()
+        ]
+        for job, task, result in done:
             if isinstance(result, NoRoom):
                 task.future, task.needs_bytes = None, result.needs_bytes
                 if isinstance(result, DiskFull):

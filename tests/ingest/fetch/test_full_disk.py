@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.ingest.fetch import disk
-from tests.ingest.fetch.downloads import open_fetcher
+from tests.ingest.fetch.downloads import TIMEOUT_S, Fetcher, open_fetcher
 from tests.ingest.fetch.web import Web, body, serve_web
 
 
@@ -131,9 +131,23 @@ def test_a_process_that_starts_on_a_full_disk_waits_too(web: Web, monkeypatch: p
         fetcher.poll_until(lambda: fetcher.media)
 
 
-def test_another_fault_of_the_disk_is_raised(web: Web, full_disk: Disk) -> None:
-    full_disk.error = errno.EIO
+def test_another_fault_of_the_disk_is_raised_and_costs_no_other_file(web: Web, full_disk: Disk) -> None:
+    full_disk.error = 0
     with open_fetcher(1000) as fetcher:
-        fetcher.pool.submit("a", web.serve("/a", body(b"a" * 600)))
+        fetcher.pool.submit("a", web.serve("/a", body(b"a" * 300)))
+        wait_for(fetcher, "a")
+        full_disk.error = errno.EIO
+        fetcher.pool.submit("b", web.serve("/b", body(b"b" * 600)))
+        wait_for(fetcher, "b")
         with pytest.raises(OSError, match="Errno 5"):
-            fetcher.poll_until(lambda: fetcher.media)
+            fetcher.poll()
+        fetcher.pool.cancel("b")
+        fetcher.poll_until(lambda: "a" in fetcher.media)
+        assert fetcher.pool.reserved_bytes == 300
+
+
+def wait_for(fetcher: Fetcher, job: str) -> None:
+    """Wait until its thread has ended, without polling."""
+    future = fetcher.pool._tasks[job].future
+    assert future is not None
+    future.exception(TIMEOUT_S)
