@@ -71,7 +71,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel(
             "Paused replicas",
-            "They consume no records: a budget is used up or a backend is down. Rule: CopydetectPaused.",
+            "They consume no records: a budget or the disk is used up, or a backend is down. Rule: CopydetectPaused.",
             "short",
             (("sum by (job) (copydetect_consumption_paused)", "{{job}}"),),
             small=True,
@@ -127,8 +127,9 @@ ROWS: Final[dict[str, list[Panel]]] = {
             (("sum by (job) (copydetect_in_flight_records)", "{{job}}"),),
         ),
         Panel(
-            "Media in flight",
-            "Fetched files per replica; at COPYDETECT_MAX_IN_FLIGHT_BYTES and above it accepts no upload.",
+            "Downloads in flight",
+            "Reserved for downloads in the temporary folder, per replica: at most COPYDETECT_MAX_IN_FLIGHT_BYTES, or "
+            "one larger file. While a download waits for room, the replica accepts no upload.",
             "bytes",
             (("sum by (instance) (copydetect_in_flight_bytes)", "{{instance}}"),),
         ),

@@ -9,10 +9,12 @@ from services.contracts.ports import DescriptorCache, DescriptorIndex
 from services.ingest.decode.limits import decode_limits
 from services.ingest.decode.pool import DecodePool
 from services.ingest.describe import BatchDescriber
+from services.ingest.fetch.budget import ByteBudget
 from services.ingest.fetch.media import FetchPolicy
 from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
+from services.runtime.probes import Health
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
 
@@ -31,10 +33,11 @@ def open_ingest_pipeline(
     cache: DescriptorCache,
     describer: BatchDescriber,
     roots: tuple[Path, ...] | None,
+    health: Health | None = None,
 ) -> Iterator[IngestPipeline]:
     """Open a pipeline whose threads and processes end with the block.
 
-    `roots`: folders whose files it may fetch; None for any file.
+    `roots`: folders whose files it may fetch; None for any file. `health`: told while the disk is full.
     """
     frame = bundle.manifest.descriptor.frame
     options = DescribeOptions(frame.dimension, segment_s=settings.segment_s, panels=settings.describe_panels)
@@ -54,7 +57,14 @@ def open_ingest_pipeline(
         limits=decode_limits(settings),
         deadline_s=settings.decode_deadline_s,
     )
-    with decoders, FetchPool(policy, threads=settings.decode_workers, wake=decoders.wake) as fetches:
+    fetching = FetchPool(
+        policy,
+        threads=settings.decode_workers,
+        budget=ByteBudget(settings.max_in_flight_bytes),
+        wake=decoders.wake,
+        health=health,
+    )
+    with decoders, fetching as fetches:
         yield IngestPipeline(
             index=index,
             cache=cache,
@@ -63,7 +73,6 @@ def open_ingest_pipeline(
             describer=describer,
             options=options,
             max_jobs=JOBS_PER_DECODER * settings.decode_workers,
-            max_in_flight_bytes=settings.max_in_flight_bytes,
         )
 
 

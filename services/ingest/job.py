@@ -59,11 +59,6 @@ class Job:
         return self.media is not None and self.started_s is None
 
     @property
-    def size_bytes(self) -> int:
-        """Size of the file; 0 until it is fetched."""
-        return self.media.size_bytes if self.media else 0
-
-    @property
     def max_duration_s(self) -> float:
         return math.inf if self.upload.is_whole_file else MAX_UPLOADED_SEGMENT_S
 
@@ -100,7 +95,7 @@ class Job:
         is_whole_file = self.upload.is_whole_file or other.upload.is_whole_file
         return is_whole_file or self.upload.segment_index == other.upload.segment_index
 
-    def discard(self) -> None:
-        """Close the file, unless it was passed to a decoder, which closes it."""
-        if self.media is not None and self.started_s is None:
-            self.media.file.close()
+    def close(self) -> None:
+        """Close the file and release its bytes; call it when no decoder has it open."""
+        if self.media is not None:
+            self.media.close()

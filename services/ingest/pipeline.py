@@ -17,6 +17,7 @@ from services.contracts.ports import DescriptorCache, DescriptorIndex, Record, S
 from services.ingest.announce import build_asset_ended, build_segment_encoded, build_segment_failed
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.describe import BatchDescriber
+from services.ingest.fetch.media import Media
 from services.ingest.job import DescribeOptions, Job
 from services.ingest.outcome import Outcome, announce, refuse
 from services.ingest.ports import Decoders, Fetches
@@ -35,7 +36,7 @@ class _FinishedSegment:
 
 
 class IngestPipeline:
-    """Works on up to `max_jobs` records at once, and begins none while fetched files fill `max_in_flight_bytes`."""
+    """Works on up to `max_jobs` records at once, and accepts none while `fetches` have no room for another file."""
 
     def __init__(
         self,
@@ -47,7 +48,6 @@ class IngestPipeline:
         describer: BatchDescriber,
         options: DescribeOptions,
         max_jobs: int,
-        max_in_flight_bytes: int,
     ) -> None:
         self._model_version = index.model_version
         self._store = SegmentStore(index, cache)
@@ -56,13 +56,12 @@ class IngestPipeline:
         self._describer = describer
         self._options = options
         self._max_jobs = max_jobs
-        self._max_in_flight_bytes = max_in_flight_bytes
         self._jobs: dict[str, Job] = {}  # in the order of their records
         self._waiting: list[Job] = []  # until a job ends that writes the same segments
 
     @property
     def has_room(self) -> bool:
-        return self.in_flight_records < self._max_jobs and self.in_flight_bytes < self._max_in_flight_bytes
+        return self.in_flight_records < self._max_jobs and self._fetches.has_room
 
     @property
     def is_idle(self) -> bool:
@@ -74,8 +73,8 @@ class IngestPipeline:
 
     @property
     def in_flight_bytes(self) -> int:
-        """Total size of the fetched files in flight; one that is being fetched does not count yet."""
-        return sum(job.size_bytes for job in self._jobs.values())
+        """What downloads take, or may take, of the temporary folder."""
+        return self._fetches.reserved_bytes
 
     def accept(self, record: Record) -> Outcome:
         """Begin the work on this record; call only if `has_room`."""
@@ -123,8 +122,7 @@ class IngestPipeline:
         for job in [job for job in self._jobs.values() if job.record.partition == partition]:
             self._fetches.cancel(job.name)
             self._pool.cancel(job.name)
-            job.discard()
-            del self._jobs[job.name]
+            self._end(job.name)
         self._waiting = [job for job in self._waiting if job.record.partition != partition]
 
     def _begin(self) -> None:
@@ -144,14 +142,14 @@ class IngestPipeline:
     def _on_fetched(self) -> list[Outcome]:
         """Handle the ended fetches. Returns the outcomes of files that need no decoding or cannot be fetched."""
         outcomes = []
-        for fetched in self._fetches.poll():
-            job = self._jobs[fetched.job]
-            if isinstance(fetched.result, InvalidMessage):
-                outcomes.append(self._fail(self._jobs.pop(job.name), fetched.result))
-                continue
-            job.media = fetched.result
-            if rows := self._reuse_stored(job):
-                self._jobs.pop(job.name).discard()
+        polled = [(self._jobs[fetched.job], fetched.result) for fetched in self._fetches.poll()]
+        for job, result in polled:  # all have their files before any work that may fail
+            job.media = result if isinstance(result, Media) else None
+        for job, result in polled:
+            if isinstance(result, InvalidMessage):
+                outcomes.append(self._fail(self._end(job.name), result))
+            elif rows := self._reuse_stored(job):
+                self._end(job.name)
                 outcomes.append(announce(job.record, self._to_events(job.upload, rows, None, ended=True), done=True))
         return outcomes
 
@@ -171,9 +169,15 @@ class IngestPipeline:
                 self._pool.submit(job.name, job.media.file, max_duration_s=job.max_duration_s)
                 job.started_s = time.monotonic()
 
+    def _end(self, name: str) -> Job:
+        """Remove a job, for whose file no process has any use, and return it."""
+        job = self._jobs.pop(name)
+        job.close()
+        return job
+
     def _on_decoded(self, name: str) -> Job:
         """Remove a job whose decoding has ended, and return it."""
-        job = self._jobs.pop(name)
+        job = self._end(name)
         assert job.started_s is not None
         metrics.stage_seconds.labels("decode").observe(time.monotonic() - job.started_s)
         return job

@@ -24,7 +24,13 @@ def serve(settings: Settings) -> None:
         retrier = service.retrier_in_loop(lambda: worker.keep_alive())
         index = RetryingIndex(backends.index, retrier)
         with open_ingest_pipeline(
-            settings, bundle, index=index, cache=backends.cache, describer=describer, roots=settings.fetch_roots
+            settings,
+            bundle,
+            index=index,
+            cache=backends.cache,
+            describer=describer,
+            roots=settings.fetch_roots,
+            health=service.health,
         ) as pipeline:
             worker = service.retrier_until_ready()("kafka", IngestWorker, backends.bus, pipeline, call=retrier)
             service.run(worker)

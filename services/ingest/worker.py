@@ -48,11 +48,11 @@ class IngestWorker:
         self._follow_rebalance()
         return self._advance(timeout_s)
 
-    def keep_alive(self) -> None:
+    def keep_alive(self, timeout_s: float = 0.0) -> None:
         """Poll without consuming, so that the group keeps this worker."""
         self._consumer.pause()
         metrics.paused.set(1)
-        self._consumer.poll(1, 0.0)
+        self._consumer.poll(1, timeout_s)
 
     def close(self) -> None:
         self._consumer.close()
@@ -62,7 +62,7 @@ class IngestWorker:
         accepted = self._accept_suspect()
         for _ in range(MAX_ACCEPTED):
             if not self._has_room():
-                self.keep_alive()
+                self.keep_alive(0.0 if self._has_work() else timeout_s)
                 self._follow_rebalance()
                 break
             self._consumer.resume()
@@ -124,12 +124,12 @@ class IngestWorker:
 
     def _advance(self, timeout_s: float) -> bool:
         """Advance the work that has begun. Returns False if there is none."""
-        if not self._has_work():
-            return False
-        self._finish(self._guard(lambda: self._pipeline.advance(timeout_s)))
+        has_work = self._has_work()
+        if has_work:
+            self._finish(self._guard(lambda: self._pipeline.advance(timeout_s)))
         metrics.in_flight_records.set(self._pipeline.in_flight_records)
         metrics.in_flight_bytes.set(self._pipeline.in_flight_bytes)
-        return True
+        return has_work
 
     def _follow_rebalance(self) -> frozenset[int]:
         """Drop the work of revoked partitions. Returns those that are not assigned to this worker again."""

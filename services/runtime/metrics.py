@@ -27,9 +27,12 @@ uncompared_segments = Counter("copydetect_uncompared_segments", "Described segme
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
 in_flight_records = Gauge("copydetect_in_flight_records", "Records that ingest accepted and has not finished")
-in_flight_bytes = Gauge("copydetect_in_flight_bytes", "Bytes of fetched files that ingest has not finished")
+in_flight_bytes = Gauge(
+    "copydetect_in_flight_bytes", "Bytes of the temporary folder that ingest has reserved for downloads and their files"
+)
 paused = Gauge(
-    "copydetect_consumption_paused", "1 while consumption is paused: a budget is used up or a backend is down"
+    "copydetect_consumption_paused",
+    "1 while consumption is paused: a budget or the disk is used up, or a backend is down",
 )
 lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
 rebalances = Counter("copydetect_rebalances", "Partitions assigned, revoked and lost", ["event"])

@@ -94,7 +94,12 @@ class Settings(BaseSettings):
     max_frames: Annotated[int, Field(gt=0, description="Videos with more sampled frames are refused")] = 50_000
     max_decoder_bytes: Annotated[int, Field(gt=0, description="Address space of a decoder process")] = 4 * GIB
     max_in_flight_bytes: Annotated[
-        int, Field(gt=0, description="Accept no upload while fetched files in flight reach this many bytes")
+        int,
+        Field(
+            gt=0,
+            description="Bytes that downloads may take of the temporary folder; a larger file goes alone, and local "
+            "files take none",
+        ),
     ] = 32 * GIB
     fetch_roots: Annotated[
         Folders, Field(description="Folders that uploads may be read from, comma-separated; none by default")

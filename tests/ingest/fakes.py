@@ -1,7 +1,7 @@
 """Fakes of what ingest works with: files decode to scripted steps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.fetch.budget import ByteBudget
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
 from services.ingest.fetch.pool import FetchFinished
@@ -96,13 +97,19 @@ class FakePool:
 
 
 class FakeFetches:
-    """Fetches during `poll`, except files in `held`."""
+    """Fetches during `poll`, except files in `held`. Reserves the bytes of a file as if it had been downloaded."""
 
     def __init__(self) -> None:
         self._policy = FetchPolicy(roots=None, max_bytes=MAX_BYTES)
         self._uris: dict[str, str] = {}
+        self._budget = ByteBudget(10**9)
+        self.has_room = True
         self.held: set[str] = set()  # names of files
         self.polled: list[FetchFinished] = []
+
+    @property
+    def reserved_bytes(self) -> int:
+        return self._budget.reserved_bytes
 
     def submit(self, job: str, uri: str) -> None:
         assert job not in self._uris
@@ -119,7 +126,10 @@ class FakeFetches:
 
     def _fetch(self, uri: str) -> Media | InvalidMessage:
         try:
-            return fetch(uri, self._policy)
+            media = fetch(uri, self._policy)
+            reservation = self._budget.open()
+            reservation.require(media.size_bytes)
+            return replace(media, reservation=reservation)
         except InvalidMessage as error:
             return error
 

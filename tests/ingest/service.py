@@ -18,6 +18,7 @@ from services.contracts.ports import DescribedSegment, Message, SegmentKey
 from services.ingest.describe import BatchDescriber
 from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
+from services.ingest.ports import Fetches
 from services.ingest.worker import GROUP, IngestWorker
 from tests.ingest.fakes import FakeExtractor, FakeFetches, FakePool, Step
 
@@ -69,11 +70,9 @@ class WitnessBus(MemoryBus):
 class Service:
     """Ingest over fakes; `restart` keeps what a crash leaves: the index, the bus and the files."""
 
-    def __init__(
-        self, folder: Path, workers: int = 2, max_jobs: int | None = None, max_in_flight_bytes: int = 10**9
-    ) -> None:
+    def __init__(self, folder: Path, workers: int = 2, max_jobs: int | None = None) -> None:
         self.folder = folder
-        self._bounds = {"max_jobs": max_jobs or workers, "max_in_flight_bytes": max_in_flight_bytes}
+        self._max_jobs = max_jobs or workers
         self.index = SpyIndex()
         self.bus = WitnessBus(self.index)
         self.scripts: dict[str, list[Step]] = {}
@@ -83,18 +82,24 @@ class Service:
     def restart(self, *, panels: bool = True) -> None:
         self.cache = MemoryCache(10**6)
         self.extractor = FakeExtractor()
-        self.pool = FakePool(self.scripts, self._workers)
+        self.pool = self.make_pool()
         self.fetches = FakeFetches()
         self.pipeline = IngestPipeline(
             index=self.index,
             cache=self.cache,
-            fetches=self.fetches,
+            fetches=self.make_fetches(),
             pool=self.pool,
             describer=BatchDescriber(lambda: self.extractor),
             options=DescribeOptions(DIMENSION, segment_s=SEGMENT_S, panels=panels),
-            **self._bounds,
+            max_jobs=self._max_jobs,
         )
         self.worker = IngestWorker(self.bus, self.pipeline)
+
+    def make_pool(self) -> FakePool:
+        return FakePool(self.scripts, self._workers)
+
+    def make_fetches(self) -> Fetches:
+        return self.fetches
 
     def write_film(self, name: str, *steps: Step, content: str = "film") -> str:
         """Write a file that decodes to these steps. Returns its path."""

@@ -10,8 +10,9 @@ from services.contracts.events import AssetEnded, SegmentUploaded
 from services.contracts.ports import Record
 from services.ingest.fetch.media import Media
 from services.ingest.fetch.pool import FetchFinished
-from tests.ingest.fakes import End, Pause, Shot
+from tests.ingest.fakes import End, Failure, Pause, Shot, Step
 from tests.ingest.service import Service, stable_fields, upload
+from tests.metric_values import metric_value
 
 
 def test_an_offset_is_committed_when_all_records_before_it_are_done(tmp_path: Path) -> None:
@@ -68,19 +69,55 @@ def test_a_slow_fetch_delays_no_other_upload(service: Service) -> None:
     assert service.committed_offset() == 2
 
 
-def test_no_record_is_accepted_while_too_many_bytes_are_in_flight(tmp_path: Path) -> None:
-    service = Service(tmp_path, workers=4, max_in_flight_bytes=150)
+def test_no_record_is_accepted_while_fetches_have_no_room(tmp_path: Path) -> None:
+    service = Service(tmp_path, workers=4)
     for name in "abc":
-        film = service.write_film(name, Pause(), Shot(0, 3), End(3), content="x" * 100)
-        service.publish(upload(film, name))
-    service.fetches.held.add("a")
+        service.publish(upload(service.write_film(name, Shot(0, 3), End(3)), name))
+    service.fetches.has_room = False
     service.worker.run_once(0)
-    assert service.pipeline.in_flight_bytes == 200, "sizes are known only when files are fetched"
-    assert not service.pipeline.has_room
-    service.fetches.held.clear()
+    assert service.pipeline.is_idle
+    assert metric_value("copydetect_consumption_paused") == 1
+    service.fetches.has_room = True
     service.run()
-    assert service.pipeline.in_flight_bytes == 0
+    assert metric_value("copydetect_consumption_paused") == 0
     assert service.committed_offset() == 3
+
+
+@pytest.mark.parametrize("steps", [[Shot(0, 3), Pause(), End(3)], [Pause(), Failure("broken")]])
+def test_the_bytes_of_a_file_are_released_when_it_is_decoded_or_fails(service: Service, steps: list[Step]) -> None:
+    service.pipeline.accept(record(upload(service.write_film("a", *steps, content="x" * 100)), partition=0, offset=0))
+    service.pipeline.advance(0)
+    while not service.pipeline.is_idle:
+        assert service.pipeline.in_flight_bytes == 100, "the decoder has the file open"
+        service.pipeline.advance(0)
+    assert service.pipeline.in_flight_bytes == 0
+
+
+def test_the_bytes_of_a_file_that_is_stored_already_are_released(service: Service) -> None:
+    film = upload(service.write_film("a", Shot(0, 3), End(3)))
+    service.publish(film)
+    service.run()
+    service.pipeline.accept(record(film, partition=0, offset=7))
+    [outcome] = service.pipeline.advance(0)
+    assert outcome.done
+    assert service.pool.decoded == ["a"]
+    assert service.pipeline.in_flight_bytes == 0
+
+
+def test_a_defect_leaves_no_bytes_reserved_when_its_partition_is_abandoned(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("a defect")
+
+    for offset, name in enumerate("ab"):
+        film = service.write_film(name, Shot(0, 3), End(3))
+        service.pipeline.accept(record(upload(film, name), partition=0, offset=offset))
+    monkeypatch.setattr(service.pipeline, "_reuse_stored", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        service.pipeline.advance(0)
+    service.pipeline.abandon(0)
+    assert service.pipeline.in_flight_bytes == 0
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
@@ -120,8 +157,10 @@ def test_a_fetched_file_of_an_abandoned_partition_is_closed(tmp_path: Path) -> N
         service.pipeline.accept(record(upload(service.write_film(name, Pause(), End(3)), name), 0, offset))
     service.pipeline.advance(0)
     media = [fetched.result for fetched in service.fetches.polled]
+    assert service.pipeline.in_flight_bytes == 2 * len("film")
     service.pipeline.abandon(0)
     assert all(isinstance(one, Media) and one.file.closed for one in media)
+    assert service.pipeline.in_flight_bytes == 0
 
 
 def record(event: SegmentUploaded, partition: int, offset: int) -> Record:

@@ -151,7 +151,8 @@ def test_fetched_files_fit_into_tmp(build: Build, monkeypatch: pytest.MonkeyPatc
     pod = build.services()["copydetect-ingest"]
     [tmp] = [volume for volume in pod["volumes"] if volume["name"] == "tmp"]
     size = quantity(tmp["emptyDir"]["sizeLimit"])
-    assert settings.max_in_flight_bytes + settings.max_file_bytes <= size
+    # A tenth more: blocks of the file system, and other temporary files.
+    assert 1.1 * max(settings.max_in_flight_bytes, settings.max_file_bytes) <= size
     # A pod above its request is evicted first when the node's disk is full, and always at its limit.
     assert size <= quantity(container(pod)["resources"]["requests"]["ephemeral-storage"])
 

@@ -25,6 +25,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 
 from services.contracts.errors import InvalidMessage
+from services.ingest.fetch.budget import Reservation
+from services.ingest.fetch.disk import report_full_disk
 from services.ingest.fetch.interrupt import Interrupt
 from services.ingest.fetch.media import STAGE, FetchPolicy, Media, file_stamp, redact
 from services.ingest.fetch.target import RetryableFetchError, Target, authorize
@@ -44,11 +46,12 @@ logging.getLogger("urllib3").setLevel(logging.INFO)
 ConnectionT = TypeVar("ConnectionT", bound=HTTPConnection)
 
 
-def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation: Reservation) -> Media:
     """Download an http(s) URI into a nameless file and stamp its content.
 
-    Raises InvalidMessage if the policy forbids the URI, the server refuses it, or the deadline passes. Errors of the
-    local disk are raised unchanged.
+    Its bytes are reserved before the first is written: the stated length, or the largest allowed if none is stated.
+    Raises InvalidMessage if the policy forbids the URI, the server refuses it, or the deadline passes; NoRoom at once
+    if it does not fit into the budget or onto the disk. Other errors of the local disk are raised unchanged.
     """
     deadline = threading.Timer(policy.deadline_s, interrupt.fire)
     deadline.daemon = True
@@ -63,7 +66,7 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
     numbers = count()
     started_s = time.monotonic()
     try:
-        return retrying(lambda: _attempt(uri, policy, interrupt, next(numbers)))
+        return retrying(lambda: _attempt(uri, policy, interrupt, reservation, next(numbers)))
     except RetryError as error:
         last = error.last_attempt.exception()
         tried_s = time.monotonic() - started_s
@@ -75,13 +78,13 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
         interrupt.release()
 
 
-def _attempt(uri: str, policy: FetchPolicy, interrupt: Interrupt, number: int) -> Media:
+def _attempt(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation: Reservation, number: int) -> Media:
     url = uri
     for _ in range(1 + MAX_REDIRECTS):
         target = authorize(url, policy)
         with _pool(target, number, interrupt) as pool, closing(_request(pool, target, interrupt)) as response:
             if response.status not in REDIRECTS or "location" not in response.headers:
-                return _read_response(response, uri, policy, interrupt)
+                return _read_response(response, uri, policy, interrupt, reservation)
             url = _resolve_redirect(url, response.headers["location"])
     raise InvalidMessage(f"more than {MAX_REDIRECTS} redirects", stage=STAGE)
 
@@ -134,30 +137,42 @@ def _request(pool: HTTPConnectionPool, target: Target, interrupt: Interrupt) -> 
         raise RetryableFetchError(_explain(error, interrupt)) from error
 
 
-def _read_response(response: BaseHTTPResponse, uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+def _read_response(
+    response: BaseHTTPResponse, uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation: Reservation
+) -> Media:
     if response.status in RETRYABLE_STATUSES or response.status >= 500:
         raise RetryableFetchError(f"the server answered {response.status}")
     if response.status != 200:
         raise InvalidMessage(f"the server answered {response.status}", stage=STAGE)
     with suppress(ValueError):  # not a number: the body is counted anyway
         policy.check_size(int(response.headers.get("content-length", "0")))
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the decoder closes it
+    length_bytes: int | None = response.length_remaining
+    reservation.require(policy.max_bytes if length_bytes is None else length_bytes)
+    with report_full_disk(reservation):
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the decoder closes it
     try:
-        size_bytes = _copy_body(response, file, policy, interrupt)
+        with report_full_disk(reservation):
+            size_bytes = _copy_body(response, file, policy, interrupt, reservation)
+        reservation.shrink(size_bytes)
         file.seek(0)
         version = response.headers.get("etag") or response.headers.get("last-modified") or ""
         stamp = file_stamp(file, size_bytes, f"{redact(uri)}|{size_bytes}|{version}|")
     except BaseException:
-        file.close()
+        with suppress(OSError):  # a full disk again, for what is still in the buffer
+            file.close()
         raise
-    return Media(file, stamp, size_bytes)
+    return Media(file, stamp, size_bytes, reservation)
 
 
-def _copy_body(response: BaseHTTPResponse, file: BinaryIO, policy: FetchPolicy, interrupt: Interrupt) -> int:
+def _copy_body(
+    response: BaseHTTPResponse, file: BinaryIO, policy: FetchPolicy, interrupt: Interrupt, reservation: Reservation
+) -> int:
     size_bytes = 0
     while piece := _read_piece(response, interrupt):
         size_bytes += len(piece)
         policy.check_size(size_bytes)
+        if size_bytes > reservation.size_bytes:  # the server sends more than it stated
+            reservation.require(policy.max_bytes)
         file.write(piece)
     file.flush()
     if interrupt.is_fired:  # a body without a length looks complete when the socket is shut down

@@ -10,14 +10,18 @@ from typing import BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from services.contracts.errors import InvalidMessage
+from services.ingest.fetch.budget import ByteBudget, Reservation
 from services.ingest.fetch.interrupt import Interrupt
 from services.ingest.fetch.media import STAGE, FetchPolicy, Media, file_stamp, redact
 
 
-def fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt | None = None) -> Media:
+def fetch(
+    uri: str, policy: FetchPolicy, interrupt: Interrupt | None = None, reservation: Reservation | None = None
+) -> Media:
     """Open the file at `uri` (a path, file:// or https://) for reading, and stamp its content.
 
-    Raises InvalidMessage if the file is missing or not allowed. The message never contains credentials.
+    `reservation`: for the bytes of a download; whoever passes it releases it if this raises. Raises InvalidMessage if
+    the file is missing or not allowed, NoRoom if a download does not fit now. The message never contains credentials.
     """
     if "://" not in uri:
         return _fetch_local(Path(uri), uri, policy)
@@ -29,7 +33,8 @@ def fetch(uri: str, policy: FetchPolicy, interrupt: Interrupt | None = None) -> 
         # Imported here so that local scans do not load the HTTP client.
         from services.ingest.fetch.http import fetch_http
 
-        return fetch_http(uri, policy, interrupt or Interrupt())
+        reservation = reservation or ByteBudget(policy.max_bytes).open()
+        return fetch_http(uri, policy, interrupt or Interrupt(), reservation)
     return _fetch_local(_to_path(parts, uri), uri, policy)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.contracts.errors import InvalidMessage
+from services.ingest.fetch.budget import Reservation
 
 STAGE: Final = "fetch"
 STAMPED_BYTES = 65536  # read at each end: detects a replaced file of equal size and time
@@ -17,11 +18,18 @@ STAMPED_BYTES = 65536  # read at each end: detects a replaced file of equal size
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An open file; whoever receives it closes it."""
+    """An open file; whoever receives it closes it. `reservation`: of its bytes, if it was downloaded."""
 
     file: BinaryIO
     stamp: str
     size_bytes: int
+    reservation: Reservation | None = None
+
+    def close(self) -> None:
+        """Close the file and release its bytes, once no other process has it open; can be repeated."""
+        self.file.close()
+        if self.reservation is not None:
+            self.reservation.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 from services.contracts.errors import InvalidMessage
 from services.ingest.decode.pool import DecodePool
 from services.ingest.fetch import pool as fetch_pool
+from services.ingest.fetch.budget import ByteBudget, Reservation
 from services.ingest.fetch.interrupt import Interrupt
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
@@ -31,7 +32,7 @@ class MakePool:
     def __call__(
         self, *, policy: FetchPolicy = POLICY, threads: int = 2, wake: Callable[[], None] = lambda: None
     ) -> FetchPool:
-        pool = FetchPool(policy, threads=threads, wake=wake)
+        pool = FetchPool(policy, threads=threads, wake=wake, budget=ByteBudget(10**9))
         self._pools.append(pool)
         return pool
 
@@ -52,9 +53,9 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Every fetch waits until this event is set."""
     opened = threading.Event()
 
-    def fetch_after_gate(uri: str, policy: FetchPolicy, interrupt: Interrupt) -> Media:
+    def fetch_after_gate(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation: Reservation) -> Media:
         assert opened.wait(TIMEOUT_S)
-        return fetch(uri, policy, interrupt)
+        return fetch(uri, policy, interrupt, reservation)
 
     monkeypatch.setattr(fetch_pool, "fetch", fetch_after_gate)
     yield opened
@@ -69,6 +70,10 @@ def drain(pool: FetchPool, jobs: int) -> list[FetchFinished]:
         fetched += pool.poll()
         time.sleep(0.005)
     return fetched
+
+
+def all_ended(pool: FetchPool) -> bool:
+    return all(task.future is not None and task.future.done() for task in pool._tasks.values())
 
 
 def film(folder: Path, name: str = "a") -> str:
@@ -104,7 +109,7 @@ def test_results_that_are_ready_together_are_in_order_of_submission(
         pool.submit(name, str(tmp_path / "none"))
     gate.set()
     deadline_s = time.monotonic() + TIMEOUT_S
-    while not all(task.future.done() for task in pool._tasks.values()):
+    while not all_ended(pool):
         assert time.monotonic() < deadline_s
     assert [fetched.job for fetched in pool.poll()] == names
 
@@ -118,12 +123,12 @@ def test_a_refusal_is_a_result_and_any_other_exception_is_raised_by_poll(
     assert isinstance(fetched.result, InvalidMessage)
     assert "No such file" in fetched.result.reason
 
-    def full(*_: object) -> Media:
-        raise OSError(28, "No space left on device")
+    def fail(*_: object) -> Media:
+        raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(fetch_pool, "fetch", full)
-    pool.submit("full", film(tmp_path))
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(fetch_pool, "fetch", fail)
+    pool.submit("a", film(tmp_path))
+    with pytest.raises(OSError, match="Input/output"):
         drain(pool, 1)
 
 
@@ -151,7 +156,7 @@ def test_a_cancelled_fetch_has_no_result_and_leaves_no_file_open(
     if finished:
         gate.set()
         deadline_s = time.monotonic() + TIMEOUT_S
-        while not all(task.future.done() for task in pool._tasks.values()):
+        while not all_ended(pool):
             assert time.monotonic() < deadline_s
     for job in ("running", "queued", "unknown"):
         pool.cancel(job)
