@@ -1,12 +1,14 @@
 """Lets a consumer pass batches of records that it cannot read.
 
 kafka-python 3.0.12 raises an error for such a batch once, and never returns from the next poll. A batch is unreadable
-if a header's name is not UTF-8, if its codec is unknown, or if it is damaged. Here its records are left out, and the
-batch is reported.
+if it is damaged or its codec is unknown: here its records are left out, and the batch is reported. If only the names
+of headers are not UTF-8, the records are read with these bytes replaced.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+
+from kafka.errors import CorruptRecordError
 
 from services.contracts.ports import Message, Record
 
@@ -68,7 +70,10 @@ class _Batch:
         try:
             if not batch.validate_crc():
                 raise ValueError("wrong checksum")
-            return iter(list(batch))
+            try:
+                return iter(list(batch))
+            except CorruptRecordError:
+                return iter(_read_leniently(type(batch)(stored)))
         except Exception as error:  # noqa: BLE001 - each codec has errors of its own
             reason = f"the records at offsets {batch.base_offset} to {batch.last_offset} cannot be read: {error!r}"
             place, time_ms = self._place, batch.max_timestamp
@@ -80,3 +85,23 @@ class _Batch:
     def validate_crc(self) -> bool:
         """True: iteration checks it, so that a damaged batch is reported, and no error raised."""
         return True
+
+
+def _read_leniently(batch: Any) -> list[Any]:
+    """The records of a batch of the client, with bytes that are not UTF-8 replaced in the names of headers."""
+    batch._maybe_uncompress()
+    batch._buffer = _LenientArray(batch._buffer)
+    return list(batch)
+
+
+class _LenientArray(bytearray):
+    """Bytes whose slices decode with replacements."""
+
+    def __getitem__(self, place: Any) -> Any:
+        part = super().__getitem__(place)
+        return _LenientBytes(part) if isinstance(place, slice) else part
+
+
+class _LenientBytes(bytes):
+    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
+        return super().decode(encoding, errors)

@@ -18,7 +18,7 @@ from services.contracts.ports import Message, Raw, Record
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy
 from tests.backends.kafka.cases import connect, make_topic
-from tests.backends.kafka.test_unreadable import publish_with_broken_header
+from tests.backends.kafka.test_unreadable import publish_compressed
 from tests.cli.dlq.conftest import Run
 from tests.servers.process import Backend
 
@@ -124,8 +124,11 @@ def test_odd_records_are_replayed_byte_for_byte_once_and_at_most_three_times(sit
     assert site.records()[-1].message.headers["dlq_replays"] == "4"
 
 
-def test_filters_a_dry_run_and_what_cannot_be_replayed(site: Site, tmp_path: Path) -> None:
-    publish_with_broken_header(site.address, site.topic, ["a", "b"])
+def test_filters_a_dry_run_and_what_cannot_be_replayed(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kafka.codec.has_zstd", lambda: False)
+    publish_compressed(site.address, site.topic, "zstd", ["a", "b"])
     site.publish(*(upload(site.topic, str(tmp_path / f"{asset}.mp4"), asset) for asset in "ab"))
     assert len(site.fail()) == 3
     dry = site.run("replay", "--dry-run", "--asset", "b")
