@@ -111,7 +111,8 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
     """The verdict on a complete asset."""
     assert state.ended is not None
     alerts = [pair.alert for pair in state.pairs.values() if pair.alert and pair.evidence]
-    alert_ids = tuple(sorted(alert.alert_id for alert in alerts if alert.intervals or alert.score))  # not withdrawn
+    live = [alert for alert in alerts if alert.intervals or alert.score]  # not withdrawn
+    alert_ids = tuple(sorted(alert.alert_id for alert in live if alert.query.asset_id == state.asset_id))
     described = state.count(SegmentStatus.DESCRIBED)
     missed = sum(one.is_missed for one in state.segments.values())
     failures = [one.reason for _, one in sorted(state.segments.items()) if one.status == SegmentStatus.FAILED]
@@ -125,6 +126,7 @@ def verdict_of(state: AssetState, *, now: datetime) -> AssetVerdict:
         ),
         reason=state.ended.reason or next(filter(None, failures), None) or _explain_missed(missed, described),
         alert_ids=alert_ids,
+        copied_by=len(live) - len(alert_ids),
         segments_described=described,
         segments_compared=described - missed,
         segments_undecidable=state.count(SegmentStatus.UNDECIDABLE),

@@ -61,7 +61,9 @@ def test_mixed_events_of_both_assets_lead_to_two_alerts_with_the_same_content(se
     assert one.query_coverage == pytest.approx(other.query_coverage)
     assert one.reference_coverage == pytest.approx(other.reference_coverage)
     assert one.status == other.status == "final"
-    assert {verdict.verdict for verdict in matcher.verdicts().values()} == {"copies"}
+    verdicts = matcher.verdicts()
+    assert (verdicts["default/copy"].verdict, verdicts["default/copy"].copied_by) == ("copies", 0)
+    assert (verdicts["default/original"].verdict, verdicts["default/original"].copied_by) == ("unique", 1)
 
 
 def contents(messages: Iterable[Message]) -> list[dict[str, Any]]:

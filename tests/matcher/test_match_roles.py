@@ -49,8 +49,9 @@ def test_the_same_asset_id_is_a_different_asset_in_each_tenant() -> None:
     matcher.process(*segment_events(red), *segment_events(blue), end_event(red), end_event(blue))
     assert {key: verdict.verdict for key, verdict in matcher.verdicts().items()} == {
         "red/a": "unique",
-        "blue/a": "copies",
+        "blue/a": "unique",  # b has the same time, and the larger id
     }
+    assert matcher.verdicts()["blue/a"].copied_by == 1
     assert {alert.tenant for alert in matcher.alerts()} == {"blue"}
 
 
