@@ -88,9 +88,8 @@ def newest_revisions(events: Iterable[DuplicateAlert | AssetVerdict]) -> list[Du
 def to_line(event: DuplicateAlert | AssetVerdict) -> str:
     """The event in one line, for logs and grep."""
     if isinstance(event, AssetVerdict):
-        return (
-            f"{_time(event.decided_at)}  verdict     {_qualify(event, event.asset_id)}: {event.verdict}{_reason(event)}"
-        )
+        name = _qualify(event, event.asset_id)
+        return f"{_time(event.decided_at)}  verdict     {name}: {event.verdict}{_copies(event)}{_reason(event)}"
     copied = intervals_text(event.intervals).replace("\n", ", ") or "no interval"
     return (
         f"{_time(event.detected_at)}  {kind(event):10}  {_qualify(event, event.query.asset_id)} copies "
@@ -106,6 +105,7 @@ def to_text(event: DuplicateAlert | AssetVerdict) -> Text:
             (_time(event.decided_at), "dim"),
             f"  verdict on {_qualify(event, event.asset_id)}: ",
             (event.verdict, COLOURS[event.verdict]),
+            _copies(event),
             _reason(event),
         )
     revision = kind(event)
@@ -148,6 +148,10 @@ def _history(alert: DuplicateAlert) -> str:
 
 def _time(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def _copies(verdict: AssetVerdict) -> str:
+    return f", copied by {verdict.copied_by}" if verdict.copied_by else ""
 
 
 def _reason(verdict: AssetVerdict) -> str:

@@ -121,6 +121,7 @@ def test_times_are_in_utc() -> None:
 
 def test_a_verdict_is_one_line_whatever_its_reason_contains() -> None:
     assert to_line(verdict()) == "2026-11-24 12:30:05Z  verdict     copy: copies"
+    assert to_line(verdict(verdict="unique", copied_by=2)).endswith("copy: unique, copied by 2")
     assert to_line(verdict(verdict="failed", reason="not a video")).endswith("copy: failed (not a video)")
     for text in (to_line(verdict(reason="a\nb\x1b[2J")), to_text(verdict(reason="a\nb\x1b[2J")).plain):
         assert text.endswith("copies (a?b?[2J)")
