@@ -203,9 +203,9 @@ class DuplicateAlert(Event):
 class AssetVerdict(AssetEvent):
     """The outcome of a finished asset, so that a missing message never has two meanings.
 
-    `copies`: alerts (`alert_ids`) name it as their query. `copied_by`: how many name it as their reference. It says what
-    was known when the asset was complete: an alert that comes later does not change it. Another verdict follows when
-    the content is replaced or a failure is repaired; the latest counts.
+    `copies`: alerts (`alert_ids`) name it as their query. `copied_by`: how many name it as their reference. It says
+    what was known when the asset was complete: an alert that comes later does not change it. Another verdict follows
+    when the content is replaced or a failure is repaired; the latest counts.
     """
 
     verdict: Literal["unique", "copies", "undecidable", "failed"]

@@ -10,7 +10,7 @@ from kafka import TopicPartition
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.consumer import KafkaConsumer, text
 from services.backends.kafka.errors import KafkaError, translate
-from services.backends.kafka.transaction import Outgoing, Transactions
+from services.backends.kafka.transaction import Outgoing, Transactions, to_outgoing
 from services.contracts.errors import CopydetectError, DependencyDown, TransientError
 from services.contracts.ports import Message, Record, States
 
@@ -170,16 +170,6 @@ class StateReader:
             self._committed = open_client(Client, self._arguments)
         if self._uncommitted is None:
             self._uncommitted = open_client(Client, self._arguments | {"isolation_level": "read_uncommitted"})
-
-
-def to_outgoing(message: Message) -> Outgoing:
-    headers = [(name, value.encode()) for name, value in message.headers.items()]
-    if message.raw is None:
-        return Outgoing(message.topic, message.key.encode(), message.value, headers)
-    key, value, own = message.raw
-    # The client publishes neither a record without both key and value nor a header without a value.
-    value = b"" if key is None and value is None else value
-    return Outgoing(message.topic, key, value, [*((name, held or b"") for name, held in own), *headers])
 
 
 def _remaining_ms(deadline: float) -> int:

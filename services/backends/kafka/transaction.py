@@ -16,6 +16,7 @@ from kafka import errors as kafka_errors
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.contracts.errors import CopydetectError, Fenced, TransientError
+from services.contracts.ports import Message
 from services.runtime import metrics
 
 
@@ -27,6 +28,16 @@ class Outgoing(NamedTuple):
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
     partition: int | None = None
+
+
+def to_outgoing(message: Message) -> Outgoing:
+    headers = [(name, value.encode()) for name, value in message.headers.items()]
+    if message.raw is None:
+        return Outgoing(message.topic, message.key.encode(), message.value, headers)
+    key, value, own = message.raw
+    # The client publishes neither a record without both key and value nor a header without a value.
+    value = b"" if key is None and value is None else value
+    return Outgoing(message.topic, key, value, [*((name, held or b"") for name, held in own), *headers])
 
 
 class Transactions:

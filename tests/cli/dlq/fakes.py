@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.backends.kafka.consumer import text, to_headers
-from services.backends.kafka.state import to_outgoing
+from services.backends.kafka.transaction import to_outgoing
 from services.contracts import topics
 from services.contracts.envelope import to_dead_letter
 from services.contracts.errors import InvalidMessage, Stage
