@@ -19,7 +19,7 @@ TENANT = "default"
 SEGMENT_S = 32.0
 LENGTHS_S = (4, 8, 16, 32)  # of pieces that are copied into another video
 HOST_S = 64  # how long that video is with the piece
-EDITS_A_PIECE = 6  # at most, per original and length: edited copies that a piece is taken from
+EDITS_A_PIECE = 6  # at most, per original and length: edited copies that a piece is cut from
 LECTURE_S = 600
 LECTURE_COSINE = 0.98  # of any two frames of a lecture
 

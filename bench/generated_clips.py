@@ -1,7 +1,7 @@
 """The clips of bench.generated: originals, for each some clips that look like it, and strangers.
 
 A look-alike has its original's colours, softness, scale of patterns and number of shapes, and the same textures in the
-same order, as the next episode of a cartoon has; but every picture is painted anew and every shape is another. No
+same order, as the next episode of a cartoon has; but every picture is painted again and every shape is another. No
 picture of one clip is in another, so that each clip is a family of its own.
 """
 

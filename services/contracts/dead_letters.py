@@ -118,8 +118,8 @@ def to_replay(letter: DeadLetter) -> Message:
 def _take_last(headers: Headers, names: Sequence[str]) -> tuple[dict[str, str], Headers]:
     """The last header of each name as text, and the other headers in their order."""
     places = {name: position for position, (name, _) in enumerate(headers) if name in names}
-    taken = {name: _text(headers[position][1]) for name, position in places.items()}
-    return taken, tuple(header for position, header in enumerate(headers) if position not in places.values())
+    own = {name: _text(headers[position][1]) for name, position in places.items()}
+    return own, tuple(header for position, header in enumerate(headers) if position not in places.values())
 
 
 def _find_asset(raw: Raw) -> tuple[str, str]:

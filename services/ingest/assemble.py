@@ -37,7 +37,7 @@ def open_ingest_pipeline(
 ) -> Iterator[IngestPipeline]:
     """Open a pipeline whose threads and processes end with the block.
 
-    `roots`: folders whose files it may fetch; None for any file. `health`: told while the disk is full.
+    `roots`: folders whose files it may fetch; None for any file. `health`: reports it while the disk is full.
     """
     frame = bundle.manifest.descriptor.frame
     options = DescribeOptions(frame.dimension, segment_s=settings.segment_s, panels=settings.describe_panels)

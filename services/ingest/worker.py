@@ -111,7 +111,7 @@ class IngestWorker:
         try:
             return [self._pipeline.give_up(records[0], reason)]
         except Exception as again:  # noqa: BLE001 - a dead letter can be made in any case
-            log.warning("given up without an end of its asset", reason=repr(again))
+            log.warning("dead letter without an end of its asset", reason=repr(again))
             return [refuse(records[0], reason)]
 
     def _has_room(self) -> bool:

@@ -65,7 +65,7 @@ class MatchPipeline:
     def __call__(self, records: Sequence[Record], *, after_asset: Callable[[], None] = lambda: None) -> Batch:
         """All effects of these records. Events of one asset are processed together, so they share its searches.
 
-        `after_asset` is called after each asset: its searches and reads may have taken seconds.
+        `after_asset` is called after each asset: its searches and reads may last seconds.
         """
         batch = Batch()
         by_asset: defaultdict[tuple[int, str], list[EncodedEvent]] = defaultdict(list)

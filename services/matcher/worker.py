@@ -92,7 +92,7 @@ class MatchWorker:
         try:
             return self._pipeline.give_up(records[0], reason)
         except Exception as error:  # noqa: BLE001 - a dead letter can be made in any case
-            log.warning("given up without an effect on its asset", reason=repr(error))
+            log.warning("dead letter without an effect on its asset", reason=repr(error))
             return build_dead_letter(records[0], reason)
 
     def keep_alive(self) -> None:

@@ -73,7 +73,7 @@ def clip_frames(
     """Frames of the clip of `seed`, the same on every call. Raises ValueError for a clip without a frame.
 
     Clips of one `look_seed` look alike: they have the same look and show the same textures in the same order, each
-    painted anew, with its own shapes, camera and cuts. By default each clip has a look of its own.
+    painted again, with its own shapes, camera and cuts. By default each clip has a look of its own.
     """
     frame_count = round(duration_s * fps)
     if frame_count < 1 or min(size) < 2:

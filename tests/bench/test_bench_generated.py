@@ -95,8 +95,8 @@ def test_what_cannot_be_done_ends_it_at_once_with_a_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], why: str
 ) -> None:
     (tmp_path / "file").touch()
-    given = [argument.format(folder=tmp_path) for argument in arguments]
-    monkeypatch.setattr("sys.argv", ["generated", "--work", str(tmp_path / "work"), *given])
+    options = [argument.format(folder=tmp_path) for argument in arguments]
+    monkeypatch.setattr("sys.argv", ["generated", "--work", str(tmp_path / "work"), *options])
     with pytest.raises(SystemExit, match=why):
         generated.main()
     assert not list(tmp_path.rglob("*.mp4"))

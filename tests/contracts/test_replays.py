@@ -29,7 +29,7 @@ def carry(message: Message, offset: int = 7, fault: str | None = None) -> Record
     return Record(Message(topic, text, value or b"", to_headers(headers), raw=raw), 0, offset, fault)
 
 
-def bury(record: Record, offset: int = 7) -> Record:
+def add_letter(record: Record, offset: int = 7) -> Record:
     return carry(to_dead_letter(record, InvalidMessage("why", stage="fetch")), offset)
 
 
@@ -37,7 +37,7 @@ def bury(record: Record, offset: int = 7) -> Record:
 def test_what_came_is_replayed_byte_for_byte_however_often(raw: Raw) -> None:
     came = carry(Message(TOPIC, "", b"", raw=raw))
     for number, place in enumerate(("0/0", "0/1", "0/2"), 1):
-        letter = read_dead_letter(bury(came, offset=number - 1))
+        letter = read_dead_letter(add_letter(came, offset=number - 1))
         assert (letter.stage, letter.reason, letter.origin, letter.origin_place) == ("fetch", "why", TOPIC, "0/7")
         assert letter.replays == number - 1
         assert find_obstacle(letter) is None
@@ -67,18 +67,18 @@ def test_a_letter_of_a_bus_without_bytes_is_read_too() -> None:
     ],
 )
 def test_the_asset_is_in_the_value_or_else_in_the_key(key: bytes | None, value: bytes, asset: str) -> None:
-    assert read_dead_letter(bury(carry(Message(TOPIC, "", b"", raw=Raw(key, value, ()))))).asset == asset
+    assert read_dead_letter(add_letter(carry(Message(TOPIC, "", b"", raw=Raw(key, value, ()))))).asset == asset
 
 
 def test_what_is_no_whole_letter_has_an_obstacle() -> None:
     def obstacle(record: Record) -> str:
         return find_obstacle(read_dead_letter(record)) or ""
 
-    assert "was cut" in obstacle(bury(carry(Message(TOPIC, "k", b"x" * (MAX_DEAD_BYTES + 1)))))
-    assert "batch" in obstacle(bury(Record(Message(TOPIC, "", b"bytes"), 0, 4, fault="cannot be read")))
+    assert "was cut" in obstacle(add_letter(carry(Message(TOPIC, "k", b"x" * (MAX_DEAD_BYTES + 1)))))
+    assert "batch" in obstacle(add_letter(Record(Message(TOPIC, "", b"bytes"), 0, 4, fault="cannot be read")))
     assert "batch" in obstacle(Record(Message(TOPIC + ".dlq", "", b"bytes"), 0, 4, fault="cannot be read"))
     assert "no dead letter" in obstacle(carry(Message(TOPIC + ".dlq", "k", b"v")))
-    letter = bury(carry(Message(TOPIC, "k", b"v")))
+    letter = add_letter(carry(Message(TOPIC, "k", b"v")))
     assert obstacle(letter) == ""
     moved = replace(letter, message=replace(letter.message, topic="another.dlq"))
     assert "other dead letters" in obstacle(moved)
@@ -86,5 +86,5 @@ def test_what_is_no_whole_letter_has_an_obstacle() -> None:
 
 @pytest.mark.parametrize(("timestamp_ms", "year"), [(None, None), (-1, None), (2**62, None), (1_795_523_405_000, 2026)])
 def test_a_letter_has_the_time_of_its_record(timestamp_ms: int | None, year: int | None) -> None:
-    letter = read_dead_letter(replace(bury(carry(Message(TOPIC, "k", b"v"))), timestamp_ms=timestamp_ms))
+    letter = read_dead_letter(replace(add_letter(carry(Message(TOPIC, "k", b"v"))), timestamp_ms=timestamp_ms))
     assert (letter.written_at.year if letter.written_at else None) == year

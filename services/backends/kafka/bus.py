@@ -81,8 +81,8 @@ class KafkaBus:
         """The committed records of the topics up to now, without a group; with `follow` also all later ones.
 
         Waits during outages while it follows. Without `from_start` it begins at the end, so without `follow` as well it
-        yields nothing. `starts`: read only these partitions, from these offsets on; an offset that is no longer there
-        means the oldest one.
+        yields nothing. `starts`: read only these partitions, beginning at these offsets; an offset that is gone means
+        the oldest one.
         """
         counts = {topic: self._partition_count(topic) for topic in topics}
         places = [

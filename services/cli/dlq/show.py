@@ -36,7 +36,7 @@ def show(
     """Show a dead letter: reason and origin, key, headers and value.
 
     A value that is UTF-8 is shown as text, the first 4,000 characters of it; any other in hexadecimal, the first 1,024
-    bytes. Users, passwords and queries of addresses are replaced unless --raw is given, for they may be credentials;
+    bytes. Users, passwords and queries of addresses are replaced unless --raw is set, for they may be credentials;
     --output writes the value as it is.
 
     Exit code 0; 1 if Kafka does not answer; 2 for wrong usage, such as a letter that is not there.

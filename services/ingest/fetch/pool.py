@@ -1,8 +1,8 @@
 """Fetches files in threads, so that a slow disk or server delays no other upload.
 
-A download for which there is no room, in the budget of bytes or on the disk, is given up and fetched again later. Those
-that wait are served in the order of submission, and each gets its bytes before it starts: whatever fits without having
-waited can go before them, but it is finite, because no new work should be submitted unless `has_room`.
+A download for which there is no room, in the budget of bytes or on the disk, is abandoned and fetched again later.
+Those that wait are served in the order of submission, and each gets its bytes before it starts. Whatever fits without
+having waited can go before them, but it is finite, because no new work should be submitted unless `has_room`.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class FetchPool:
     """`submit` jobs, then `poll` for results, from one thread. `wake` is called whenever a fetch ends.
 
     `budget`: of the temporary folder, where downloads are kept; a local file is opened in place and takes none of it.
-    `health`: told while the disk is full.
+    `health`: reports it while the disk is full.
     """
 
     def __init__(

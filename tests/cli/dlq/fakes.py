@@ -53,7 +53,7 @@ class FakeBus:
     def close(self) -> None:
         self.is_closed = True
 
-    def bury(self, record: Record, reason: str = GONE, stage: Stage = "fetch") -> None:
+    def add_letter(self, record: Record, reason: str = GONE, stage: Stage = "fetch") -> None:
         """Publish the dead letter of a record."""
         self.publish([to_dead_letter(record, InvalidMessage(reason, stage=stage))])
 
@@ -61,12 +61,12 @@ class FakeBus:
         self, asset_id: str = "a", reason: str = GONE, stage: Stage = "fetch", topic: str | None = None, **fields: Any
     ) -> None:
         """Publish the dead letter of an upload that never was in its topic."""
-        self.bury(Record(upload(asset_id, topic, **fields), 3, 41), reason, stage)
+        self.add_letter(Record(upload(asset_id, topic, **fields), 3, 41), reason, stage)
 
     def bury_new(self, topic: str, since: int) -> None:
         """Publish dead letters for the records of the topic from this offset on, as a service that cannot use them."""
         for record in self.topics[topic][since:]:
-            self.bury(record)
+            self.add_letter(record)
 
 
 def upload(asset_id: str = "a", topic: str | None = None, **fields: Any) -> Message:

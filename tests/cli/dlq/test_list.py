@@ -101,7 +101,9 @@ def test_nothing_there_is_said_in_a_sentence(bus: FakeBus, run: Run) -> None:
 def test_odd_letters_have_a_line_too(bus: FakeBus, run: Run) -> None:
     bus.publish([Message(DEAD, "a key :b:", b"\xff")])
     bus.add(Message(DEAD, "", b"bytes"), fault="the records at offsets 1 to 1 cannot be read")
-    bus.bury(Record(Message(topics.VIDEO_SEGMENTS, "k", b"{}"), 0, 0), "a\nb\x1b[2J https://me:word@h/?key", "parse")
+    bus.add_letter(
+        Record(Message(topics.VIDEO_SEGMENTS, "k", b"{}"), 0, 0), "a\nb\x1b[2J https://me:word@h/?key", "parse"
+    )
     assert [line.split("  ", 2)[2].split("Z  ")[1] for line in run("list").stdout.splitlines()] == [
         "-       a?key?:b:  no reason",
         "-       -  the records at offsets 1 to 1 cannot be read",

@@ -74,9 +74,9 @@ def test_a_limit_takes_the_oldest(bus: FakeBus, run: Run) -> None:
 
 
 def test_what_is_no_whole_letter_is_counted_and_said(bus: FakeBus, run: Run) -> None:
-    bus.bury(Record(Message(TARGET, "k", b"x" * (MAX_DEAD_BYTES + 1)), 0, 0))
-    bus.bury(Record(Message(TARGET, "", b"bytes"), 0, 5, fault="the records at offsets 1 to 5 cannot be read"))
-    bus.bury(Record(Message(TARGET, "", b"bytes"), 0, 9, fault="the records at offsets 6 to 9 cannot be read"))
+    bus.add_letter(Record(Message(TARGET, "k", b"x" * (MAX_DEAD_BYTES + 1)), 0, 0))
+    bus.add_letter(Record(Message(TARGET, "", b"bytes"), 0, 5, fault="the records at offsets 1 to 5 cannot be read"))
+    bus.add_letter(Record(Message(TARGET, "", b"bytes"), 0, 9, fault="the records at offsets 6 to 9 cannot be read"))
     bus.publish([Message(DEAD, "k", b"of somebody else")])
     bus.bury_upload("a")
     ended = run("replay", "--yes")
@@ -123,7 +123,7 @@ def test_letters_that_come_meanwhile_are_not_replayed(bus: FakeBus, run: Run) ->
 
     def fail_again(message: Message) -> None:
         if message.topic == TARGET:
-            bus.bury(Record(message, 0, 0))
+            bus.add_letter(Record(message, 0, 0))
 
     bus.on_publish = fail_again
     assert run("replay", "--yes").exit_code == 0

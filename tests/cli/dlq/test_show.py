@@ -15,11 +15,11 @@ from tests.cli.dlq.fakes import DEAD, GONE, FakeBus
 SECRET = "https://me:word@example.org/a.mp4?X-Amz-Signature=key"
 
 
-def bury(
+def add_letter(
     bus: FakeBus, value: bytes | None, key: bytes | None = b"k", headers: tuple[tuple[str, bytes], ...] = ()
 ) -> None:
     raw = Raw(key, value, headers)
-    bus.bury(Record(Message(topics.VIDEO_SEGMENTS, "", value or b"", raw=raw), 3, 41))
+    bus.add_letter(Record(Message(topics.VIDEO_SEGMENTS, "", value or b"", raw=raw), 3, 41))
 
 
 def test_an_upload_is_shown_with_reason_origin_and_content(bus: FakeBus, run: Run) -> None:
@@ -46,8 +46,8 @@ def test_an_upload_is_shown_with_reason_origin_and_content(bus: FakeBus, run: Ru
 
 
 def test_credentials_are_shown_only_if_wanted(bus: FakeBus, run: Run) -> None:
-    bury(bus, f'{{"uri": "{SECRET}"}}'.encode(), SECRET.encode(), (("from", SECRET.encode()),))
-    bury(bus, b"\xff " + SECRET.encode())
+    add_letter(bus, f'{{"uri": "{SECRET}"}}'.encode(), SECRET.encode(), (("from", SECRET.encode()),))
+    add_letter(bus, b"\xff " + SECRET.encode())
     for place in ("0/0", "0/1"):
         shown = run("show", place).stdout
         assert not any(secret in shown for secret in ("word", "Signature", b"word".hex(), b"Signature".hex()))
@@ -57,7 +57,7 @@ def test_credentials_are_shown_only_if_wanted(bus: FakeBus, run: Run) -> None:
 
 
 def test_bytes_are_shown_in_hexadecimal(bus: FakeBus, run: Run) -> None:
-    bury(bus, bytes(range(199, 256)), b"\xfe\x01", (("same", b"\xff"), ("same", b""), ("lines", b"a\nb")))
+    add_letter(bus, bytes(range(199, 256)), b"\xfe\x01", (("same", b"\xff"), ("same", b""), ("lines", b"a\nb")))
     shown = run("show", "0/0").stdout.splitlines()
     assert "key        hex fe01" in shown
     assert [line for line in shown if line.startswith("header     ")][:3] == [
@@ -74,13 +74,13 @@ def test_bytes_are_shown_in_hexadecimal(bus: FakeBus, run: Run) -> None:
 
 @pytest.mark.parametrize(("value", "said"), [(None, "value      none"), (b"", "value      empty")])
 def test_what_is_missing_is_said(bus: FakeBus, run: Run, value: bytes | None, said: str) -> None:
-    bury(bus, value)
+    add_letter(bus, value)
     assert run("show", "0/0").stdout.splitlines()[-1] == said
 
 
 def test_a_long_value_is_cut_and_the_length_is_said(bus: FakeBus, run: Run) -> None:
-    bury(bus, b"x" * 5000)
-    bury(bus, b"\xff" * 5000)
+    add_letter(bus, b"x" * 5000)
+    add_letter(bus, b"\xff" * 5000)
     text, other = run("show", "0/0").stdout, run("show", "0/1").stdout
     assert (
         text.splitlines()[-2] == "value      5,000 bytes of text; the first 4,000 characters, --output FILE writes all"
@@ -91,18 +91,18 @@ def test_a_long_value_is_cut_and_the_length_is_said(bus: FakeBus, run: Run) -> N
 
 
 def test_control_characters_do_not_reach_the_terminal(bus: FakeBus, run: Run) -> None:
-    bury(bus, b"a\x1b[2Jb", b"k\x1b", (("n\x1b", b"v\x07"),))
+    add_letter(bus, b"a\x1b[2Jb", b"k\x1b", (("n\x1b", b"v\x07"),))
     assert not {"\x1b", "\x07"} & set(run("show", "0/0", "--raw").stdout)
 
 
 def test_a_letter_that_cannot_be_replayed_says_so(bus: FakeBus, run: Run) -> None:
-    bury(bus, b"x" * (MAX_DEAD_BYTES + 1))
+    add_letter(bus, b"x" * (MAX_DEAD_BYTES + 1))
     assert "it cannot be replayed: it was cut" in run("show", "0/0").stdout
 
 
 def test_output_writes_the_bytes(bus: FakeBus, run: Run, tmp_path: Path) -> None:
     value = b"\xff\x00" + SECRET.encode() + b"x" * 5000
-    bury(bus, value)
+    add_letter(bus, value)
     shown = run("show", "0/0", "--output", str(tmp_path / "value"))
     assert (tmp_path / "value").read_bytes() == value
     assert shown.stdout.startswith("letter")
