@@ -1,7 +1,7 @@
 """A record in flight: the progress of its upload, and the rows of its segments."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
 from services.contracts.ports import Record, SegmentRow
@@ -34,6 +34,7 @@ class Job:
     stills: Stills = field(default_factory=Stills)
     media: Media | None = None  # None until it is fetched
     started_s: float | None = None  # when its decoding began, time.monotonic(); None before
+    attempt: int = 1  # to decode its file
 
     @classmethod
     def of(cls, record: Record, upload: SegmentUploaded, options: DescribeOptions) -> "Job":
@@ -48,6 +49,10 @@ class Job:
                 start_s=upload.start_s,
             )
         return cls(record, upload, options, cutter)
+
+    def next_attempt(self) -> "Job":
+        """The job of the same record from the start."""
+        return replace(Job.of(self.record, self.upload, self.options), attempt=self.attempt + 1)
 
     @property
     def name(self) -> str:

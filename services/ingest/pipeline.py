@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import structlog
+
 from services.contracts.envelope import read_event
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import Event, SegmentUploaded, UploadEnded
@@ -24,6 +26,10 @@ from services.ingest.ports import Decoders, Fetches
 from services.ingest.store import SegmentStore, is_unchanged
 from services.runtime import metrics
 from tca_model.video.segments import CutSegment
+
+MAX_ATTEMPTS = 3  # to decode a file if the machine may be to blame
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +111,7 @@ class IngestPipeline:
                     job = self._on_decoded(event.job)
                     finished.append(_FinishedSegment(job, job.cutter.finish(event.duration_s), last=True))
                 case DecodeFailed():
-                    job = self._on_decoded(event.job)
-                    failed.append(self._fail(job, InvalidMessage(event.reason, stage="decode")))
+                    failed += self._on_decode_failed(self._on_decoded(event.job), event)
         return outcomes + self._store_and_announce(finished) + failed
 
     def give_up(self, record: Record, error: InvalidMessage) -> Outcome:
@@ -181,6 +186,18 @@ class IngestPipeline:
         assert job.started_s is not None
         metrics.stage_seconds.labels("decode").observe(time.monotonic() - job.started_s)
         return job
+
+    def _on_decode_failed(self, job: Job, event: DecodeFailed) -> list[Outcome]:
+        """Begin the job again if the machine may be to blame, else fail it."""
+        if not event.may_pass:
+            return [self._fail(job, InvalidMessage(event.reason, stage="decode"))]
+        if job.attempt >= MAX_ATTEMPTS:
+            reason = f"{event.reason}, in each of {MAX_ATTEMPTS} attempts"
+            return [self._fail(job, InvalidMessage(reason, stage="decode"))]
+        metrics.retries.labels("decode").inc()
+        log.warning("decoded again", asset=job.upload.key, attempt=job.attempt, reason=event.reason)
+        self._waiting.append(job.next_attempt())
+        return []
 
     def _describe_and_cut(self, chunks: Sequence[FramesDecoded]) -> list[_FinishedSegment]:
         """Describe these frames together. Returns the segments that they complete."""

@@ -50,6 +50,7 @@ class End(NamedTuple):
 
 class Failure(NamedTuple):
     reason: str
+    may_pass: bool = False
 
 
 Step: TypeAlias = Shot | Pause | End | Failure
@@ -90,8 +91,8 @@ class FakePool:
                 case End(duration_s):
                     events.append(DecodeFinished(job, duration_s))
                     del self._busy[job]
-                case Failure(reason):
-                    events.append(DecodeFailed(job, reason))
+                case Failure(reason, may_pass):
+                    events.append(DecodeFailed(job, reason, may_pass))
                     del self._busy[job]
         return events
 

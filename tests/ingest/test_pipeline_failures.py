@@ -69,6 +69,30 @@ def test_reasons_of_a_presigned_upload_contain_no_credentials(service: Service) 
         assert "word" not in reason
 
 
+def test_a_file_is_decoded_three_times_if_the_machine_may_be_to_blame(service: Service) -> None:
+    starved = Failure("the decoder was killed", may_pass=True)
+    service.publish(upload(service.write_film("a", Shot(0, 40), starved), "a"))
+    service.publish(upload(service.write_film("b", Failure("broken")), "b"))
+    service.run()
+    assert service.pool.decoded.count("a") == 3
+    assert service.pool.decoded.count("b") == 1
+    reasons = {dead.key: dead.headers["dlq_reason"] for dead in service.dead_letters()}
+    assert reasons == {"default/a": "the decoder was killed, in each of 3 attempts", "default/b": "broken"}
+    assert service.committed_offset() == 2
+
+
+def test_a_file_that_was_killed_once_is_described(service: Service) -> None:
+    path = service.write_film("a", Shot(0, 40), Failure("the decoder was killed", may_pass=True))
+    service.publish(upload(path, "a"))
+    while service.pool.decoded.count("a") < 2:
+        service.worker.run_once(0)
+        service.scripts[path] = [Shot(0, 40), End(40)]
+    service.run()
+    assert service.dead_letters() == []
+    assert {segment.segment_id for segment in service.segments()} == {"a:0", "a:1"}
+    assert [event.status for event in service.events() if isinstance(event, AssetEnded)] == ["complete"]
+
+
 def test_records_that_the_bus_could_not_read_are_a_dead_letter(service: Service) -> None:
     unreadable = Record(Message(topics.VIDEO_SEGMENTS, "", b"\x00raw"), 0, 4, fault="the records cannot be read")
     outcome = service.pipeline.accept(unreadable)

@@ -53,10 +53,14 @@ class DecodeFinished:
 
 @dataclass(frozen=True, slots=True)
 class DecodeFailed:
-    """The job failed, possibly after some frames; `reason` is for people."""
+    """The job failed, possibly after some frames; `reason` is for people.
+
+    `may_pass`: the machine may be to blame, which had no memory or no time for the decoder.
+    """
 
     job: str
     reason: str
+    may_pass: bool = False
 
 
 DecodeEvent: TypeAlias = FramesDecoded | DecodeFinished | DecodeFailed
@@ -144,7 +148,8 @@ class DecodePool:
             overdue_s = time.monotonic() - self._deadline_s
             late = [child for child in self._busy if child not in readable and child.progress_s <= overdue_s]
             events = [event for child in readable if (event := self._advance(child)) is not None]
-            events += [self._fail(child, f"the decoder sent no frame for {self._deadline_s:g} s") for child in late]
+            reason = f"the decoder sent no frame for {self._deadline_s:g} s"
+            events += [self._fail(child, reason, may_pass=True) for child in late]
             if events or woken or time.monotonic() >= until_s:
                 return events
 
@@ -222,10 +227,10 @@ class DecodePool:
         self._selector.unregister(child.channel)
         self._busy.remove(child)
 
-    def _fail(self, child: DecoderProcess, reason: str) -> DecodeFailed:
+    def _fail(self, child: DecoderProcess, reason: str, *, may_pass: bool = False) -> DecodeFailed:
         self._forget(child)
         child.reap()
-        return DecodeFailed(str(child.job), reason)
+        return DecodeFailed(str(child.job), reason, may_pass)
 
     def _on_child_died(self, child: DecoderProcess) -> DecodeFailed:
         """The event for a job whose child has died.
@@ -244,7 +249,7 @@ class DecodePool:
             reason = f"the decoder crashed (signal {signal.Signals(-status).name})"
         else:
             reason = f"the decoder ended in the middle of the file (exit status {status})"
-        return DecodeFailed(str(child.job), reason)
+        return DecodeFailed(str(child.job), reason, may_pass=status == -signal.SIGKILL)
 
 
 def _is_ascending(latest_s: float, times_s: Times) -> bool:

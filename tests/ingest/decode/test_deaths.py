@@ -54,7 +54,7 @@ def test_a_child_that_hangs_is_killed_at_the_deadline(make_pool: MakePool, clip:
     wait_until(lambda: bool(pool.poll(0.1)))
     pid = child_of(pool).process.pid
     os.kill(pid, signal.SIGSTOP)
-    assert drain(pool)[-1] == DecodeFailed("hung", "the decoder sent no frame for 2 s")
+    assert drain(pool)[-1] == DecodeFailed("hung", "the decoder sent no frame for 2 s", may_pass=True)
     assert not is_running(pid)
     pool.submit("next", clip.open("rb"))
     assert isinstance(drain(pool)[-1], DecodeFinished)
