@@ -14,7 +14,7 @@ from services.cli.console import console, progress_bar
 from services.cli.drawing import check_drawing, drawing
 from services.cli.errors import CommandFailed
 from services.cli.files import VideoFile, find_videos
-from services.cli.results import NOTHING_SHOWN, Problem
+from services.cli.results import Problem
 from services.cli.scan import TENANT, describe_all, upload
 from services.cli.tables import print_problems
 from services.contracts.errors import UsageError
@@ -22,7 +22,7 @@ from services.contracts.events import AssetEnded, Role
 from services.runtime.settings import load_settings
 from tca_model.bundle import Bundle, load_bundle
 from tca_model.config import FrameConfig
-from tca_model.errors import DecodeError
+from tca_model.errors import NOTHING_SHOWN, DecodeError
 from tca_model.types import FloatArray, Frame, Times, VideoDescriptor
 
 if TYPE_CHECKING:
