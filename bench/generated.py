@@ -11,8 +11,9 @@ once and kept: after Ctrl-C the same command goes on.
 from rich.progress import Progress
 
 from bench.generated_clips import ORIGINALS, are_alike, cast_clips, clip_of, work_folder
-from bench.quality import Judged, options, refusing, run
+from bench.quality import Judged, options, run
 from services.cli.console import add_counter, console
+from services.cli.errors import translating_errors
 from tca_model.evaluation.benchmark import Benchmark, make_copies
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     arguments = options("bench.generated", __doc__, originals=ORIGINALS).parse_args()
 
     def prepare(progress: Progress) -> Benchmark:
-        with refusing():
+        with translating_errors():
             cast = cast_clips(arguments.work, arguments.originals)
             benchmark = cast.benchmark(work_folder(arguments.work), arguments.edits)
         make_copies(cast.clips, arguments.workers, add_counter(progress, "making clips"))

@@ -9,8 +9,7 @@ pipelines that `copydetect scan` runs, every query compared with every reference
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,11 +18,12 @@ from rich.table import Column, Table
 
 from bench import vpdq
 from services.cli.console import INTERRUPTED, add_counter, console, error_console, progress_bar
+from services.cli.errors import translating_errors
 from services.cli.files import VideoFile
 from services.cli.results import PairRow
 from services.cli.scan import Scan
 from services.cli.tables import print_problems
-from services.contracts.errors import UsageError
+from services.contracts.errors import CopydetectError, UsageError
 from services.matcher.rule import alert_threshold
 from services.runtime import log
 from services.runtime.settings import Settings, load_settings
@@ -65,19 +65,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def prepare(_: Progress) -> Benchmark:
-        with refusing():
+        with translating_errors():
             return plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
 
     run(arguments, prepare)
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Around what the user's options or files can be at fault for: a ValueError becomes a UsageError."""
-    try:
-        yield
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def options(module: str, text: str, originals: int) -> argparse.ArgumentParser:
@@ -115,7 +106,7 @@ def run(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark])
         if arguments.json:
             arguments.json.write_text(json.dumps([asdict(one) for one in judged], indent=2) + "\n")
         return judged
-    except (BundleError, UsageError) as error:
+    except (BundleError, CopydetectError) as error:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"{error.filename or arguments.work}: {error.strerror or error}")
@@ -183,7 +174,7 @@ def score_pair(pair: Pair, found: Mapping[tuple[str, str], PairRow]) -> ScoredPa
     """The pair with what a scan found of it. Raises UsageError if the file with the truth is missing or damaged."""
     row = found.get((str(pair.query), str(pair.reference)))
     edit = pair.copy.edit if pair.copy else ""
-    with refusing():
+    with translating_errors():
         true = pair.copy.truth().matches if pair.is_copy and pair.copy else ()
     if row is None:
         return ScoredPair(pair.is_copy, None, edit, (), true)
