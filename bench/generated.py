@@ -13,6 +13,7 @@ from rich.progress import Progress
 from bench.generated_clips import ORIGINALS, are_alike, cast_clips, clip_of, work_folder
 from bench.quality import Judged, options, run
 from services.cli.console import add_counter, console
+from services.cli.errors import translating_errors
 from tca_model.evaluation.benchmark import Benchmark, make_copies
 
 
@@ -20,8 +21,9 @@ def main() -> None:
     arguments = options("bench.generated", __doc__, originals=ORIGINALS).parse_args()
 
     def prepare(progress: Progress) -> Benchmark:
-        cast = cast_clips(arguments.work, arguments.originals)
-        benchmark = cast.benchmark(work_folder(arguments.work), arguments.edits)
+        with translating_errors():
+            cast = cast_clips(arguments.work, arguments.originals)
+            benchmark = cast.benchmark(work_folder(arguments.work), arguments.edits)
         make_copies(cast.clips, arguments.workers, add_counter(progress, "making clips"))
         return benchmark
 

@@ -18,11 +18,12 @@ from rich.table import Column, Table
 
 from bench import vpdq
 from services.cli.console import INTERRUPTED, add_counter, console, error_console, progress_bar
+from services.cli.errors import translating_errors
 from services.cli.files import VideoFile
 from services.cli.results import PairRow
 from services.cli.scan import Scan
 from services.cli.tables import print_problems
-from services.contracts.errors import UsageError
+from services.contracts.errors import CopydetectError, UsageError
 from services.matcher.rule import alert_threshold
 from services.runtime import log
 from services.runtime.settings import Settings, load_settings
@@ -62,10 +63,12 @@ def main() -> None:
     parser = options("bench.quality", __doc__, originals=len(ORIGINALS))
     parser.add_argument("--videos", type=Path, default=DEV, help="the clips, with a manifest of their families")
     arguments = parser.parse_args()
-    run(
-        arguments,
-        lambda _: plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals),
-    )
+
+    def prepare(_: Progress) -> Benchmark:
+        with translating_errors():
+            return plan(arguments.videos, arguments.work, names=arguments.edits, originals=arguments.originals)
+
+    run(arguments, prepare)
 
 
 def options(module: str, text: str, originals: int) -> argparse.ArgumentParser:
@@ -78,15 +81,12 @@ def options(module: str, text: str, originals: int) -> argparse.ArgumentParser:
     )
     parser.add_argument("--bundle", nargs="+", default=[DEFAULT], help=f"shipped names or folders ({DEFAULT})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
-    parser.add_argument(
-        "--work", type=Path, default=WORK, metavar="FOLDER", help="what is made is kept here (.bench in the repository)"
-    )
-    parser.add_argument(
-        "--originals", type=int, default=originals, metavar="N", help=f"fewer than {originals}, for a quick look"
-    )
-    parser.add_argument(
-        "--edits", nargs="+", default=list(EDITS), metavar="NAME", help=f"some of {', '.join(EDITS)}, for a quick look"
-    )
+    kept = "what is made is kept here (.bench in the repository)"
+    parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER", help=kept)
+    fewer = f"fewer than {originals}, for a quick look"
+    parser.add_argument("--originals", type=int, default=originals, metavar="N", help=fewer)
+    some = f"some of {', '.join(EDITS)}, for a quick look"
+    parser.add_argument("--edits", nargs="+", default=list(EDITS), metavar="NAME", help=some)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that make copies (2)")
     parser.add_argument("--without-vpdq", action="store_true", help="skip vPDQ where it is installed")
     return parser
@@ -106,19 +106,20 @@ def run(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark])
         if arguments.json:
             arguments.json.write_text(json.dumps([asdict(one) for one in judged], indent=2) + "\n")
         return judged
-    except (ValueError, BundleError, UsageError) as error:
+    except (BundleError, CopydetectError) as error:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"{error.filename or arguments.work}: {error.strerror or error}")
     except KeyboardInterrupt:
-        error_console.print(
-            f"interrupted; what was made is kept in {arguments.work}: run the same command to go on", soft_wrap=True
-        )
+        kept = f"interrupted; what was made is kept in {arguments.work}: run the same command to go on"
+        error_console.print(kept, soft_wrap=True)
         sys.exit(INTERRUPTED)
 
 
 def judge_all(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark]) -> list[Judged]:
     """The figures of all bundles and of vPDQ. Raises what `run` reports, early where the options are at fault."""
+    if arguments.workers < 1:
+        raise UsageError(f"--workers must be 1 or more, got {arguments.workers}")
     settings = [load_settings().model_copy(update={"bundle": name}) for name in arguments.bundle]
     for each in settings:
         load_bundle(each.bundle)
@@ -170,10 +171,11 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
 
 
 def score_pair(pair: Pair, found: Mapping[tuple[str, str], PairRow]) -> ScoredPair:
-    """The pair with what a scan found of it."""
+    """The pair with what a scan found of it. Raises UsageError if the file with the truth is missing or damaged."""
     row = found.get((str(pair.query), str(pair.reference)))
     edit = pair.copy.edit if pair.copy else ""
-    true = pair.copy.truth().matches if pair.is_copy and pair.copy else ()
+    with translating_errors():
+        true = pair.copy.truth().matches if pair.is_copy and pair.copy else ()
     if row is None:
         return ScoredPair(pair.is_copy, None, edit, (), true)
     intervals = [

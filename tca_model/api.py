@@ -2,7 +2,8 @@
 
     from tca_model import compare, describe
     result = compare(describe("copy.mp4"), describe("original.mp4"))
-    print(result.probability, result.intervals)
+    if result.is_copy:
+        print(result.probability, result.intervals)
 
 `describe` decodes in this process, within DecodeLimits. For files of strangers the service does the same in child
 processes, because a decoder's crash ends its process.
@@ -10,7 +11,7 @@ processes, because a decoder's crash ends its process.
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
@@ -18,7 +19,8 @@ from typing import BinaryIO, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tca_model.bundle import DEFAULT, Bundle, load_bundle
+from tca_model.bundle import DEFAULT, Bundle, find_bundle, load_bundle
+from tca_model.errors import NOTHING_SHOWN, DecodeError
 from tca_model.matching.calibration import Calibration
 from tca_model.matching.evidence import join, observe
 from tca_model.matching.similarity import similarity_matrix
@@ -46,6 +48,9 @@ class Segment:
     descriptor: VideoDescriptor
     vector: FloatArray
 
+    def __repr__(self) -> str:
+        return f"Segment({self.start_s:.1f}-{self.end_s:.1f} s, {_count(len(self.descriptor), 'frame')})"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DescribedVideo:
@@ -55,6 +60,11 @@ class DescribedVideo:
     duration_s: float
     model_version: str
     calibration: Calibration
+
+    def __repr__(self) -> str:
+        segments = _count(len(self.segments), "segment")
+        frames = _count(sum(len(segment.descriptor) for segment in self.segments), "frame")
+        return f"DescribedVideo({self.duration_s:.1f} s, {segments}, {frames}, model {self.model_version})"
 
     @property
     def descriptor(self) -> VideoDescriptor:
@@ -67,7 +77,8 @@ class PairComparison:
     """How likely one video copies the other, and what is copied.
 
     `joined_score`: score of the evidence of all segments. `probability`: that score calibrated, None if the bundle has
-    no calibration curve. `is_copy`: whether the bundle's alert threshold is reached. `intervals`: the copied stretches.
+    no calibration curve. `is_copy`: whether the bundle's alert threshold is reached. `intervals`: the aligned
+    stretches, copied if `is_copy`.
     """
 
     joined_score: float
@@ -89,8 +100,11 @@ class Describer:
     ) -> None:
         """`bundle`: a shipped name, a folder, or one that is loaded. `panels`: describe pictures in the picture too.
 
-        Raises BundleError if the bundle cannot be read or used.
+        `segment_s`: length of the segments, infinite for one that holds the whole file. Raises BundleError if the
+        bundle cannot be read or used, ValueError for a `segment_s` that is not positive.
         """
+        if not segment_s > 0:
+            raise ValueError(f"segment_s must be positive, got {segment_s}")
         self._bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self._extractor = DescriptorExtractor(self._bundle)
         self._segment_s, self._panels, self._limits = segment_s, panels, limits
@@ -101,16 +115,22 @@ class Describer:
         return self._extractor
 
     def __call__(self, path: str | Path) -> DescribedVideo:
-        """Describe a file. Raises DecodeError if it is not a readable video, OSError if it cannot be opened."""
+        """Describe a file. Raises DecodeError if it is not a readable video, OSError if it cannot be opened.
+
+        Both name the file.
+        """
         cut = _Returning(self.iter_segments(path))
-        segments = tuple(self._encode(segment) for segment in cut)
+        try:
+            segments = tuple(self._encode(segment) for segment in cut)
+        except DecodeError as error:
+            raise DecodeError(f"{path}: {error}") from error
         return DescribedVideo(segments, cut.result, self._bundle.model_version, self._bundle.manifest.calibration)
 
     def iter_segments(self, path: str | Path) -> Generator[CutSegment, None, float]:
         """Yield the segments of a file with their frame descriptors before the encoder, for training and plots.
 
         The generator's return value is the duration in seconds. Raises as a call does, then possibly after some
-        segments.
+        segments, but a DecodeError does not name the file.
         """
         cutter, stills = self._new_cutter(), Stills()
         with Path(path).open("rb") as file:
@@ -125,7 +145,7 @@ class Describer:
     def describe_frames(self, path: str | Path) -> VideoDescriptor:
         """The frame descriptors (T, D) of a file before the encoder; T is 0 if nothing distinctive is shown.
 
-        Raises as a call does.
+        Raises as `iter_segments` does.
         """
         return VideoDescriptor.concatenate([segment.descriptor for segment in self.iter_segments(path)])
 
@@ -166,25 +186,34 @@ class Describer:
 
 
 def describe(path: str | Path, bundle: str = DEFAULT) -> DescribedVideo:
-    """Describe a video file as the service does by default. The network is loaded at the first call only.
+    """Describe a video file as the service does by default. `bundle`: a shipped name, or a folder.
 
-    Raises DecodeError if it is not a readable video, OSError if it cannot be opened.
+    The network is loaded at the first call, and again if the folder's files were replaced. Raises DecodeError if `path`
+    is not a readable video, OSError if it cannot be opened, BundleError if the bundle cannot be read or used.
     """
-    return _load_describer(bundle)(path)
+    folder = find_bundle(bundle).resolve()
+    found = [(file.name, file.stat()) for file in folder.iterdir()]
+    stamps = frozenset((name, stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+    return _load_describer(str(folder), stamps)(path)
 
 
 def compare(query: DescribedVideo, reference: DescribedVideo) -> PairComparison:
     """Whether `query` copies `reference`, as the matcher decides it with `reference` as the older video.
 
-    Raises ValueError if different models described them, or if one of them shows nothing that can be compared.
+    Raises ValueError if different models described them, or if one of them shows nothing that can be compared;
+    TypeError for anything that `describe` did not return, such as a path.
     """
+    sides: dict[str, object] = {"query": query, "reference": reference}
+    for side, video in sides.items():
+        if not isinstance(video, DescribedVideo):
+            raise TypeError(f"the {side} is a {type(video).__name__}, not a DescribedVideo: call describe(path) first")
     if query.model_version != reference.model_version:
         raise ValueError(f"described by different models: {query.model_version} and {reference.model_version}")
     mine = [segment for segment in query.segments if len(segment.descriptor)]
     theirs = [segment for segment in reference.segments if len(segment.descriptor)]
     if not mine or not theirs:
         side = "reference" if mine else "query"
-        raise ValueError(f"the {side} shows nothing that can be compared: it is black, plain or a still")
+        raise ValueError(f"the {side} cannot be compared: {NOTHING_SHOWN}")
     whole = reference.descriptor
     of_segment = np.repeat(np.arange(len(theirs)), [len(segment.descriptor) for segment in theirs])
     evidence = []
@@ -215,6 +244,10 @@ class _Returning(Generic[T]):
         self.result = yield from self._generator
 
 
-@cache
-def _load_describer(bundle: str) -> Describer:
-    return Describer(bundle)
+@lru_cache(maxsize=4)  # networks are large, and a program seldom uses more
+def _load_describer(folder: str, _stamps: frozenset[tuple[str, int, int, int]]) -> Describer:
+    return Describer(folder)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

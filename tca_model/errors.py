@@ -6,6 +6,10 @@ DecodeError        a file yields no (further) frames
 TrainingError      a training run cannot start, continue or be saved; says what to change
 """
 
+NOTHING_SHOWN = (
+    "it shows nothing (black, flat, a title card), or nothing moves in it"  # why there is nothing to compare
+)
+
 
 class BundleError(Exception):
     """A bundle cannot be used."""

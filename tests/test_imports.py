@@ -49,7 +49,8 @@ def test_help_imports_neither_torch_nor_milvus() -> None:
 
 
 def test_the_library_imports_neither_torch_nor_av_until_it_is_used() -> None:
-    assert find_imports("import tca_model", {"torch", "av"}) == set()
+    assert find_imports("import tca_model; dir(tca_model)", {"torch", "av"}) == set()
+    assert find_imports("from tca_model import BundleError, DecodeError", {"torch", "av"}) == set()
     assert find_imports("from tca_model import describe", {"torch", "av"}) == {"torch", "av"}
 
 

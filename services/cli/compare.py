@@ -8,13 +8,15 @@ import typer
 
 from services.cli.console import console, progress_bar
 from services.cli.drawing import check_drawing, drawing
-from services.cli.results import JOINED_SCORE, NOTHING_SHOWN, PROBABILITY, Problem, intervals_text, score_name
+from services.cli.files import check_exists
+from services.cli.results import JOINED_SCORE, PROBABILITY, Problem, intervals_text, score_name
 from services.cli.scan import TENANT, describe_all
 from services.cli.tables import print_problems
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
 from services.matcher.rule import alert_threshold
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import Bundle, load_bundle
+from tca_model.errors import NOTHING_SHOWN
 from tca_model.matching.calibration import Calibration
 from tca_model.types import VideoDescriptor
 
@@ -33,7 +35,7 @@ class ComparedPair:
     reference: VideoDescriptor
 
     def draw(self, path: Path, *, title: str) -> None:
-        """Draw the similarity matrix and copied intervals, as PNG. Raises CommandFailed if that cannot be written."""
+        """Draw the similarity matrix and aligned intervals, as PNG. Raises CommandFailed if that cannot be written."""
         from tca_model.evaluation.plots import plot_similarity
 
         with drawing(path):
@@ -49,7 +51,8 @@ def compare(
 ) -> None:
     """Explain one pair of videos.
 
-    Prints the probability of a copy, similarities in both directions and the copied intervals.
+    Prints the probability of a copy, similarities in both directions and the aligned intervals, which are copied if the
+    probability reaches the threshold.
 
     Exit code 0, copy or not; 1 if a file cannot be compared; 2 for wrong usage.
     """
@@ -65,7 +68,12 @@ def compare(
 
 
 def compare_files(paths: dict[str, Path], bundle: Bundle, settings: Settings) -> ComparedPair:
-    """Compare QUERY with REFERENCE. If that is impossible, prints why and raises typer.Exit(1)."""
+    """Compare QUERY with REFERENCE. If that is impossible, prints why and raises typer.Exit(1).
+
+    Raises UsageError if a file is missing.
+    """
+    for path in paths.values():
+        check_exists(path)
     from services.embedded import EVERY_PAIR, Embedded  # imports Milvus: --help must not wait for it
 
     roles = frozenset({Role.PROBE})
@@ -91,7 +99,8 @@ def compare_files(paths: dict[str, Path], bundle: Bundle, settings: Settings) ->
 def print_alert(alert: DuplicateAlert, paths: dict[str, Path], calibration: Calibration, threshold: float) -> None:
     """Print what was found about a pair, and whether a scan would report it."""
     name = score_name(calibration)
-    verdict = "a copy" if alert.score >= threshold else "not a copy"
+    is_copy = alert.score >= threshold
+    verdict, share, stretches = ("a copy", "covered", "copied") if is_copy else ("not a copy", "aligned", "aligned")
     joined = f"{JOINED_SCORE:13}{alert.joined_score:.3f}, before calibration"
     similarity = alert.similarity
     for line in (
@@ -102,8 +111,8 @@ def print_alert(alert: DuplicateAlert, paths: dict[str, Path], calibration: Cali
         f"chamfer      query to reference {similarity.chamfer_query_to_reference:.3f}, "
         f"reference to query {similarity.chamfer_reference_to_query:.3f}",
         f"cosine       {similarity.segment_cosine:.3f} between the nearest segment descriptors",
-        f"covered      {alert.query_coverage:.0%} of the query, {alert.reference_coverage:.0%} of the reference",
-        "copied       " + (intervals_text(alert.intervals).replace("\n", "\n             ") or "no interval aligns"),
+        f"{share:13}{alert.query_coverage:.0%} of the query, {alert.reference_coverage:.0%} of the reference",
+        f"{stretches:13}" + (intervals_text(alert.intervals).replace("\n", "\n             ") or "no interval aligns"),
     ):
         console.print(line, soft_wrap=True)
 

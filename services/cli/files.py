@@ -48,13 +48,18 @@ def find_videos(paths: Sequence[Path]) -> tuple[list[VideoFile], list[str]]:
             inside = [VideoFile(str(file)) for file in _walk(path)]
             if not inside:
                 empty_folders.append(str(path))
-        elif os.path.lexists(path):
-            inside = [VideoFile(str(path))]
         else:
-            raise UsageError(f"there is no file or folder {path}")
+            check_exists(path)
+            inside = [VideoFile(str(path))]
         for file in inside:
             found.setdefault(file.uri, file)
     return list(found.values()), empty_folders
+
+
+def check_exists(path: Path) -> None:
+    """Raise UsageError if nothing is at the path. A link that leads nowhere is there, and cannot be read."""
+    if not os.path.lexists(path):
+        raise UsageError(f"there is no file or folder {path}")
 
 
 def _walk(folder: Path) -> Iterable[Path]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from services.cli.files import VideoFile
 from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert
 from services.contracts.ports import DescriptorIndex
+from tca_model.errors import NOTHING_SHOWN
 from tca_model.matching.calibration import Calibration
 from tca_model.types import Match
 
-NOTHING_SHOWN = "it shows nothing (black, flat, a title card), or nothing moves in it"
 PROBABILITY, JOINED_SCORE = "probability", "joined score"
 
 
@@ -125,6 +125,11 @@ def intervals_text(intervals: Sequence[CopiedInterval | Match]) -> str:
 def readable(path: str) -> str:
     """The path as text for any terminal or page: bytes that are not UTF-8 become \\xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def format_count(number: int, noun: str) -> str:
+    """The number with its noun, in the singular or plural."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def clock(seconds: float) -> str:

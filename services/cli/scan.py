@@ -15,7 +15,7 @@ from services.cli.console import INTERRUPTED, console, error_console, progress_b
 from services.cli.decided import Decided
 from services.cli.files import VideoFile, find_videos
 from services.cli.output import is_standard_output, open_output
-from services.cli.results import PairRow, Problem, Results, readable, score_name
+from services.cli.results import PairRow, Problem, Results, format_count, readable, score_name
 from services.cli.tables import common_folder, print_results
 from services.contracts.errors import UsageError
 from services.contracts.events import (
@@ -79,7 +79,7 @@ class Scan:
             _match(events, len(uploads) - len(decided.asset_ids & {one.asset_id for one in uploads}), progress, results)
             decided.save({one.asset_id for one in uploads}, results.alerts)
             pairs = results.pairs(embedded.index, TENANT)
-            problems = [*self.problems, *results.problems]
+            problems = sorted([*self.problems, *results.problems], key=lambda problem: problem.path)
             if self.write_report is not None:
                 from services.cli.report.build import build_report  # imports av
                 from services.cli.report.page import Scanned
@@ -229,6 +229,7 @@ def scan(  # one parameter per option
     files = {file.asset_id: file for file in query_files + reference_files}
     print_results(rows, problems, score_name=scores, folder=common_folder(files.values()), to=terminal)
     terminal.print(
-        f"{len(files)} files, {len(rows)} pairs, {len(problems)} not compared, {time.monotonic() - started:.1f} s",
+        f"{format_count(len(files), 'file')}, {format_count(len(rows), 'pair')}, {len(problems)} not compared, "
+        f"{time.monotonic() - started:.1f} s",
     )
     raise typer.Exit(1 if any(problem.failed for problem in problems) else 0)

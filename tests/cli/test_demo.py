@@ -44,7 +44,8 @@ def test_compare_explains_a_pair_and_draws_it(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert "probability  1.000" in ended.stdout
     assert "joined score 1.000" in ended.stdout
-    assert "0:00-0:08 = 0:00-0:08" in ended.stdout
+    assert "covered      100% of the query, 100% of the reference" in ended.stdout
+    assert "copied       0:00-0:08 = 0:00-0:08" in ended.stdout
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
@@ -54,3 +55,13 @@ def test_compare_says_which_file_is_not_a_video(tmp_path: Path) -> None:
     ended = run("compare", tmp_path / "clip.mp4", tmp_path / "text.mp4")
     assert ended.returncode == 1
     assert "not a video" in ended.stdout
+
+
+def test_compare_refuses_a_missing_file_before_it_describes_the_other(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    for pair in (("text.mp4", "none.mp4"), ("none.mp4", "text.mp4")):
+        ended = run("compare", *(tmp_path / name for name in pair))
+        assert ended.returncode == 2
+        assert f"there is no file or folder {tmp_path / 'none.mp4'}" in " ".join(ended.stderr.split())
+        assert "describing" not in ended.stderr
+        assert "not a video" not in ended.stdout + ended.stderr

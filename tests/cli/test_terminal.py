@@ -44,4 +44,4 @@ def test_a_pipe_gets_json_only_and_the_terminal_progress_and_results_only(clips:
     before_tables, tables = ended.stderr.split("Copies, below", maxsplit=1)
     assert {line.split()[0] for line in before_tables.split("\n") if line.strip()} == {"describing", "matching"}
     assert "broken.mp4" in tables
-    assert tables.splitlines()[-1].startswith("3 files, 1 pairs, 1 not compared, ")
+    assert tables.splitlines()[-1].startswith("3 files, 1 pair, 1 not compared, ")

@@ -71,7 +71,7 @@ def test_everything_against_everything_finds_the_copy_and_where_it_lies(clips: P
     (interval,) = pair["intervals"]
     assert interval["query_end_s"] - interval["query_start_s"] > 9
     assert abs(interval["query_start_s"] - interval["reference_start_s"]) <= 1
-    assert "4 files, 1 pairs, 0 not compared" in ended.output
+    assert "4 files, 1 pair, 0 not compared" in ended.output
 
 
 def test_only_references_are_found_if_there_are_any(clips: Path, tmp_path: Path) -> None:
@@ -155,6 +155,10 @@ def test_each_unusable_file_is_reported_and_the_others_are_compared(clips: Path,
     ):
         (line,) = (line for line in ended.output.splitlines() if name in line)
         assert reason in line
+    words = ended.output.split()
+    listed = [word for word in words if Path(word).name in ("empty.mp4", "garbage.mp4", "truncated.mp4", "gone.mp4")]
+    assert len(listed) == 4
+    assert listed == sorted(listed)
 
 
 def test_an_index_of_another_model_is_refused(clips: Path, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """`describe` returns what the service stores, and `compare` what the matcher decides."""
 
+import math
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,9 @@ from services.cli.compare import QUERY, REFERENCE, compare_files
 from services.contracts.events import Role, SegmentUploaded, now
 from services.embedded import Embedded
 from services.runtime.settings import Settings
-from tca_model import DescribedVideo, compare, describe
+from tca_model import BundleError, DecodeError, DescribedVideo, compare, describe
 from tca_model.api import Describer
-from tca_model.bundle import load_bundle
-from tca_model.errors import DecodeError
+from tca_model.bundle import Bundle, load_bundle, save_bundle
 from tca_model.synthetic.clips import write_clip
 from tca_model.synthetic.edits import apply_edit
 from tca_model.video.decode import sample_frames
@@ -119,9 +120,9 @@ def test_videos_of_different_models_are_refused(videos: dict[str, DescribedVideo
 def test_a_video_that_shows_nothing_is_refused_by_side(videos: dict[str, DescribedVideo]) -> None:
     video = videos["original"]
     empty = replace(video, segments=tuple(_without_frames(segment) for segment in video.segments))
-    with pytest.raises(ValueError, match="the query shows nothing"):
+    with pytest.raises(ValueError, match="the query cannot be compared: it shows nothing"):
         compare(empty, video)
-    with pytest.raises(ValueError, match="the reference shows nothing"):
+    with pytest.raises(ValueError, match="the reference cannot be compared: it shows nothing"):
         compare(video, empty)
 
 
@@ -133,17 +134,61 @@ def _without_frames(segment: tca_model.api.Segment) -> tca_model.api.Segment:
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.mp4"
     path.write_text("no video")
-    with pytest.raises(DecodeError):
+    with pytest.raises(DecodeError, match=r"text\.mp4: not a video"):
         describe(path)
+    with pytest.raises(BundleError, match="no bundle 'defualt'"):
+        describe(path, "defualt")
 
 
 def test_the_length_of_segments_can_be_chosen(clips: dict[str, Path]) -> None:
     video = Describer(segment_s=10)(clips["original"])
     assert [one.start_s for one in video.segments] == [0, 10, 20, 30]
     assert video.duration_s == pytest.approx(39.4, abs=0.3)
+    [whole] = Describer(segment_s=math.inf)(clips["original"]).segments
+    assert (whole.start_s, whole.end_s) == (0, video.duration_s)
+
+
+@pytest.mark.parametrize("segment_s", [0.0, -1.0, math.nan, -math.inf])
+def test_a_length_of_segments_that_is_not_positive_is_refused(segment_s: float) -> None:
+    with pytest.raises(ValueError, match=f"segment_s must be positive, got {segment_s}"):
+        Describer(segment_s=segment_s)
+
+
+def test_paths_are_not_compared(videos: dict[str, DescribedVideo]) -> None:
+    path: Any = "a.mp4"
+    with pytest.raises(TypeError, match=r"the query is a str, not a DescribedVideo: call describe\(path\) first"):
+        compare(path, path)
+    with pytest.raises(TypeError, match="the reference is a str"):
+        compare(videos["original"], path)
+
+
+def test_what_is_described_is_shown_in_a_line(videos: dict[str, DescribedVideo]) -> None:
+    video = videos["original"]
+    assert repr(video) == (
+        f"DescribedVideo({video.duration_s:.1f} s, 2 segments, {len(video.descriptor)} frames, "
+        f"model {video.model_version})"
+    )
+    first = video.segments[0]
+    assert repr(first) == f"Segment(0.0-32.0 s, {len(first.descriptor)} frames)"
+    assert "1 segment, " in repr(replace(video, segments=(first,)))
+
+
+def test_a_replaced_bundle_is_loaded_again(clips: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    bundle = load_bundle("bootstrap")
+    save_bundle(bundle, folder)
+    before = describe(clips["original"], str(folder))
+    assert before.calibration.alert_threshold != 0.25
+    calibration = bundle.manifest.calibration.model_copy(update={"alert_threshold": 0.25})
+    save_bundle(Bundle(bundle.manifest.model_copy(update={"calibration": calibration}), bundle.tensors), folder)
+    assert describe(clips["original"], str(folder)).calibration.alert_threshold == 0.25
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'descirbe'"):
         tca_model.descirbe  # noqa: B018
-    assert "describe" in dir(tca_model)
+
+
+def test_the_package_lists_its_public_names_only() -> None:
+    assert {name for name in dir(tca_model) if not name.startswith("__")} == set(tca_model.__all__)
+    assert all(hasattr(tca_model, name) for name in tca_model.__all__)

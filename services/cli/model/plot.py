@@ -14,7 +14,7 @@ from services.cli.console import console, progress_bar
 from services.cli.drawing import check_drawing, drawing
 from services.cli.errors import CommandFailed
 from services.cli.files import VideoFile, find_videos
-from services.cli.results import NOTHING_SHOWN, Problem
+from services.cli.results import Problem, format_count
 from services.cli.scan import TENANT, describe_all, upload
 from services.cli.tables import print_problems
 from services.contracts.errors import UsageError
@@ -22,11 +22,12 @@ from services.contracts.events import AssetEnded, Role
 from services.runtime.settings import load_settings
 from tca_model.bundle import Bundle, load_bundle
 from tca_model.config import FrameConfig
-from tca_model.errors import DecodeError
+from tca_model.errors import NOTHING_SHOWN, DecodeError
 from tca_model.types import FloatArray, Frame, Times, VideoDescriptor
 
 if TYPE_CHECKING:
     from tca_model.api import Describer
+    from tca_model.video.decode import DecodeLimits
 
 MANIFEST = "manifest.csv"
 NO_GROUP = "(no group)"
@@ -64,7 +65,7 @@ def segments(
     if empty_folders:
         raise UsageError(f"there are no videos in {folder}")
     group_of = group_files(folder, files)
-    vectors, of_vector = [], []
+    vectors, of_vector, described = [], [], 0
     with Embedded(loaded, settings) as embedded, progress_bar() as progress:
         embedded.publish([upload(file, Role.REFERENCE) for file in files])
         events = describe_all(embedded, len(files), progress)
@@ -75,6 +76,7 @@ def segments(
             found = [one.vector for one in embedded.read_segments(TENANT, file.asset_id) if one.row.frame_count]
             vectors += found
             of_vector += [group_of[file.asset_id]] * len(found)
+            described += bool(found)
             if file.asset_id in failed or not found:
                 problems.append(Problem(file.path, failed.get(file.asset_id, NOTHING_SHOWN)))
     if problems:
@@ -83,7 +85,8 @@ def segments(
         points = flatten(np.array(vectors), seed=seed)
     except ValueError as error:
         raise UsageError(f"{folder}: {error}") from error
-    title = f"{len(vectors)} segment descriptors of {len(files) - len(problems)} videos, bundle {loaded.manifest.name}"
+    videos = format_count(described, "video")
+    title = f"{len(vectors)} segment descriptors of {videos}, bundle {loaded.manifest.name}"
     with drawing(output):
         plot_segments(points, of_vector, output, title=title)
     console.print(f"segment descriptors: {output}", soft_wrap=True)
@@ -99,7 +102,8 @@ def attention(
 ) -> None:
     """Draw how much the frames of a segment attend to each other.
 
-    The frames are those that the services describe; they are drawn as thumbnails.
+    The frames are those that the services describe. Thumbnails show some of them: of a picture in the picture, which is
+    described too, the whole frame around it.
 
     Exit code 0; 1 if the video cannot be read; 2 for wrong usage.
     """
@@ -116,12 +120,11 @@ def attention(
     from tca_model.api import Describer
     from tca_model.evaluation.plots import plot_attention
 
-    describer = Describer(
-        loaded, segment_s=settings.segment_s, panels=settings.describe_panels, limits=decode_limits(settings)
-    )
+    limits = decode_limits(settings)
+    describer = Describer(loaded, segment_s=settings.segment_s, panels=settings.describe_panels, limits=limits)
     segment = _find_segment(video, describer, start)
     weights = _attend(loaded, segment.frames)
-    clip, aspect = _read_clip(video, segment.timestamps_s, loaded.manifest.descriptor.frame)
+    clip, aspect = _read_clip(video, segment.timestamps_s, loaded.manifest.descriptor.frame, limits)
 
     layer = "" if encoder.layers == 1 else f", last of {encoder.layers} layers"
     title = f"Attention over {video.name}, bundle {loaded.manifest.name}{layer}"
@@ -190,16 +193,18 @@ def _find_segment(video: Path, describer: "Describer", start_s: float) -> VideoD
     return segment.descriptor
 
 
-def _read_clip(video: Path, times_s: Times, frame: FrameConfig) -> tuple[list[Frame], float]:
-    """The squashed frames of a video at times (T,) that were sampled from it, and the video's width by height."""
+def _read_clip(video: Path, times_s: Times, frame: FrameConfig, limits: "DecodeLimits") -> tuple[list[Frame], float]:
+    """The squashed whole frames of a video at times (T,) that were sampled from it, and the video's width by height."""
     from tca_model.video.decode import sample_frames
 
     wanted = set(times_s.tolist())
     images: dict[float, Frame] = {}
     size = (frame.input_px, frame.input_px)
     with _reading(video), video.open("rb") as file:
-        height, width = next(sample_frames(file, remove_bars=frame.remove_bars)).image.shape[:2]
-        for one in sample_frames(file, every_s=frame.sample_every_s, size=size, remove_bars=frame.remove_bars):
+        height, width = next(sample_frames(file, remove_bars=frame.remove_bars, limits=limits)).image.shape[:2]
+        for one in sample_frames(
+            file, every_s=frame.sample_every_s, size=size, remove_bars=frame.remove_bars, limits=limits
+        ):
             if one.timestamp_s in wanted:
                 images[one.timestamp_s] = one
             if len(images) == len(wanted):

@@ -76,14 +76,19 @@ def train_backbone(  # one parameter per option
 
 
 def _start(backbone: str, weights: str, input_px: int, dimension: int) -> FrameConfig:
-    """The frame descriptor before the training."""
-    from tca_model.networks.backbone import normalisation
+    """The frame descriptor before the training.
+
+    Raises WeightsError if the first weights cannot be used: better now than when all pictures have been read.
+    """
+    from tca_model.networks.backbone import load_backbone, normalisation
     from tca_model.training.weights import weight_source
 
     mean_colour, std = normalisation(backbone)
+    source = weight_source(weights, backbone)
+    load_backbone(backbone, source, {})
     return FrameConfig(
         backbone=backbone,
-        weights=weight_source(weights, backbone),
+        weights=source,
         input_px=input_px,
         mean=mean_colour,
         std=std,

@@ -30,8 +30,3 @@ def format_path(path: str) -> str:
     """A path with its name first: files differ in their names, rarely in their folders."""
     folder, slash, name = path.rpartition("/")
     return f'{escape(name)}<span class="folder">{escape(folder + slash)}</span>' if folder else escape(path)
-
-
-def format_count(number: int, what: str) -> str:
-    """The number with its noun, in the singular or plural."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from services.cli.report.evidence import Moment
-from services.cli.report.markup import content_policy, escape, format_count, format_path
+from services.cli.report.markup import content_policy, escape, format_path
 from services.cli.report.matrix import Matrix, render_legend, to_svg
 from services.cli.report.pictures import Pictures
 from services.cli.results import (
@@ -20,6 +20,7 @@ from services.cli.results import (
     FoundPair,
     Problem,
     clock,
+    format_count,
     intervals_text,
     score_name,
 )

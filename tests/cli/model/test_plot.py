@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -21,7 +22,8 @@ from tca_model.evaluation import plots
 from tca_model.networks.encoder import build_encoder
 from tca_model.synthetic.clips import write_clip
 from tca_model.types import FloatArray, Frame
-from tests.clips import four_corners, steady
+from tca_model.video.decode import sample_frames
+from tests.clips import four_corners, steady, write_parted_clip
 from tests.clips import write_clip as write_pictures
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -80,6 +82,24 @@ def test_a_video_that_cannot_be_described_is_reported_and_the_rest_is_drawn(vide
     assert is_png(tmp_path / "s.png")
 
 
+def test_the_title_counts_the_videos_that_are_drawn(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = tmp_path / "videos"
+    copied.mkdir()
+    for path in videos.rglob("*.mp4"):
+        (copied / path.name).write_bytes(path.read_bytes())
+    write_clip(copied / "long.mp4", 6, duration_s=40, size=(160, 90), fps=5)
+    (copied / "text.mp4").write_text("no video")
+    titles: list[str] = []
+    monkeypatch.setattr(plots, "plot_segments", lambda *_, title: titles.append(title))
+    monkeypatch.setenv("COPYDETECT_MAX_FRAMES", "35")
+    ended = plot("segments", copied, "--output", tmp_path / "s.png")
+    assert ended.exit_code == 1
+    assert "more than 35 sampled frames" in " ".join(ended.output.split())
+    assert titles == ["6 segment descriptors of 6 videos, bundle default"]
+
+
 def test_attention_over_a_clip_is_drawn(videos: Path, tca: Path, tmp_path: Path) -> None:
     ended = plot("attention", videos / "cats" / "1.mp4", "--output", tmp_path / "a.png", "--bundle", tca)
     assert ended.exit_code == 0, ended.output
@@ -97,6 +117,38 @@ def test_attention_is_that_of_the_segment_at_a_time(tca: Path, tmp_path: Path, m
     assert [frame.timestamp_s for frame in clip] == stored.timestamps_s.tolist()
     assert weights.shape == (4, len(clip), len(clip))
     assert min(frame.timestamp_s for frame in clip) >= 32
+
+
+def test_attention_over_parts_of_a_picture_shows_whole_frames(
+    tca: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Sequence[Frame]] = []
+    monkeypatch.setattr(plots, "plot_attention", lambda _, clip, *__, **___: drawn.append(clip))
+    video = write_parted_clip(tmp_path / "parted.mp4")
+    ended = plot("attention", video, "--output", tmp_path / "a.png", "--bundle", tca)
+    assert ended.exit_code == 0, ended.output
+    [clip] = drawn
+    with video.open("rb") as file:
+        whole = {frame.timestamp_s: frame.image for frame in sample_frames(file, size=(160, 160), remove_bars=True)}
+    assert len(clip) > len({frame.timestamp_s for frame in clip}), "parts are described too"
+    for frame in clip:
+        np.testing.assert_array_equal(frame.image, whole[frame.timestamp_s])
+
+
+def test_attention_reads_within_the_limits_of_the_service(
+    videos: Path, tca: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
+
+    def sample(*arguments: Any, **options: Any) -> Any:
+        limits.append(options["limits"].max_sampled_frames)
+        return sample_frames(*arguments, **options)
+
+    monkeypatch.setattr("tca_model.video.decode.sample_frames", sample)
+    monkeypatch.setenv("COPYDETECT_MAX_FRAMES", "35")
+    ended = plot("attention", videos / "cats" / "1.mp4", "--output", tmp_path / "a.png", "--bundle", tca)
+    assert ended.exit_code == 0, ended.output
+    assert set(limits) == {35}
 
 
 def test_a_matrix_is_drawn(videos: Path, tmp_path: Path) -> None:

