@@ -12,7 +12,9 @@ try:
 except (BundleError, DecodeError, OSError, ValueError) as error:
     sys.exit(str(error))
 probability = "not calibrated" if result.probability is None else f"{result.probability:.3f}"
-print(f"probability {probability}, joined score {result.joined_score:.3f}: {'a copy' if result.is_copy else 'no copy'}")
+print(
+    f"probability {probability}, joined score {result.joined_score:.3f}: {'a copy' if result.is_copy else 'not a copy'}"
+)
 for copied in result.intervals if result.is_copy else ():
     print(
         f"{copied.query_start_s:.1f}-{copied.query_end_s:.1f} s shows "

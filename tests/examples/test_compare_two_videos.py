@@ -62,7 +62,7 @@ def test_without_a_copy_it_prints_no_interval(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_with(PairComparison(0.21, 0.014, False, (Match(0, 5, 3, 8, 0.4),)), monkeypatch)
-    assert capsys.readouterr().out == "probability 0.014, joined score 0.210: no copy\n"
+    assert capsys.readouterr().out == "probability 0.014, joined score 0.210: not a copy\n"
 
 
 def test_it_prints_the_score_of_a_bundle_without_calibration(
