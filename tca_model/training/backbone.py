@@ -65,9 +65,11 @@ def train_backbone(
     schedule = Schedule(max(1, round(recipe.epochs * order.steps_per_epoch)), recipe.learning_rate, recipe.warmup)
 
     trial = _pixels(augment.plain(torch.from_numpy(pictures.pixels[:SHARD].copy()).to(device)))
-    low_precision = run.choose(
-        "low_precision", lambda: processes.agree(bfloat16_is_faster(lambda: model(trial).sum().backward(), device))
-    )
+    low_precision = recipe.precision == "bfloat16"
+    if recipe.precision == "auto":
+        low_precision = run.choose(
+            "low_precision", lambda: processes.agree(bfloat16_is_faster(lambda: model(trial).sum().backward(), device))
+        )
 
     def loss_of(step: int) -> Tensor:
         chosen = order(step).reshape(-1, SHARD)

@@ -22,6 +22,9 @@ class BackboneRecipe(Config):
     warmup: int = Field(50, ge=0, description="Steps until the learning rate has reached its peak")
     temperature: float = Field(0.05, gt=0, description="Temperature of InfoNCE")
     koleo: float = Field(2.0, ge=0, description="Weight of the regulariser that spreads descriptors")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Numbers of the network's inside; auto: what is faster here, measured when the run begins"
+    )
     seed: int = Field(0, description="Seed of order and edits")
 
 

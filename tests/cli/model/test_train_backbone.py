@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SMALL = (
     "--backbone test_efficientnet --weights random:0 --input-px 64 --training-px 64 --dimension 12 "
-    "--batch 32 --epochs 4"
+    "--batch 32 --epochs 4 --precision float32"
 )
 
 
