@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.contracts.errors import UsageError
+from tca_model.video import containers
 
-# What a folder is searched for; a file that is named itself is tried whatever its suffix. Containers that are not
-# decoded (.mpg, .wmv) are found too, so that they are reported instead of passed over.
-SUFFIXES = frozenset(
-    {".3g2", ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
-    | {".ogg", ".ogm", ".ogv", ".ts", ".webm", ".wmv"}
-)
+# What a folder is searched for; a file that is named itself is tried whatever its suffix. Videos in containers that
+# are not decoded are found too, so that they are reported instead of passed over.
+SUFFIXES = containers.SUFFIXES | {".mpeg", ".mpg", ".wmv"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from tca_model.errors import DecodeError, TrainingError
 from tca_model.training.augmentation.augment import Augment
 from tca_model.training.augmentation.draw import Draw
 from tca_model.training.pairs import Pairs
-from tca_model.training.pictures import SIDE_PX, VIDEO_SUFFIXES
+from tca_model.training.pictures import SIDE_PX
+from tca_model.video.containers import SUFFIXES
 from tca_model.video.decode import sample_frames
 from tca_model.video.stills import informative
 
@@ -145,9 +146,9 @@ def _frames(video: Path, every_s: float, *, remove_bars: bool) -> Frames:
 def _videos_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise TrainingError(f"no folder {folder}")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
-        raise TrainingError(f"no videos ({', '.join(sorted(VIDEO_SUFFIXES))}) below {folder}")
+        raise TrainingError(f"no videos ({', '.join(sorted(SUFFIXES))}) below {folder}")
     return found
 
 

@@ -17,11 +17,11 @@ from tca_model.errors import DecodeError, TrainingError
 from tca_model.files import replacing
 from tca_model.training.distributed import Processes
 from tca_model.training.images import SUFFIXES, read_images
+from tca_model.video.containers import SUFFIXES as VIDEO_SUFFIXES
 from tca_model.video.decode import sample_frames
 
 SIDE_PX = 192  # crops of it are mostly larger than an input of 128 or 160 px
 FRAME_EVERY_S = 2.0
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"})
 BATCH = 64
 PIXELS, WORKS = "pictures.raw", "pictures.json"  # the second is written last: if it exists, the first is complete
 

@@ -21,10 +21,9 @@ from av.video.stream import VideoStream
 
 from tca_model.errors import DecodeError
 from tca_model.types import Frame
+from tca_model.video.containers import CONTAINERS
 from tca_model.video.views import Views
 
-# Demuxer names of libavformat 62; a demuxer passes when any of its own names is here ("matroska,webm", "mov,mp4,...").
-DEMUXERS = "mov,matroska,webm,avi,flv,ogg,mpegts,gif"
 # Each read crosses from C to Python; PyAV's own 32 KiB make eight times as many crossings.
 READ_BYTES = 256 * 1024
 # Times that go back further than reordering explains start a new origin: concatenated recordings restart at zero.
@@ -157,7 +156,7 @@ def _open(file: BinaryIO, limits: DecodeLimits) -> InputContainer:
             # Without its name, by which FFmpeg would guess a format or resolve relative paths, and without close().
             SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell),
             mode="r",
-            container_options={"format_whitelist": DEMUXERS, "protocol_whitelist": ""},
+            container_options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": ""},
             metadata_errors="replace",
             buffer_size=READ_BYTES,
             io_open=_deny,
