@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from services.cli.dlq.redaction import redact, to_one_line, to_word
 from services.contracts.dead_letters import DeadLetter, find_obstacle
+from services.contracts.envelope import LONGEST_KEY
 
 _KIND_CHARACTERS = 100
 
@@ -20,7 +21,7 @@ def to_line(letter: DeadLetter) -> str:
             f"{letter.place!s:7}",
             f"{time_text(letter.written_at):20}",
             f"{to_word(letter.stage):6}",
-            to_word(letter.asset),
+            to_word(letter.asset[:LONGEST_KEY]),  # whatever the record's key is
             (to_one_line(letter.reason) or "no reason") + (f"  (replays {letter.replays})" if letter.replays else ""),
         ]
     )

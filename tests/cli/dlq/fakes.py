@@ -57,13 +57,13 @@ class FakeBus:
         """Publish the dead letter of a record."""
         self.publish([to_dead_letter(record, InvalidMessage(reason, stage=stage))])
 
-    def bury_upload(
+    def add_upload(
         self, asset_id: str = "a", reason: str = GONE, stage: Stage = "fetch", topic: str | None = None, **fields: Any
     ) -> None:
         """Publish the dead letter of an upload that never was in its topic."""
         self.add_letter(Record(upload(asset_id, topic, **fields), 3, 41), reason, stage)
 
-    def bury_new(self, topic: str, since: int) -> None:
+    def add_new(self, topic: str, since: int) -> None:
         """Publish dead letters for the records of the topic from this offset on, as a service that cannot use them."""
         for record in self.topics[topic][since:]:
             self.add_letter(record)

@@ -14,11 +14,11 @@ LONG = "not a valid SegmentUploaded: uri: Field required"
 
 @pytest.fixture
 def full(bus: FakeBus) -> FakeBus:
-    bus.bury_upload("a")
-    bus.bury_upload("b", LONG, "parse", tenant="theirs")
-    bus.bury_upload("c", "cannot open /videos/c 2.mp4: No such file or directory")
-    bus.bury_upload("d", "not a video", "decode")
-    bus.bury_upload("e", "described by model 4e1d, this matcher compares 77aa", "parse", topics.ENCODED_SEGMENTS)
+    bus.add_upload("a")
+    bus.add_upload("b", LONG, "parse", tenant="theirs")
+    bus.add_upload("c", "cannot open /videos/c 2.mp4: No such file or directory")
+    bus.add_upload("d", "not a video", "decode")
+    bus.add_upload("e", "described by model 4e1d, this matcher compares 77aa", "parse", topics.ENCODED_SEGMENTS)
     return bus
 
 
@@ -93,9 +93,14 @@ def test_nothing_there_is_said_in_a_sentence(bus: FakeBus, run: Run) -> None:
     shown = run("list")
     assert (shown.exit_code, shown.stdout) == (0, "")
     assert shown.stderr == f"no dead letters in {DEAD} and {DEAD_ENCODED}\n"
-    bus.bury_upload()
+    bus.add_upload()
     shown = run("list", "--tenant", "theirs", "--topic", DEAD)
     assert (shown.exit_code, shown.stderr) == (0, f"no dead letters match in {DEAD}\n")
+
+
+def test_a_long_key_makes_no_long_line(bus: FakeBus, run: Run) -> None:
+    bus.add(Message(DEAD, "k" * 2**20, b"{}"))
+    assert len(run("list").stdout) < 1000
 
 
 def test_odd_letters_have_a_line_too(bus: FakeBus, run: Run) -> None:
@@ -113,9 +118,9 @@ def test_odd_letters_have_a_line_too(bus: FakeBus, run: Run) -> None:
 
 def test_reasons_of_a_kind_are_counted_together(bus: FakeBus, run: Run) -> None:
     for number in range(3):
-        bus.bury_upload("a", f"cannot open /videos/{number}.mp4: No such file or directory")
-        bus.bury_upload("a", f"{number},000.5 bytes exceed the limit of 500")
-    bus.bury_upload("a", "header ce_type is 'x y', expected one of: a.v1, b", "parse")
+        bus.add_upload("a", f"cannot open /videos/{number}.mp4: No such file or directory")
+        bus.add_upload("a", f"{number},000.5 bytes exceed the limit of 500")
+    bus.add_upload("a", "header ce_type is 'x y', expected one of: a.v1, b", "parse")
     assert run("list").stderr.splitlines() == [
         "7 dead letters:",
         "      3  fetch   N bytes exceed the limit of N",

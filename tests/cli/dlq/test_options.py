@@ -60,7 +60,7 @@ def test_a_topic_may_be_named_with_its_suffix() -> None:
     ids=" ".join,
 )
 def test_wrong_usage_ends_with_2_and_words(bus: FakeBus, run: Run, words: list[str]) -> None:
-    bus.bury_upload()
+    bus.add_upload()
     ended = run(*words)
     assert ended.exit_code == 2
     assert "Error" in ended.stderr

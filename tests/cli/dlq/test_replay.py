@@ -22,9 +22,9 @@ def sent(bus: FakeBus, topic: str = TARGET) -> list[str]:
 
 
 def test_what_matches_is_published_once_to_where_it_came_from(bus: FakeBus, run: Run) -> None:
-    bus.bury_upload("a")
-    bus.bury_upload("b", "not a video", "decode")
-    bus.bury_upload("c", topic=topics.ENCODED_SEGMENTS)
+    bus.add_upload("a")
+    bus.add_upload("b", "not a video", "decode")
+    bus.add_upload("c", topic=topics.ENCODED_SEGMENTS)
     ended = run("replay", "--yes", "--stage", "fetch")
     assert (ended.exit_code, ended.stdout) == (0, "2 of 2 dead letters replayed\n")
     assert sent(bus) == ["default/a of 0/0"]
@@ -40,7 +40,7 @@ def test_what_matches_is_published_once_to_where_it_came_from(bus: FakeBus, run:
 
 def test_named_letters(bus: FakeBus, run: Run) -> None:
     for asset in "abcd":
-        bus.bury_upload(asset)
+        bus.add_upload(asset)
     ended = run("replay", "--yes", "0/3", "0/1", "0/1", "0/9")
     assert ended.exit_code == 1
     assert sent(bus) == ["default/b of 0/1", "default/d of 0/3"]
@@ -49,15 +49,15 @@ def test_named_letters(bus: FakeBus, run: Run) -> None:
 
 
 def test_a_name_is_of_the_topic_of_uploads_unless_another_is_given(bus: FakeBus, run: Run) -> None:
-    bus.bury_upload("a")
-    bus.bury_upload("c", topic=topics.ENCODED_SEGMENTS)
+    bus.add_upload("a")
+    bus.add_upload("c", topic=topics.ENCODED_SEGMENTS)
     assert run("replay", "--yes", "0/0", "--topic", topics.ENCODED_SEGMENTS).exit_code == 0
     assert (sent(bus), sent(bus, topics.ENCODED_SEGMENTS)) == ([], ["default/c of 0/0"])
 
 
 def test_a_dry_run_prints_and_publishes_nothing(bus: FakeBus, run: Run) -> None:
-    bus.bury_upload("a")
-    bus.bury_upload("b")
+    bus.add_upload("a")
+    bus.add_upload("b")
     ended = run("replay", "--dry-run", "--limit", "1")
     assert ended.exit_code == 0
     assert ended.stdout == run("list", "--asset", "a").stdout
@@ -67,7 +67,7 @@ def test_a_dry_run_prints_and_publishes_nothing(bus: FakeBus, run: Run) -> None:
 
 def test_a_limit_takes_the_oldest(bus: FakeBus, run: Run) -> None:
     for asset in "abc":
-        bus.bury_upload(asset)
+        bus.add_upload(asset)
     ended = run("replay", "--yes", "--limit", "2")
     assert sent(bus) == ["default/a of 0/0", "default/b of 0/1"]
     assert "1 dead letter left out by --limit" in ended.stderr
@@ -78,7 +78,7 @@ def test_what_is_no_whole_letter_is_counted_and_said(bus: FakeBus, run: Run) -> 
     bus.add_letter(Record(Message(TARGET, "", b"bytes"), 0, 5, fault="the records at offsets 1 to 5 cannot be read"))
     bus.add_letter(Record(Message(TARGET, "", b"bytes"), 0, 9, fault="the records at offsets 6 to 9 cannot be read"))
     bus.publish([Message(DEAD, "k", b"of somebody else")])
-    bus.bury_upload("a")
+    bus.add_upload("a")
     ended = run("replay", "--yes")
     assert ended.exit_code == 1
     assert sent(bus) == ["default/a of 0/4"]
@@ -90,11 +90,11 @@ def test_what_is_no_whole_letter_is_counted_and_said(bus: FakeBus, run: Run) -> 
 
 
 def test_a_letter_that_fails_again_and_again_is_refused(bus: FakeBus, run: Run) -> None:
-    bus.bury_upload("a")
+    bus.add_upload("a")
     for number in range(3):
         assert run("replay", "--yes").exit_code == 0
         assert sent(bus)[number:] == [f"default/a of 0/{number}"]  # only the newest letter of the record
-        bus.bury_new(TARGET, since=number)
+        bus.add_new(TARGET, since=number)
     assert "(replays 3)" in run("list").stdout
     ended = run("replay", "--yes")
     assert ended.exit_code == 1
@@ -107,9 +107,9 @@ def test_a_letter_that_fails_again_and_again_is_refused(bus: FakeBus, run: Run) 
 
 
 def test_a_named_letter_whose_replay_failed_needs_force(bus: FakeBus, run: Run) -> None:
-    bus.bury_upload("a")
+    bus.add_upload("a")
     run("replay", "--yes")
-    bus.bury_new(TARGET, since=0)
+    bus.add_new(TARGET, since=0)
     ended = run("replay", "--yes", "0/0")
     assert ended.exit_code == 1
     assert f"not replayed: {DEAD} 0/0 was replayed and failed again as 0/1" in ended.stderr
@@ -118,8 +118,8 @@ def test_a_named_letter_whose_replay_failed_needs_force(bus: FakeBus, run: Run) 
 
 
 def test_letters_that_come_meanwhile_are_not_replayed(bus: FakeBus, run: Run) -> None:
-    bus.bury_upload("a")
-    bus.bury_upload("b")
+    bus.add_upload("a")
+    bus.add_upload("b")
 
     def fail_again(message: Message) -> None:
         if message.topic == TARGET:
@@ -138,7 +138,7 @@ def test_nothing_to_replay(run: Run) -> None:
 
 
 def test_without_a_terminal_nobody_is_asked(bus: FakeBus, run: Run) -> None:
-    bus.bury_upload("a")
+    bus.add_upload("a")
     ended = run("replay")
     assert isinstance(ended.exception, UsageError)
     assert "--yes" in str(ended.exception)
@@ -148,7 +148,7 @@ def test_without_a_terminal_nobody_is_asked(bus: FakeBus, run: Run) -> None:
 @pytest.mark.parametrize(("answer", "count"), [("y\n", 1), ("YES\n", 1), ("\n", 0), ("n\n", 0), ("", 0)])
 def test_a_terminal_is_asked(bus: FakeBus, run: Run, monkeypatch: pytest.MonkeyPatch, answer: str, count: int) -> None:
     monkeypatch.setattr(replay, "is_interactive", lambda: True)
-    bus.bury_upload("a")
+    bus.add_upload("a")
     ended = run("replay", input=answer)
     assert "Replay 1 dead letter to video-segments? [y/N]" in ended.stderr
     assert len(bus.topics[TARGET]) == count
@@ -164,7 +164,7 @@ def test_names_and_filters_exclude_each_other(run: Run) -> None:
 
 def test_a_letter_that_is_too_large_for_its_topic_does_not_stop_the_others(bus: FakeBus, run: Run) -> None:
     for asset in "abc":
-        bus.bury_upload(asset)
+        bus.add_upload(asset)
 
     def refuse(message: Message) -> None:
         if message.key == "default/b":
@@ -187,7 +187,7 @@ def test_a_letter_that_is_too_large_for_its_topic_does_not_stop_the_others(bus: 
 )
 def test_whatever_stops_it_the_number_is_said(bus: FakeBus, run: Run, error: BaseException, said: str) -> None:
     for asset in "abc":
-        bus.bury_upload(asset)
+        bus.add_upload(asset)
 
     def stop(message: Message) -> None:
         if message.key == "default/b":
@@ -204,8 +204,8 @@ def test_whatever_stops_it_the_number_is_said(bus: FakeBus, run: Run, error: Bas
 
 
 def test_a_letter_that_retention_removes_meanwhile(bus: FakeBus, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    bus.bury_upload("a")
-    bus.bury_upload("b")
+    bus.add_upload("a")
+    bus.add_upload("b")
     monkeypatch.setattr(replay, "report_plan", lambda *_, **__: bus.topics[DEAD].pop(0))
     ended = run("replay", "--yes")
     assert ended.exit_code == 1

@@ -23,8 +23,8 @@ def add_letter(
 
 
 def test_an_upload_is_shown_with_reason_origin_and_content(bus: FakeBus, run: Run) -> None:
-    bus.bury_upload("a")
-    bus.bury_upload("b")
+    bus.add_upload("a")
+    bus.add_upload("b")
     shown = run("show", "0/1")
     assert shown.exit_code == 0
     *facts, value = shown.stdout.splitlines()
@@ -114,7 +114,7 @@ def test_output_writes_the_bytes(bus: FakeBus, run: Run, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("place", ["0/1", "1/0"])
 def test_a_letter_that_is_not_there(bus: FakeBus, run: Run, place: str) -> None:
-    bus.bury_upload()
+    bus.add_upload()
     ended = run("show", place)
     assert isinstance(ended.exception, UsageError)
     assert f"no dead letter {place} in {DEAD}" in str(ended.exception)
