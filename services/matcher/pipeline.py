@@ -12,9 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+import structlog
+
 from services.contracts import topics
 from services.contracts.envelope import read_event, to_dead_letter, to_message
-from services.contracts.errors import InvalidMessage
+from services.contracts.errors import CopydetectError, InvalidMessage
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Role, SegmentEncoded, SegmentStatus
 from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record
 from services.matcher.announce import Announcer, end_for_silence
@@ -26,6 +28,8 @@ from services.matcher.search import Content, Found, Search
 from services.matcher.state import AssetState
 from services.matcher.state_codec import encode
 from services.matcher.state_store import StateStore
+
+log = structlog.get_logger(__name__)
 
 SOURCE = "copydetect/matcher"
 
@@ -96,14 +100,23 @@ class MatchPipeline:
         return batch
 
     def end_idle(self, partition: int, keys: Iterable[str], idle_s: float) -> Batch:
-        """All effects of deciding these assets, idle for `idle_s` seconds, with the segments they have."""
+        """All effects of deciding these assets, idle for `idle_s` seconds, with the segments they have.
+
+        One that cannot be decided, by a defect of this program, is left open and counts as touched now.
+        """
         batch = Batch()
         now = self._now()
         for key in keys:
-            state = self._states.get(partition, key)
-            assert state is not None
-            state, announced = self._announce(end_for_silence(state, idle_s), now)
-            self._add_effects(partition, state, announced, now, None, batch)
+            try:
+                state = self._states.get(partition, key)
+                assert state is not None
+                state, announced = self._announce(end_for_silence(state, idle_s), now)
+                self._add_effects(partition, state, announced, now, None, batch)
+            except CopydetectError:
+                raise
+            except Exception as error:
+                log.error("a defect of this program: an idle asset is not decided", asset=key, exc_info=error)
+                batch.touched[partition, key] = now.timestamp()
         return batch
 
     def keep(self, batch: Batch) -> None:
@@ -174,11 +187,11 @@ class MatchPipeline:
         batch: Batch,
     ) -> None:
         """Add the messages and the new state of an asset to the batch."""
+        encoded = encode(replace(state, touched_at=now.timestamp()))
         for event in announced:
             topic = topics.ASSET_VERDICTS if isinstance(event, AssetVerdict) else topics.DUPLICATE_ALERTS
             batch.messages.append(to_message(topic, event, source=SOURCE, cause=cause))
             batch.announced.append(event)
-        encoded = encode(replace(state, touched_at=now.timestamp()))
         batch.states.setdefault(partition, {})[state.key] = encoded
 
     def _now(self) -> datetime:

@@ -143,7 +143,10 @@ class MatchWorker:
             return False
         self._tidied_at = now
         batch = self._build_tidy_batch(now)
-        return not batch.is_empty and self._commit((), batch)
+        if batch.is_empty:
+            self._pipeline.keep(batch)  # what is left open, until it is idle for as long again
+            return False
+        return self._commit((), batch)
 
     def _build_tidy_batch(self, now: float) -> Batch:
         """The batch that ends the first idle assets, or else removes the first old ones."""

@@ -1,13 +1,15 @@
 """A defect of this program that one record triggers costs that record, and not the stream."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from services.contracts import topics
+from services.matcher.state import AssetState
 from services.runtime.defects import MAX_ATTEMPTS, MAX_IN_A_ROW
 from tests.descriptors import cut, work
-from tests.matcher.matcher import Matcher, copy, original, upload
+from tests.matcher.matcher import IDLE_S, Matcher, copy, original, upload
 
 
 class Defect(Exception):
@@ -88,3 +90,24 @@ def test_a_defect_that_every_record_triggers_ends_the_process(monkeypatch: pytes
         run(matcher)
     assert len(dead_letters(matcher)) == MAX_IN_A_ROW
     assert matcher.bus.lag() == MAX_IN_A_ROW
+
+
+def test_an_idle_asset_that_cannot_be_decided_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    matcher, bad, good = Matcher(), cut("bad", work(7, 0, 8)), cut("good", work(8, 0, 8))
+    matcher.store(bad, good)
+    matcher.process(*upload(bad)[:1], *upload(good)[:1])
+    announce, tries = matcher.pipeline._announce, list[str]()
+
+    def announce_or_raise(state: AssetState, now: datetime) -> Any:
+        if state.asset_id == "bad":
+            tries.append(state.asset_id)
+            raise Defect("too much")
+        return announce(state, now)
+
+    monkeypatch.setattr(matcher.pipeline, "_announce", announce_or_raise)
+    matcher.wait(IDLE_S + 240)
+    assert matcher.verdicts().keys() == {"default/good"}
+    assert len(tries) == 1, "not in every step"
+    monkeypatch.undo()
+    matcher.wait(IDLE_S + 240)
+    assert matcher.verdicts().keys() == {"default/bad", "default/good"}
