@@ -1,6 +1,6 @@
 """What a step of work on a record leads to: messages to publish, counted in the metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.contracts import topics
@@ -36,3 +36,8 @@ def refuse(record: Record, error: InvalidMessage, events: Sequence[Event] = ()) 
     metrics.dead_letters.labels(error.stage).inc()
     announced = announce(record, events, done=True)
     return Outcome(record, (to_dead_letter(record, error), *announced.messages), done=True)
+
+
+def find_refusal(outcome: Outcome) -> Mapping[str, str]:
+    """The headers of the dead letter in an outcome; empty without one."""
+    return next((message.headers for message in outcome.messages if "dlq_reason" in message.headers), {})

@@ -32,5 +32,12 @@ def serve(settings: Settings) -> None:
             roots=settings.fetch_roots,
             health=service.health,
         ) as pipeline:
-            worker = service.retrier_until_ready()("kafka", IngestWorker, backends.bus, pipeline, call=retrier)
+            worker = service.retrier_until_ready()(
+                "kafka",
+                IngestWorker,
+                backends.bus,
+                pipeline,
+                call=retrier,
+                max_invalid_in_a_row=settings.max_invalid_in_a_row,
+            )
             service.run(worker)

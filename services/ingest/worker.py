@@ -8,10 +8,11 @@ from services.contracts import topics
 from services.contracts.envelope import LONGEST_KEY, trace_of
 from services.contracts.errors import CopydetectError
 from services.contracts.ports import Bus, Record
-from services.ingest.outcome import Outcome, refuse
+from services.ingest.outcome import Outcome, find_refusal, refuse
 from services.ingest.pipeline import IngestPipeline
 from services.runtime import metrics
 from services.runtime.defects import Suspects
+from services.runtime.flood import FloodGuard
 from services.runtime.offsets import OffsetTracker
 from services.runtime.retry import Caller, call_once
 
@@ -27,13 +28,16 @@ log = structlog.get_logger(__name__)
 class IngestWorker:
     """Runs an ingest pipeline on the records of a bus."""
 
-    def __init__(self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = call_once) -> None:
-        """`call` makes the calls to the bus, and may retry them."""
+    def __init__(
+        self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = call_once, max_invalid_in_a_row: int = 0
+    ) -> None:
+        """`call` makes the calls to the bus, and may retry them. Steps raise Flood after so many invalid records."""
         self._bus = bus
         self._pipeline = pipeline
         self._call = call
         self._consumer = bus.open_consumer(topics.VIDEO_SEGMENTS, GROUP)
         self._tracker = OffsetTracker()
+        self._flood = FloodGuard(max_invalid_in_a_row)
         self._suspects = Suspects()
         self._again: list[Record] = []  # suspects, to be tried one at a time
 
@@ -154,17 +158,19 @@ class IngestWorker:
             self._suspects.clear([outcome.record])
             if newest := self._tracker.finish(outcome.record):
                 self._call("offsets", self._consumer.commit, [newest])
+            refusal = find_refusal(outcome)
+            self._flood.count(is_invalid=refusal.get("dlq_stage") == "parse", reason=refusal.get("dlq_reason"))
 
     def _log(self, outcome: Outcome) -> None:
         record = outcome.record
-        refused = [message.headers for message in outcome.messages if "dlq_reason" in message.headers]
-        write = log.warning if refused else log.info
+        refusal = find_refusal(outcome)
+        write = log.warning if refusal else log.info
         write(
-            "dead letter" if refused else "done",
+            "dead letter" if refusal else "done",
             topic=record.message.topic,
             partition=record.partition,
             offset=record.offset,
             asset=record.message.key[:LONGEST_KEY],
             traceparent=trace_of(record.message),
-            reason=refused[0]["dlq_reason"] if refused else None,
+            reason=refusal.get("dlq_reason"),
         )
