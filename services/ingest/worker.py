@@ -43,6 +43,8 @@ class IngestWorker:
 
     def run_once(self, timeout_s: float) -> bool:
         """Do one step. Returns False if there was nothing to do."""
+        if not self._has_work() and not self._again:
+            self._flood.check()
         accepted = self._accept(0.0 if self._has_work() else timeout_s)
         return self._advance(timeout_s) or accepted
 
@@ -119,7 +121,7 @@ class IngestWorker:
             return [refuse(records[0], reason)]
 
     def _has_room(self) -> bool:
-        if self._suspects:
+        if self._suspects or self._flood.is_flooded:
             return False
         return self._pipeline.has_room and self._tracker.uncommitted_count < MAX_UNCOMMITTED
 

@@ -6,7 +6,7 @@ from services.contracts import topics
 from services.contracts.ports import Message
 from services.ingest.worker import IngestWorker
 from services.runtime.flood import Flood
-from tests.ingest.fakes import End, Failure, Shot
+from tests.ingest.fakes import End, Failure, Pause, Shot
 from tests.ingest.service import Service, upload
 
 
@@ -36,6 +36,18 @@ def test_a_valid_record_begins_the_count_again_and_failed_files_do_not_count(ser
         service.publish(upload(service.write_film(f"b{number}.mp4", Failure("broken")), f"b{number}"))
     service.run()
     assert len(service.dead_letters()) == 4 * 2 + 5
+
+
+def test_work_in_progress_is_finished_before_the_stop(service: Service) -> None:
+    """Or its offset, before the flood, would never be committed: the flood would come again after each restart."""
+    service.worker = IngestWorker(service.bus, service.pipeline, max_invalid_in_a_row=10)
+    service.publish(upload(service.write_film("a.mp4", *[Pause()] * 5, Shot(0, 3), End(3))))
+    publish_invalid(service, 25)
+    with pytest.raises(Flood):
+        service.run()
+    assert [segment.segment_id for segment in service.segments()] == ["a:0"]
+    assert len(service.dead_letters()) == 10
+    assert service.committed_offset() == 11
 
 
 def test_without_a_limit_nothing_stops(service: Service) -> None:

@@ -129,6 +129,8 @@ def test_a_process_that_starts_on_a_full_disk_waits_too(web: Web, monkeypatch: p
         fetcher.poll_until(lambda: fetcher.waiting)
         patched.undo()
         fetcher.poll_until(lambda: fetcher.media)
+        assert "a" in fetcher.media
+        assert fetcher.pool.reserved_bytes == 600
 
 
 def test_another_fault_of_the_disk_is_raised_and_costs_no_other_file(web: Web, full_disk: Disk) -> None:
