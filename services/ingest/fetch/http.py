@@ -18,7 +18,7 @@ from itertools import count
 from typing import BinaryIO, TypeVar
 from urllib.parse import urljoin
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_before_delay
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, stop_before_delay
 from tenacity import wait_random_exponential as full_jitter
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -53,6 +53,13 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation:
     Raises InvalidMessage if the policy forbids the URI, the server refuses it, or the deadline passes; NoRoom at once
     if it does not fit into the budget or onto the disk. Other errors of the local disk are raised unchanged.
     """
+    reasons: list[str] = []  # why earlier attempts failed
+
+    def note_failure(state: RetryCallState) -> None:
+        assert state.outcome is not None
+        reasons.append(str(state.outcome.exception()))
+        metrics.retries.labels(STAGE).inc()
+
     deadline = threading.Timer(policy.deadline_s, interrupt.fire)
     deadline.daemon = True
     deadline.start()
@@ -61,7 +68,7 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation:
         wait=full_jitter(multiplier=0.25, max=MAX_BACKOFF_S),
         stop=lambda state: interrupt.is_fired or stop_before_delay(policy.deadline_s)(state),
         sleep=interrupt.pause,
-        before_sleep=lambda _: metrics.retries.labels(STAGE).inc(),
+        before_sleep=note_failure,
     )
     numbers = count()
     started_s = time.monotonic()
@@ -70,7 +77,9 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation:
     except RetryError as error:
         last = error.last_attempt.exception()
         tried_s = time.monotonic() - started_s
-        raise InvalidMessage(f"{redact(uri)}: gave up after {tried_s:.1f} s: {last}", stage=STAGE) from last
+        # The deadline may cut off an attempt that says nothing of what kept the earlier ones from succeeding.
+        before = f"; before that, {reasons[-1]}" if reasons and reasons[-1] != str(last) else ""
+        raise InvalidMessage(f"{redact(uri)}: gave up after {tried_s:.1f} s: {last}{before}", stage=STAGE) from last
     except InvalidMessage as error:
         raise InvalidMessage(f"{redact(uri)}: {error.reason}", stage=STAGE) from error
     finally:
