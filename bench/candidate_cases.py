@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment, SegmentRow
+from services.contracts.segments import DescribedSegment, SegmentRow
 from tca_model.evaluation.benchmark import Benchmark, Copy
 from tca_model.matching.alignment import MIN_FRAMES
 from tca_model.matching.similarity import first_views

@@ -32,7 +32,8 @@ from services.backends.milvus.index import MilvusIndex
 from services.cli.console import console, progress_bar
 from services.contracts.errors import UsageError
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment, DescriptorIndex
+from services.contracts.ports import DescriptorIndex
+from services.contracts.segments import DescribedSegment
 from services.matcher.candidates import NearestCandidates
 from services.matcher.rerank import compare
 from tca_model.api import Describer

@@ -18,7 +18,8 @@ from services.contracts import topics
 from services.contracts.envelope import read_event, to_message
 from services.contracts.errors import UsageError
 from services.contracts.events import Event, Role, SegmentUploaded
-from services.contracts.ports import Consumer, DescribedSegment
+from services.contracts.ports import Consumer
+from services.contracts.segments import DescribedSegment
 from services.ingest.assemble import describer_of, open_ingest_pipeline
 from services.ingest.worker import IngestWorker
 from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates

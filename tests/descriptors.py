@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment, SegmentRow
+from services.contracts.segments import DescribedSegment, SegmentRow
 from tca_model.types import FloatArray, VideoDescriptor
 from tests.vectors import unit
 

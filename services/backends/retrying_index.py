@@ -2,14 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from services.contracts.ports import (
-    Candidate,
-    DescribedSegment,
-    DescriptorIndex,
-    SearchRequest,
-    SegmentKey,
-    SegmentRow,
-)
+from services.contracts.ports import DescriptorIndex
+from services.contracts.segments import Candidate, DescribedSegment, SearchRequest, SegmentKey, SegmentRow
 from services.runtime.retry import Retrier
 
 

@@ -14,7 +14,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.contracts.events import DuplicateAlert, Role
-from services.contracts.ports import SegmentRow
+from services.contracts.segments import SegmentRow
 from tca_model.files import replacing
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from services.contracts.events import EVENT_TYPES
+from services.contracts.event_types import EVENT_TYPES
 
 FOLDER = Path("deploy/schemas")
 

@@ -6,7 +6,8 @@ import uuid
 from pydantic import ValidationError
 
 from services.contracts.errors import InvalidMessage
-from services.contracts.events import EVENT_TYPES, Event, now
+from services.contracts.event_types import EVENT_TYPES
+from services.contracts.events import Event, now
 from services.contracts.ports import Message, Raw, Record
 from services.contracts.topics import DEAD_LETTER_SUFFIX
 

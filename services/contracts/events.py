@@ -1,9 +1,10 @@
 """The events on the topics: one frozen, validated type each, JSON in UTF-8, CloudEvents 1.0 headers.
 
-    video-segments     SegmentUploaded, UploadEnded
-    encoded-segments   SegmentEncoded, AssetEnded
+    video-segments     SegmentUploaded, UploadEnded, AssetRemoved
+    encoded-segments   SegmentEncoded, AssetEnded, AssetErased
+    match-evidence     services.contracts.evidence
     duplicate-alerts   DuplicateAlert
-    asset-verdicts     AssetVerdict
+    asset-verdicts     AssetVerdict, AssetRemovedAck
 
 Events carry ids and small values, never frames or descriptors. An unknown field of what uploaders send is refused, so
 that a misspelt optional field is never lost silently. In all other events it is ignored: it comes from a newer release
@@ -27,6 +28,8 @@ Moment: TypeAlias = Annotated[
 ]
 # Narrower than what follows from them: the number of segments is an index plus one, and seconds may be rounded up.
 UploadedIndex: TypeAlias = Annotated[int, Field(ge=0, lt=2**31 - 1)]
+# Orders the uploads of an asset (services.contracts.generations). 0 in events of releases that had none.
+Generation: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 UploadedMoment: TypeAlias = Annotated[Moment, Field(lt=datetime(3000, 1, 1, tzinfo=UTC))]
 
 MAX_UPLOADED_SEGMENT_S = 120.0  # of a segment file of a longer upload
@@ -103,6 +106,14 @@ class UploadEnded(AssetEvent):
     segment_count: Count
 
 
+class AssetRemoved(AssetEvent):
+    """Takes an asset down: nothing of it is found, cached or alerted any more. AssetRemovedAck says that it is done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(max_length=1000)] | None = None
+
+
 class SegmentStatus(StrEnum):
     DESCRIBED = "described"
     UNDECIDABLE = "undecidable"  # no informative frames
@@ -120,10 +131,12 @@ class SegmentEncoded(AssetEvent):
     status: SegmentStatus
     reason: str | None = None
     frame_count: Count
-    stamp: str | None = None  # changes with the content; None for a failed segment
+    generation: Generation = 0
+    content: str | None = None  # part of its key in index and cache; None for a failed segment
+    is_whole_file: bool = True  # cut from a whole file, not uploaded as a segment file
     index_timestamp: int | None = None  # None (a segment announced again): search with strong consistency
     model_version: str
-    uploaded_at: Moment
+    uploaded_at: Moment  # of the asset's first segment
     encoded_at: Moment
 
 
@@ -134,6 +147,17 @@ class AssetEnded(AssetEvent):
     duration_s: Seconds | None  # None if the uploader ended the upload
     status: Literal["complete", "failed"]
     reason: str | None = None
+    generation: Generation = 0
+    model_version: str | None = None  # of the ingest worker; None in events of older releases
+    uploaded_at: Moment | None = None  # of the upload that ended; None if the uploader ended it by an event of its own
+
+
+class AssetErased(AssetEvent):
+    """The rows of a removed asset are deleted, up to this generation."""
+
+    reason: str | None = None
+    generation: Generation
+    model_version: str
 
 
 class Side(BaseModel):
@@ -169,7 +193,7 @@ class DuplicateAlert(Event):
     alert_id: str
     pair_id: str
     revision: Annotated[int, Field(ge=1)]
-    status: Literal["open", "final"]
+    status: Literal["open", "final", "withdrawn"]
     model_version: str
     query: Side
     reference: Side
@@ -177,7 +201,7 @@ class DuplicateAlert(Event):
         Similarity,
         Field(
             description="Probability that the pair is a copy; of a bundle without calibration the joined score. "
-            "0 in the last revision of an alert that no longer holds."
+            "0 in an alert that was withdrawn."
         ),
     ]
     joined_score: Annotated[
@@ -197,17 +221,22 @@ class DuplicateAlert(Event):
 
     @property
     def key(self) -> str:
-        return self.pair_id
+        return self.alert_id
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it still holds. Earlier releases withdrew by a final revision without evidence."""
+        return self.status != "withdrawn" and bool(self.intervals or self.score)
 
 
 class AssetVerdict(AssetEvent):
-    """The outcome of a finished asset, so that a missing message never has two meanings.
+    """The outcome of a finished upload, so that a missing message never has two meanings.
 
-    `copies`: alerts (`alert_ids`) name it as their query. `copied_by`: how many name it as their reference. It says
-    what was known when the asset was complete: an alert that comes later does not change it. Another verdict follows
-    when the content is replaced or a failure is repaired; the latest counts.
+    `copies`: live alerts (`alert_ids`) name it as their query. `copied_by`: how many name it as their reference.
+    Another revision follows when that changes, and when the asset is uploaded again; only the highest one counts.
     """
 
+    revision: Annotated[int, Field(ge=1)] = 1
     verdict: Literal["unique", "copies", "undecidable", "failed"]
     reason: str | None = None
     alert_ids: tuple[str, ...]
@@ -216,13 +245,15 @@ class AssetVerdict(AssetEvent):
     segments_compared: Count | None = None  # None in verdicts of older releases; never above `segments_described`
     segments_undecidable: Count
     segments_failed: Count
+    uploaded_at: Moment | None = None  # of the upload that it is about; None if that did not say
     decided_at: Moment
 
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    f"copydetect.{kind.__name__}.v1": kind
-    for kind in (SegmentUploaded, UploadEnded, SegmentEncoded, AssetEnded, DuplicateAlert, AssetVerdict)
-}
+class AssetRemovedAck(AssetEvent):
+    """A removed asset is no longer in the index, and no alert names it any more."""
+
+    reason: str | None = None  # as it was given
+    removed_at: Moment
 
 
 def now() -> datetime:

@@ -10,97 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
-from services.contracts.events import Role
-from tca_model.types import FloatArray, VideoDescriptor
-
-
-class SegmentKey(NamedTuple):
-    """The name of a segment. A tenant never sees segments of another."""
-
-    tenant: str
-    segment_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRow:
-    """One row of the segment collection.
-
-    `stamp` changes with the content: a redelivered segment with an equal stamp is not described again.
-    `segment_count` is 0 except in the asset's last segment, where it is the number of its segments.
-    A segment without informative frames also has a row (`frame_count` 0), so that it is not decoded again.
-    """
-
-    tenant: str
-    asset_id: str
-    segment_index: int
-    role: Role
-    start_s: float
-    end_s: float
-    frame_count: int
-    stamp: str
-    uri: str
-    uploaded_at: float  # seconds since the epoch
-    segment_count: int = 0
-
-    @property
-    def segment_id(self) -> str:
-        return f"{self.asset_id}:{self.segment_index}"
-
-    @property
-    def key(self) -> SegmentKey:
-        return SegmentKey(self.tenant, self.segment_id)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DescribedSegment:
-    """A segment with everything that the index stores; `vector` (D,) is the segment descriptor."""
-
-    row: SegmentRow
-    descriptor: VideoDescriptor
-    vector: FloatArray
-
-    def __post_init__(self) -> None:
-        if len(self.descriptor) != self.row.frame_count:
-            raise ValueError(f"{self.row.segment_id}: {len(self.descriptor)} frames, row says {self.row.frame_count}")
-
-
-class Candidate(NamedTuple):
-    """A stored segment that a search found, with the inner product of the two vectors."""
-
-    segment_id: str
-    asset_id: str
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SearchRequest:
-    """One search of an index: what to look for, and among which stored segments.
-
-    tenant           whose segments are searched
-    vectors          (N, D) float32, unit length; segment or frame descriptors, depending on the search
-    exclude_asset    the searching asset, whose own segments are left out
-    limit            at most this many candidates per vector, 1 or more
-    after            a timestamp that `store` returned: see at least every write up to it;
-                     None: see every write that was acknowledged
-    exclude_also     further assets to leave out, at most a few hundred
-    references_only  search only among segments of references
-
-    Raises ValueError for a limit below 1 and for vectors that are not a matrix.
-    """
-
-    tenant: str
-    vectors: FloatArray
-    exclude_asset: str
-    limit: int
-    after: int | None = None
-    exclude_also: frozenset[str] = frozenset()
-    references_only: bool = False
-
-    def __post_init__(self) -> None:
-        if self.limit < 1:
-            raise ValueError(f"a search needs a limit of 1 or more, not {self.limit}")
-        if self.vectors.ndim != 2:
-            raise ValueError(f"vectors must be (N, D), not {self.vectors.shape}")
+from services.contracts.segments import Candidate, DescribedSegment, SearchRequest, SegmentKey, SegmentRow
 
 
 class DescriptorIndex(Protocol):
@@ -124,8 +34,16 @@ class DescriptorIndex(Protocol):
     def search_frames(self, request: SearchRequest) -> list[list[Candidate]]:
         """The same over frame vectors: for each of the N vectors the segments of its nearest frames."""
 
-    def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
-        """Remove the asset's segments with this index or a higher one, and then their frames."""
+    def delete(
+        self, tenant: str, asset_id: str, *, before: int, from_index: int = 0, to_index: int | None = None
+    ) -> None:
+        """Remove the asset's segments of generations below `before`, and then their frames.
+
+        Only those with an index from `from_index` up to and without `to_index` (None: all further ones).
+        """
+
+    def erase(self, tenant: str, asset_id: str, *, before: int) -> None:
+        """The same for all segments of the asset, and in the indexes of every model version."""
 
     def flush(self) -> None:
         """Make stored segments durable and fast to search."""
@@ -141,7 +59,7 @@ class DescriptorCache(Protocol):
     def put_many(self, segments: Iterable[DescribedSegment]) -> None: ...
 
     def discard(self, keys: Collection[SegmentKey]) -> None:
-        """Remove these, because their segments were replaced."""
+        """Remove these, because their asset was removed. What was replaced has other keys, and expires."""
 
 
 class Raw(NamedTuple):

@@ -4,8 +4,9 @@ from typing import Final
 
 VIDEO_SEGMENTS: Final = "video-segments"
 ENCODED_SEGMENTS: Final = "encoded-segments"
+MATCH_EVIDENCE: Final = "match-evidence"
 DUPLICATE_ALERTS: Final = "duplicate-alerts"
 ASSET_VERDICTS: Final = "asset-verdicts"
-MATCHER_STATE: Final = "matcher-state"  # compacted, partitioned as encoded-segments
+ALERTER_STATE: Final = "alerter-state"  # compacted, partitioned as match-evidence
 
 DEAD_LETTER_SUFFIX: Final = ".dlq"

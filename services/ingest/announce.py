@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import AssetEnded, SegmentEncoded, SegmentStatus, SegmentUploaded, now
-from services.contracts.ports import SegmentRow
+from services.contracts.segments import SegmentRow
 from tca_model.errors import NOTHING_SHOWN
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from services.contracts.ports import DescribedSegment, SegmentRow
+from services.contracts.segments import DescribedSegment, SegmentRow
 from services.ingest.ports import Extractor
 from services.runtime import metrics
 from tca_model.types import FloatArray, VideoDescriptor

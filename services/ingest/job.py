@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass, field, replace
 
 from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
-from services.contracts.ports import Record, SegmentRow
+from services.contracts.ports import Record
+from services.contracts.segments import SegmentRow
 from services.ingest.fetch.media import Media, redact
 from tca_model.video.segments import CutSegment, SegmentCutter
 from tca_model.video.stills import Stills

@@ -15,7 +15,8 @@ import structlog
 from services.contracts.envelope import read_event
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import Event, SegmentUploaded, UploadEnded
-from services.contracts.ports import DescriptorCache, DescriptorIndex, Record, SegmentRow
+from services.contracts.ports import DescriptorCache, DescriptorIndex, Record
+from services.contracts.segments import SegmentRow
 from services.ingest.announce import build_asset_ended, build_segment_encoded, build_segment_failed
 from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.describe import BatchDescriber

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.contracts.events import Role, SegmentUploaded
-from services.contracts.ports import DescribedSegment, DescriptorCache, DescriptorIndex, SegmentRow
+from services.contracts.ports import DescriptorCache, DescriptorIndex
+from services.contracts.segments import DescribedSegment, SegmentRow
 
 
 class SegmentStore:

@@ -15,7 +15,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import Candidate, DescribedSegment, DescriptorIndex, SearchRequest, SegmentKey
+from services.contracts.ports import DescriptorIndex
+from services.contracts.segments import Candidate, DescribedSegment, SearchRequest, SegmentKey
 from tca_model.types import FloatArray
 
 # Frames of a still or a slow pan find the same neighbours, so only one of them is searched.

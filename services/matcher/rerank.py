@@ -11,7 +11,8 @@ from types import MappingProxyType
 import numpy as np
 
 from services.contracts.events import side_order
-from services.contracts.ports import DescribedSegment, DescriptorCache, DescriptorIndex, SegmentKey, SegmentRow
+from services.contracts.ports import DescriptorCache, DescriptorIndex
+from services.contracts.segments import DescribedSegment, SegmentKey, SegmentRow
 from tca_model.matching.evidence import SegmentEvidence, observe
 from tca_model.matching.similarity import similarity_matrix
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.contracts.events import Role, SegmentEncoded, SegmentStatus
-from services.contracts.ports import DescribedSegment, SegmentKey
+from services.contracts.segments import DescribedSegment, SegmentKey
 from services.matcher.candidates import CandidateStage
 from services.matcher.rerank import Comparison, DescriptorReader, compare
 from services.runtime import metrics

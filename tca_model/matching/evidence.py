@@ -69,7 +69,7 @@ class SegmentEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class PairEvidence:
+class JoinedEvidence:
     """All evidence of a pair of assets. `joined_score` ranks pairs; calibrated, it is compared with the threshold."""
 
     joined_score: float
@@ -137,7 +137,7 @@ def _swap_sides(match: Match) -> Match:
     )
 
 
-def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, reference_frames: int = 0) -> PairEvidence:
+def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, reference_frames: int = 0) -> JoinedEvidence:
     """Evidence of a pair of assets from that of its query segments, in any order.
 
     A later entry replaces an earlier one with the same segment index. `query_frames` and `reference_frames` are the
@@ -176,7 +176,7 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
     best_interval = max((_discount(match) for match in intervals), default=-1.0)
     reported = tuple(match for match in intervals if _discount(match) >= REPORTED_SHARE * best_interval)
     chamfer = max(discount(forward, query_frames), discount(backward, reference_frames))
-    return PairEvidence(
+    return JoinedEvidence(
         joined_score=max(best_interval, CHAMFER_WEIGHT * chamfer),
         chamfer_query_to_reference=forward,
         chamfer_reference_to_query=backward,

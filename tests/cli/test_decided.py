@@ -10,7 +10,7 @@ from services.cli.decided import Decided
 from services.cli.files import VideoFile
 from services.cli.scan import Scan
 from services.contracts.events import Role
-from services.contracts.ports import SegmentRow
+from services.contracts.segments import SegmentRow
 from services.runtime.settings import Settings
 from tests.cli.found import alert
 from tests.descriptors import described, work

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment, DescriptorIndex, SearchRequest, SegmentRow
+from services.contracts.ports import DescriptorIndex
+from services.contracts.segments import DescribedSegment, SearchRequest, SegmentRow
 from tca_model.types import FloatArray, VideoDescriptor
 from tests.vectors import unit_rows
 

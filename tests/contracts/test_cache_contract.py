@@ -9,7 +9,8 @@ import pytest
 from services.backends.memory.cache import MemoryCache
 from services.backends.redis.cache import RedisCache
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment, DescriptorCache, SegmentKey, SegmentRow
+from services.contracts.ports import DescriptorCache
+from services.contracts.segments import DescribedSegment, SegmentKey, SegmentRow
 from tca_model.types import VideoDescriptor
 
 KEY = SegmentKey("default", "a:0")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from services.contracts.events import Role
-from services.contracts.ports import DescriptorIndex, SegmentKey
+from services.contracts.ports import DescriptorIndex
+from services.contracts.segments import SegmentKey
 from tests.contracts.index_cases import find_frames, find_segments, make_segment, request_for
 from tests.vectors import unit_rows
 

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from services.cli.schemas import FOLDER, schema_files
-from services.contracts.events import EVENT_TYPES, DuplicateAlert, Event, SegmentUploaded, UploadEnded
+from services.contracts.event_types import EVENT_TYPES
+from services.contracts.events import DuplicateAlert, Event, SegmentUploaded, UploadEnded
 from tests.contracts.test_events import EVENTS
 
 PUBLISHED = Path(__file__).parents[2] / FOLDER

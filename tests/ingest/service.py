@@ -14,7 +14,8 @@ from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Event, SegmentEncoded, SegmentStatus, SegmentUploaded
-from services.contracts.ports import DescribedSegment, Message, SegmentKey
+from services.contracts.ports import Message
+from services.contracts.segments import DescribedSegment, SegmentKey
 from services.ingest.describe import BatchDescriber
 from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from services.contracts.events import AssetEnded
-from services.contracts.ports import DescribedSegment
+from services.contracts.segments import DescribedSegment
 from services.runtime.defects import MAX_ATTEMPTS, MAX_IN_A_ROW
 from tests.ingest.fakes import End, Shot
 from tests.ingest.service import Service, upload

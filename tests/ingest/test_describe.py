@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from services.contracts.events import Role
-from services.contracts.ports import SegmentRow
+from services.contracts.segments import SegmentRow
 from services.ingest.describe import BatchDescriber
 from tca_model.types import FloatArray, VideoDescriptor
 from tests.ingest.fakes import Encoded

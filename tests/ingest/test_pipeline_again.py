@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.contracts.events import AssetEnded, Role, SegmentStatus
-from services.contracts.ports import SegmentKey
+from services.contracts.segments import SegmentKey
 from tests.ingest.fakes import End, Shot, describe_film
 from tests.ingest.service import Service, stable_fields, upload
 

@@ -7,7 +7,8 @@ from services.contracts import topics
 from services.contracts.envelope import to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Role, SegmentStatus
-from services.contracts.ports import Message, SegmentKey
+from services.contracts.ports import Message
+from services.contracts.segments import SegmentKey
 from tests.ingest.fakes import End, Failure, Shot, describe_film
 from tests.ingest.service import AT, MODEL, Service, stable_fields, upload
 

@@ -4,7 +4,7 @@ import pytest
 
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Role, SegmentStatus, UploadEnded
-from services.contracts.ports import SegmentKey
+from services.contracts.segments import SegmentKey
 from tests.ingest.fakes import End, Failure, Shot
 from tests.ingest.service import Service, stable_fields, upload
 

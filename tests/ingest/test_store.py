@@ -10,7 +10,7 @@ import pytest
 from services.backends.memory.cache import MemoryCache
 from services.backends.memory.index import MemoryIndex
 from services.contracts.events import Role, SegmentUploaded
-from services.contracts.ports import DescribedSegment, SegmentRow
+from services.contracts.segments import DescribedSegment, SegmentRow
 from services.ingest.store import SegmentStore, is_unchanged
 from tca_model.types import VideoDescriptor
 

@@ -12,7 +12,8 @@ from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Event, SegmentEncoded
-from services.contracts.ports import DescribedSegment, Message, Rebalance, Record, States
+from services.contracts.ports import Message, Rebalance, Record, States
+from services.contracts.segments import DescribedSegment
 from services.ingest.announce import build_asset_ended, build_segment_encoded
 from services.matcher.candidates import NearestCandidates
 from services.matcher.pipeline import MatchPipeline

@@ -7,7 +7,7 @@ import pytest
 
 from services.backends.memory.index import MemoryIndex
 from services.contracts.events import Role
-from services.contracts.ports import Candidate, DescribedSegment, SearchRequest, SegmentKey
+from services.contracts.segments import Candidate, DescribedSegment, SearchRequest, SegmentKey
 from services.matcher.candidates import (
     NEAR_IDENTICAL,
     CandidateLimits,

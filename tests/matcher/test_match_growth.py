@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from services.contracts.events import DuplicateAlert
-from services.contracts.ports import DescribedSegment
+from services.contracts.segments import DescribedSegment
 from tca_model.types import FloatArray
 from tests.descriptors import SEGMENT_S, UPLOADED_AT, cut, work
 from tests.matcher.matcher import (

@@ -7,7 +7,8 @@ import pytest
 from services.contracts import topics
 from services.contracts.envelope import to_message
 from services.contracts.events import AssetEnded, AssetVerdict, Side
-from services.contracts.ports import Candidate, Message, SearchRequest
+from services.contracts.ports import Message
+from services.contracts.segments import Candidate, SearchRequest
 from tests.descriptors import UPLOADED_AT, cut, described, work
 from tests.matcher.matcher import (
     MODEL,

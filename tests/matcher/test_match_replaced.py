@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.contracts.events import AssetEnded, DuplicateAlert
-from services.contracts.ports import DescribedSegment
+from services.contracts.segments import DescribedSegment
 from tests.descriptors import UPLOADED_AT, cut, work
 from tests.matcher.matcher import (
     Matcher,

@@ -7,7 +7,7 @@ import pytest
 
 from services.backends.memory.cache import MemoryCache
 from services.backends.memory.index import MemoryIndex
-from services.contracts.ports import DescribedSegment, SegmentKey
+from services.contracts.segments import DescribedSegment, SegmentKey
 from services.matcher.rerank import DescriptorReader, compare
 from tca_model.matching.evidence import join
 from tests.descriptors import cut, described, work

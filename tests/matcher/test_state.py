@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.contracts.events import AssetEnded, Role, SegmentEncoded, SegmentStatus
-from services.contracts.ports import DescribedSegment
+from services.contracts.segments import DescribedSegment
 from services.matcher.rerank import Comparison, compare
 from services.matcher.state import AssetState
 from tca_model.matching.evidence import join

@@ -7,7 +7,7 @@ import pytest
 from services.backends.memory.index import MemoryIndex
 from services.backends.retrying_index import RetryingIndex
 from services.contracts.errors import DependencyDown, InvalidMessage, TransientError
-from services.contracts.ports import SearchRequest
+from services.contracts.segments import SearchRequest
 from services.runtime.probes import Health
 from services.runtime.retry import Retrier, Stopped
 from tests.descriptors import cut, work

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from cachetools import LRUCache
 
-from services.contracts.ports import DescribedSegment, SegmentKey
+from services.contracts.segments import DescribedSegment, SegmentKey
 from tca_model.types import VideoDescriptor
 
 

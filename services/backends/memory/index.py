@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import Candidate, DescribedSegment, SearchRequest, SegmentKey, SegmentRow
+from services.contracts.segments import Candidate, DescribedSegment, SearchRequest, SegmentKey, SegmentRow
 from tca_model.types import FloatArray
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from services.backends.milvus import rows as layout
 from services.backends.milvus.client import Milvus, is_server
 from services.contracts.events import Role
-from services.contracts.ports import Candidate, DescribedSegment, SearchRequest, SegmentKey, SegmentRow
+from services.contracts.segments import Candidate, DescribedSegment, SearchRequest, SegmentKey, SegmentRow
 
 PROBE_TTL_S: Final = 7 * 24 * 3600  # a probe is read while it is searched for; a week leaves time for a replay
 # Lite searches unflushed rows one by one in Python, 0.1 ms per row: flush before that becomes noticeable. Much smaller

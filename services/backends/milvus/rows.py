@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.ports import Candidate, DescribedSegment, SegmentKey, SegmentRow
+from services.contracts.segments import Candidate, DescribedSegment, SegmentKey, SegmentRow
 from tca_model.types import VideoDescriptor
 
 Fields: TypeAlias = dict[str, Any]

@@ -17,7 +17,7 @@ import structlog
 from services.backends.redis.circuit import Circuit
 from services.backends.redis.codec import decode, encode
 from services.contracts.errors import UsageError
-from services.contracts.ports import DescribedSegment, SegmentKey
+from services.contracts.segments import DescribedSegment, SegmentKey
 from services.runtime import metrics
 
 TIMEOUT_S = 0.2  # reading a hundred segments takes 15 ms

@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 from pydantic import TypeAdapter
 
-from services.contracts.ports import DescribedSegment, SegmentRow
+from services.contracts.segments import DescribedSegment, SegmentRow
 from tca_model.types import VideoDescriptor
 
 HEADER = struct.Struct("<4sIIIII")

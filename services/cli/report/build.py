@@ -12,7 +12,7 @@ from services.cli.report.page import Evidence, Scanned, render_page
 from services.cli.report.pictures import Pictures, draw_matrix, read_pictures
 from services.cli.results import FoundPair
 from services.contracts.events import now
-from services.contracts.ports import DescribedSegment
+from services.contracts.segments import DescribedSegment
 from services.ingest.decode.limits import decode_limits
 from services.runtime.settings import Settings
 

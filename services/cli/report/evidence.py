@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.contracts.events import CopiedInterval
-from services.contracts.ports import DescribedSegment
+from services.contracts.segments import DescribedSegment
 from tca_model.matching.similarity import similarity_matrix
 from tca_model.types import FloatArray, Times, VideoDescriptor
 

@@ -16,7 +16,7 @@ from services.backends.milvus import client as milvus_client
 from services.backends.milvus.index import PROBE_TTL_S, MilvusIndex
 from services.contracts.errors import DependencyDown, TransientError
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment
+from services.contracts.segments import DescribedSegment
 from tests.contracts.index_cases import DIMENSION, make_segment, request_for
 from tests.servers.fixtures import StartServer
 from tests.servers.milvus_server import MilvusServer

@@ -13,7 +13,7 @@ from services.backends.redis import circuit
 from services.backends.redis.cache import RedisCache
 from services.backends.redis.codec import encode
 from services.contracts.errors import UsageError
-from services.contracts.ports import DescribedSegment, SegmentKey
+from services.contracts.segments import DescribedSegment, SegmentKey
 from tests.backends.redis.cases import MakeCache
 from tests.descriptors import described, work
 from tests.metric_values import metric_value

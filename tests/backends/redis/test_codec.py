@@ -9,7 +9,7 @@ import pytest
 
 from services.backends.redis.codec import HEADER, MAGIC, VERSION, decode, encode
 from services.contracts.events import Role
-from services.contracts.ports import DescribedSegment
+from services.contracts.segments import DescribedSegment
 from tests.descriptors import described, work
 
 

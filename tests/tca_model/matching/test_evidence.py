@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tca_model.matching.evidence import (
     CHAMFER_WEIGHT,
     PRIOR,
-    PairEvidence,
+    JoinedEvidence,
     ReferenceEvidence,
     SegmentEvidence,
     join,
@@ -177,7 +177,7 @@ def test_a_repeated_segment_replaces_its_earlier_evidence() -> None:
 def test_overlapping_intervals_are_counted_once() -> None:
     matches = (Match(0, 10, 0, 10, 0.9), Match(10, 20, 50, 60, 0.9), Match(20, 30, 4, 14, 0.9))
     pair = join([SegmentEvidence(0, 32, 20.0, (ReferenceEvidence(0, 60, 30.0),), matches)])
-    assert isinstance(pair, PairEvidence)
+    assert isinstance(pair, JoinedEvidence)
     assert (pair.query_coverage_s, pair.reference_coverage_s) == (30, 24)
 
 
