@@ -29,7 +29,8 @@ _HEAD = struct.Struct(">B??d")
 _PARTS = re.compile(r"(?P<asset>[^#<>]+)(?:#(?P<segment>\d+)|<(?P<query>.+)|>(?P<other>[^#]+)(?:#(?P<unit>[qr]\d+))?)?")
 _SIDES: Mapping[str, SideName] = {"q": "query", "r": "reference"}
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 
 _ASSET = TypeAdapter(AssetState)
 _SEGMENT = TypeAdapter(SegmentState)
