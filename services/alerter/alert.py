@@ -26,6 +26,7 @@ def build_alert(
     The asset of the state is the query side.
     """
     before = pair.alert
+    assert state.uploaded_at is not None  # there is evidence, so a segment of it was found
     duration_s = state.min_duration_s
     alert = DuplicateAlert(
         tenant=state.tenant,
@@ -34,7 +35,7 @@ def build_alert(
         revision=get_next_revision(before.revision if before else 0, now),
         status="final" if state.is_complete else "open",
         model_version=pair.model_version,
-        query=Side(asset_id=state.asset_id, uploaded_at=state.uploaded_at or now),
+        query=Side(asset_id=state.asset_id, uploaded_at=state.uploaded_at),
         reference=Side(asset_id=pair.other.asset_id, uploaded_at=pair.other.uploaded_at),
         score=score,
         joined_score=round(joined.joined_score, 4),

@@ -46,7 +46,7 @@ class Announcer:
 
     def _alert(self, state: AssetState, pair: Pair, now: datetime) -> DuplicateAlert | None:
         if pair.units:
-            joined = pair.join(query_frames=state.frame_count)
+            joined = pair.join(query_frames=state.min_frame_count)
             score = alert_score(joined.joined_score, pair.calibration)
             # A reported pair stays reported until the upload ends: what follows may raise its score again.
             if self.rule.is_reported(state.tenant, score, pair.calibration) or (pair.is_live and state.is_open):

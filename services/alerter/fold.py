@@ -66,6 +66,7 @@ def add_segment(state: AssetState, event: SegmentSearched) -> Folded:
         reason=event.reason,
         frame_count=event.frame_count,
         end_s=event.end_s,
+        uploaded_at=event.uploaded_at,
         # A delayed matcher may repeat a search that failed.
         is_compared=event.is_compared or (known is not None and is_same and known.is_compared),
     )
@@ -75,8 +76,7 @@ def add_segment(state: AssetState, event: SegmentSearched) -> Folded:
     return Folded(
         replace(
             state,
-            role=event.role,
-            uploaded_at=event.uploaded_at,
+            found_as=None if replaced else state.found_as,
             floor=floor,
             segments={**kept, event.segment_index: segment},
             pairs=pairs,
@@ -93,7 +93,10 @@ def add_evidence(state: AssetState, event: PairEvidence) -> Folded:
         return Folded(state)
     key = UnitKey("reference", event.finding.evidence.segment_index)
     pairs = _add_unit(state.pairs, event.reference, key, unit, event)
-    return Folded(state if pairs is state.pairs else replace(state, pairs=pairs))
+    if pairs is state.pairs:
+        return Folded(state)
+    found = event.finding.other
+    return Folded(replace(state, pairs=pairs, found_as=_merge_facts(state.found_as or found, found)))
 
 
 def add_end(state: AssetState, event: AssetEnded) -> Folded:
@@ -110,6 +113,7 @@ def add_end(state: AssetState, event: AssetEnded) -> Folded:
             state,
             ended=event,
             cut_at=event,
+            found_as=None if gone else state.found_as,
             segments={index: one for index, one in state.segments.items() if index not in gone},
             pairs=_drop(state.pairs, "query", (cut,)),
         ),
@@ -127,6 +131,7 @@ def remove(state: AssetState, event: AssetErased) -> Folded:
     return Folded(
         replace(
             state,
+            found_as=None,
             floor=event.generation,
             cut_at=None,
             ended=ended,

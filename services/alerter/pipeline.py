@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -43,6 +44,13 @@ log = structlog.get_logger(__name__)
 SOURCE = "copydetect/alerter"
 
 
+class Cause(NamedTuple):
+    """An event, and the message that brought it."""
+
+    event: AssetEvent
+    message: Message
+
+
 class AlertPipeline:
     """Turns records into a batch of effects, by the states of their assets."""
 
@@ -53,13 +61,18 @@ class AlertPipeline:
         self._clock = clock
 
     def __call__(self, records: Sequence[Record]) -> Batch:
-        """All effects of these records."""
+        """All effects of these records; the events of one asset are announced together."""
         batch = Batch()
+        by_asset: defaultdict[tuple[int, str], list[Cause]] = defaultdict(list)
         for record in records:
             try:
-                self._process(record, _read(record), batch)
+                event = _read(record)
             except InvalidMessage as error:
                 _add_dead_letter(record, error, batch)
+                continue
+            by_asset[record.partition, event.key].append(Cause(event, record.message))
+        for (partition, _), causes in by_asset.items():
+            self._process_asset(partition, causes, batch)
         return batch
 
     def give_up(self, record: Record, error: InvalidMessage) -> Batch:
@@ -69,7 +82,8 @@ class AlertPipeline:
             event = _read(record)
             if isinstance(event, SegmentSearched):
                 failed = {"status": SegmentStatus.FAILED, "reason": error.reason, "frame_count": 0, "content": None}
-                self._process(record, event.model_copy(update={**failed, "findings": ()}), batch)
+                event = event.model_copy(update={**failed, "findings": ()})
+                self._process_asset(record.partition, [Cause(event, record.message)], batch)
         _add_dead_letter(record, error, batch)
         return batch
 
@@ -83,7 +97,8 @@ class AlertPipeline:
             try:
                 state = self._states.get(partition, key)
                 assert state is not None
-                self._add_effects(partition, state, Folded(end_for_silence(state, idle_s)), None, batch)
+                after = self._announce_all(end_for_silence(state, idle_s), None, batch)
+                self._store(partition, state, after, batch)
             except CopydetectError:
                 raise
             except Exception as error:
@@ -110,32 +125,45 @@ class AlertPipeline:
         for (partition, key), at in batch.touched.items():
             self._states.touch(partition, key, at)
 
-    def _process(self, record: Record, event: AssetEvent, batch: Batch) -> None:
-        """Add the effects of one event. Each event is announced on its own: a verdict must not depend on the batch."""
-        partition, place = record.partition, (record.partition, event.key)
-        before = batch.assets.get(place) or self._states.get(*place) or AssetState(event.tenant, event.asset_id)
-        folded = _fold(before, event)
-        if isinstance(event, PairLinked) and event.is_live and (stale := fold.find_stale(before, event.compared)):
-            self._add_message(_tell_replaced(before, event.query_id, stale), record.message, batch)
-        if isinstance(event, SideReplaced) and not _has_live_alert(folded.state, event.reference_id):
-            self._add_message(_unlink(event), record.message, batch)
-        if folded.state is before:
-            batch.touched[place] = self._clock()
+    def _process_asset(self, partition: int, causes: Sequence[Cause], batch: Batch) -> None:
+        """Add the effects of the events of one asset."""
+        first = causes[0].event
+        before = self._states.get(partition, first.key) or AssetState(first.tenant, first.asset_id)
+        state = announced = before
+        for event, message in causes:
+            state = self._fold(state, event, message, batch)
+            # A verdict must not depend on what else is in the batch.
+            if state.is_complete and state.newest_generation > state.answered:
+                state = announced = self._announce_all(state, message, batch)
+        if state is not announced:
+            state = self._announce_all(state, causes[-1].message, batch)
+        if state is before:
+            batch.touched[partition, first.key] = self._clock()
         else:
-            self._add_effects(partition, before, folded, record.message, batch)
+            self._store(partition, before, state, batch)
 
-    def _add_effects(
-        self, partition: int, before: AssetState, folded: Folded, cause: Message | None, batch: Batch
-    ) -> None:
-        """Add the messages and the new state of an asset to the batch."""
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        state, events = self._announce(folded.state, now)
-        state = replace(state, touched_at=now.timestamp())
+    def _fold(self, state: AssetState, event: AssetEvent, cause: Message, batch: Batch) -> AssetState:
+        """The state after an event. Adds what the partitions of other assets are to be told."""
+        if isinstance(event, PairLinked) and event.is_live and (stale := fold.find_stale(state, event.compared)):
+            self._add_message(_tell_replaced(state, event.query_id, stale), cause, batch)
+        folded = _fold(state, event)
+        if isinstance(event, SideReplaced) and not _has_live_alert(folded.state, event.reference_id):
+            self._add_message(_unlink(event), cause, batch)
         if folded.replaced:
-            events += [_tell_replaced(state, query_id, folded.replaced) for query_id in state.links]
+            for query_id in folded.state.links:
+                self._add_message(_tell_replaced(state, query_id, folded.replaced), cause, batch)
+        return folded.state
+
+    def _announce_all(self, state: AssetState, cause: Message | None, batch: Batch) -> AssetState:
+        """Add the events that are due, and return the state after them."""
+        state, events = self._announce(state, datetime.fromtimestamp(self._clock(), UTC))
         for event in events:
             self._add_message(event, cause, batch)
         batch.announced += events
+        return state
+
+    def _store(self, partition: int, before: AssetState, state: AssetState, batch: Batch) -> None:
+        state = replace(state, touched_at=self._clock())
         batch.states.setdefault(partition, {}).update(encode_changes(before, state))
         batch.assets[partition, state.key] = state
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.alerter.pair import Pair
-from services.contracts.events import AssetEnded, AssetErased, AssetVerdict, Role, SegmentStatus
+from services.contracts.events import AssetEnded, AssetErased, AssetVerdict, SegmentStatus
+from services.contracts.evidence import AssetFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class SegmentState:
     reason: str | None
     frame_count: int
     end_s: float
+    uploaded_at: datetime  # of the asset's first segment
     is_compared: bool = True  # False: described, but compared with nothing
 
 
@@ -40,8 +42,7 @@ class AssetState:
 
     tenant: str
     asset_id: str
-    role: Role = Role.UPLOAD
-    uploaded_at: datetime | None = None  # of its first segment
+    found_as: AssetFacts | None = None  # what searches by others found of it, perhaps before its own events came
     floor: int = 0
     cut_at: AssetEnded | None = None
     ended: AssetEnded | None = None
@@ -69,11 +70,19 @@ class AssetState:
     def min_duration_s(self) -> float:
         """Lower bound on the asset's duration in seconds."""
         stated_s = (self.ended.duration_s if self.ended else None) or 0.0
-        return max([stated_s, *(one.end_s for one in self.segments.values())])
+        found_s = self.found_as.duration_s if self.found_as else 0.0
+        return max([stated_s, found_s, *(one.end_s for one in self.segments.values())])
 
     @property
-    def frame_count(self) -> int:
-        return sum(one.frame_count for one in self.segments.values())
+    def min_frame_count(self) -> int:
+        found = self.found_as.frame_count if self.found_as else 0
+        return max(found, sum(one.frame_count for one in self.segments.values()))
+
+    @property
+    def uploaded_at(self) -> datetime | None:
+        """When its first segment was uploaded; None before one is known."""
+        found = [self.found_as.uploaded_at] if self.found_as else []
+        return min([*found, *(one.uploaded_at for one in self.segments.values())], default=None)
 
     @property
     def is_complete(self) -> bool:
