@@ -1,6 +1,6 @@
 """`copydetect remove` publishes a request to remove each asset, or says what is wrong."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from typer.testing import CliRunner
@@ -14,7 +14,7 @@ from services.contracts.ports import Message
 
 
 class FakeBus:
-    published: list[Message] = []
+    published: ClassVar[list[Message]] = []
 
     def __init__(self, *arguments: Any) -> None:
         """Connects to nothing."""
