@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import InvalidMessage
-from services.contracts.events import MAX_START_S, Event, Role, SegmentUploaded
+from services.contracts.events import Event, Role, SegmentUploaded
+from services.contracts.fields import MAX_START_S
 from services.contracts.ports import Message, Record
 from services.ingest.announce import build_failure_events, build_stored_events
 from services.ingest.fetch.media import Media
