@@ -97,7 +97,7 @@ class AlertPipeline:
             try:
                 state = self._states.get(partition, key)
                 assert state is not None
-                after = self._announce_all(end_for_silence(state, idle_s), None, batch)
+                after = self._announce_all(state, end_for_silence(state, idle_s), None, batch)
                 self._store(partition, state, after, batch)
             except CopydetectError:
                 raise
@@ -134,9 +134,9 @@ class AlertPipeline:
             state = self._fold(state, event, message, batch)
             # A verdict must not depend on what else is in the batch.
             if state.is_complete and state.newest_generation > state.answered:
-                state = announced = self._announce_all(state, message, batch)
+                state = announced = self._announce_all(announced, state, message, batch)
         if state is not announced:
-            state = self._announce_all(state, causes[-1].message, batch)
+            state = self._announce_all(announced, state, causes[-1].message, batch)
         if state is before:
             batch.touched[partition, first.key] = self._clock()
         else:
@@ -154,9 +154,9 @@ class AlertPipeline:
                 self._add_message(_tell_replaced(state, query_id, folded.replaced), cause, batch)
         return folded.state
 
-    def _announce_all(self, state: AssetState, cause: Message | None, batch: Batch) -> AssetState:
-        """Add the events that are due, and return the state after them."""
-        state, events = self._announce(state, datetime.fromtimestamp(self._clock(), UTC))
+    def _announce_all(self, before: AssetState, state: AssetState, cause: Message | None, batch: Batch) -> AssetState:
+        """Add the events that are due since the state `before`, and return the state after them."""
+        state, events = self._announce(before, state, datetime.fromtimestamp(self._clock(), UTC))
         for event in events:
             self._add_message(event, cause, batch)
         batch.announced += events
