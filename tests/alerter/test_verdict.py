@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
-
-from services.contracts.events import AssetEnded, DuplicateAlert, PairSimilarity, Role, SegmentStatus, Side
 from services.matcher.alert import verdict_of
 from services.matcher.state import AssetState, Pair, SegmentRecord
+
+from services.contracts.events import AssetEnded, DuplicateAlert, PairSimilarity, Role, SegmentStatus, Side
 from tca_model.matching.evidence import ReferenceEvidence, SegmentEvidence
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentStatus
 from services.matcher.alert import Extent, alert_of
 from services.matcher.state import AssetState, Pair, SegmentRecord
+
+from services.contracts.events import AssetEnded, DuplicateAlert, Role, SegmentStatus
 from tca_model.matching.evidence import PairEvidence, ReferenceEvidence, SegmentEvidence, join
 from tca_model.types import Match
 
