@@ -74,6 +74,14 @@ def test_an_event_of_a_removed_upload_changes_nothing(old: Event) -> None:
     assert apply(removed, old).state is removed
 
 
+def test_a_segment_that_a_newer_upload_has_not_reached_yet_changes_nothing_if_it_comes_late() -> None:
+    """Nothing of the older upload was known, so nothing was replaced."""
+    newer = after(searched(0, generation=2, content="newer"))
+    assert apply(newer, searched(1, make_finding(segment_index=1))).state is newer
+    files = after(searched(0, is_whole_file=False, generation=2, content="newer"))
+    assert after(searched(1, is_whole_file=False), state=files).segments.keys() == {0, 1}, "each file is an upload"
+
+
 def test_replacing_one_failed_segment_does_not_drop_the_others() -> None:
     failed = [searched(index, is_whole_file=False, **FAILED) for index in range(3)]
     repaired = after(*failed, searched(1, is_whole_file=False, generation=2))
