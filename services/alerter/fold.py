@@ -40,6 +40,8 @@ def add_segment(state: AssetState, event: SegmentSearched) -> Folded:
     known = state.segments.get(event.segment_index)
     if state.is_stale(event.segment_index, event.generation) or (known and known.generation > event.generation):
         return Folded(state)
+    if any(is_superseded(event, one) for one in state.segments.values()):
+        return Folded(state)
     if known and event.status == SegmentStatus.FAILED != known.status:
         # The index still holds what was described. The event counts as an upload, which is to be answered.
         segment = replace(known, generation=event.generation)

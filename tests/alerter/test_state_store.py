@@ -1,11 +1,11 @@
 """States are kept encoded, by partition; due assets are found without decoding."""
 
 import pytest
-
-from services.matcher import state_store
 from services.matcher.state import AssetState
 from services.matcher.state_codec import UnreadableState, encode
 from services.matcher.state_store import StateStore
+
+from services.matcher import state_store
 
 
 def encode_state(asset_id: str, touched_at: float = 0.0, *, decided: bool = False) -> bytes:

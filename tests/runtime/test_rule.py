@@ -1,11 +1,11 @@
 """The score that alerts carry, and the threshold for all tenants or for some of them."""
 
 import pytest
-
 from services.matcher.rule import AlertRule, alert_threshold
+
 from services.runtime.settings import Settings
 from tca_model.matching.calibration import Calibration, Curve
-from tests.matcher.matcher import Matcher, copy, end_event, original, segment_events
+from tests.alerter.stages import Stages, copy, end_event, original, segment_events
 
 CURVE = Curve(slope=5, intercept=6)
 PLAIN = Calibration(alert_threshold=0.4, basis="by hand")
@@ -14,11 +14,11 @@ CALIBRATED = Calibration(alert_threshold=0.9, basis="by hand", curve=CURVE)
 
 def alert_under(rule: AlertRule) -> float | None:
     """The score of the one alert about a copy and its original; None if there is no alert."""
-    matcher = Matcher(rule=rule)
+    stages = Stages(rule=rule)
     segments = copy()
-    matcher.store(original(), segments)
-    matcher.process(*segment_events(segments), end_event(segments))
-    alerts = list(matcher.latest().values())
+    stages.store(original(), segments)
+    stages.process(*segment_events(segments), end_event(segments))
+    alerts = list(stages.latest().values())
     assert len(alerts) <= 1
     return alerts[0].score if alerts else None
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
+from services.matcher.state import AssetState, Pair, SegmentRecord
 
 from services.contracts.events import (
     AssetEnded,
@@ -13,7 +14,6 @@ from services.contracts.events import (
     SegmentStatus,
     Side,
 )
-from services.matcher.state import AssetState, Pair, SegmentRecord
 from tca_model.matching.evidence import ReferenceEvidence, SegmentEvidence
 from tca_model.types import Match
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from services.matcher.state import AssetState
 from services.matcher.state_codec import VERSION, UnreadableState, decode, encode, read_head
 from tests.matcher.matcher import Matcher, copy, original, upload

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from services.matcher.state_codec import decode, encode
 
 from services.contracts.errors import TransientError
 from services.contracts.ports import Rebalance
 from services.matcher import pipeline, state_store
-from services.matcher.state_codec import decode, encode
-from tests.matcher.matcher import Matcher, copy, end_event, original, segment_events, upload
+from tests.alerter.stages import Stages, copy, end_event, original, segment_events, upload
 
 COUNTED = {
     "copydetect_records_total": {"topic": "encoded-segments"},
@@ -34,22 +34,22 @@ def since(before: list[float]) -> list[float]:
 
 
 def test_metrics_count_what_was_committed() -> None:
-    matcher = Matcher()
-    matcher.store(original(), copy())
-    matcher.run()
+    stages = Stages()
+    stages.store(original(), copy())
+    stages.run()
     before, latency = read_counters(), sample("alert_latency_seconds_sum")
     stages = ("read", "search", "rerank", "commit")
     timed = [sample("stage_seconds_count", stage=stage) for stage in stages]
-    matcher.bus.fail_next("before")
-    matcher.publish(*segment_events(copy())[:1], *segment_events(copy(), model_version="v2")[1:2])
-    assert not matcher.worker.run_once(0)
+    stages.bus.fail_next("before")
+    stages.publish(*segment_events(copy())[:1], *segment_events(copy(), model_version="v2")[1:2])
+    assert not stages.alerter.run_once(0)
     assert since(before) == [0] * len(before)
-    matcher.run()
+    stages.run()
     assert since(before) == [2, 1, 0, 1, 1, 1]
-    [alert] = matcher.alerts()
+    [alert] = stages.alerts()
     assert sample("alert_latency_seconds_sum") - latency == pytest.approx(alert.latency_s, abs=0.1)
     assert all(sample("stage_seconds_count", stage=stage) > then for stage, then in zip(stages, timed, strict=True))
-    matcher.process(*segment_events(copy()), end_event(copy()))
+    stages.process(*segment_events(copy()), end_event(copy()))
     assert since(before) == [6, 1, 1, 1, 1, 3], "later revisions have no latency"
 
 
@@ -65,52 +65,52 @@ def test_a_batch_decodes_and_encodes_an_asset_once(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(pipeline, "encode", record_call("encode", encode))
     monkeypatch.setattr(state_store, "decode", record_call("decode", decode))
-    matcher = Matcher()
-    matcher.store(original(), copy())
-    matcher.process(*segment_events(copy())[:1])
+    stages = Stages()
+    stages.store(original(), copy())
+    stages.process(*segment_events(copy())[:1])
     assert calls == ["encode"]
-    matcher.process(*segment_events(copy())[1:], end_event(copy()))
+    stages.process(*segment_events(copy())[1:], end_event(copy()))
     assert calls == ["encode", "decode", "encode"]
-    matcher.process(*upload(copy()))
+    stages.process(*upload(copy()))
     assert calls == ["encode", "decode", "encode", "decode"], "repeated events are not written again"
 
 
 def test_records_whose_comparison_failed_are_processed_in_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    matcher = Matcher()
-    matcher.store(original(), copy())
-    matcher.run()
-    matcher.publish(*upload(copy()))
+    stages = Stages()
+    stages.store(original(), copy())
+    stages.run()
+    stages.publish(*upload(copy()))
 
     def fail(_: Any) -> Any:
         raise TransientError("the index is down")
 
-    monkeypatch.setattr(matcher.index, "read", fail)
+    monkeypatch.setattr(stages.index, "read", fail)
     with pytest.raises(TransientError):
-        matcher.worker.run_once(0)
+        stages.alerter.run_once(0)
     monkeypatch.undo()
-    matcher.run()
-    assert len(matcher.alerts()) == len(matcher.verdicts()) == 1
+    stages.run()
+    assert len(stages.alerts()) == len(stages.verdicts()) == 1
 
 
 def test_keep_alive_consumes_nothing() -> None:
-    matcher = Matcher()
-    matcher.store(copy())
-    matcher.run()
-    matcher.publish(*upload(copy()))
-    matcher.worker.keep_alive()
-    assert not matcher.worker.drain(0)
-    assert matcher.bus.lag() == 4
-    matcher.run()
-    assert matcher.bus.lag() == 0
-    matcher.worker.close()
+    stages = Stages()
+    stages.store(copy())
+    stages.run()
+    stages.publish(*upload(copy()))
+    stages.alerter.keep_alive()
+    assert not stages.alerter.drain(0)
+    assert stages.bus.lag() == 4
+    stages.run()
+    assert stages.bus.lag() == 0
+    stages.alerter.close()
 
 
 def test_the_states_of_a_revoked_partition_are_dropped() -> None:
-    matcher = Matcher()
-    matcher.process(*segment_events(copy())[:1])
-    matcher.publish(*segment_events(copy())[1:])
-    matcher.consumer.rebalance()
-    matcher.consumer._rebalance = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
-    assert not matcher.worker.run_once(0)
-    assert matcher.states.partitions == set()
-    assert matcher.bus.states().keys() == {"default/copy"}, "the new owner restores it"
+    stages = Stages()
+    stages.process(*segment_events(copy())[:1])
+    stages.publish(*segment_events(copy())[1:])
+    stages.consumer.rebalance()
+    stages.consumer._rebalance = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
+    assert not stages.alerter.run_once(0)
+    assert stages.states.partitions == set()
+    assert stages.bus.states().keys() == {"default/copy"}, "the new owner restores it"
