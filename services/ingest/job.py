@@ -1,7 +1,11 @@
 """A record in flight: the progress of its upload, and the rows of its segments; or the removal of an asset."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.contracts.events import AssetRemoved, SegmentUploaded
 from services.contracts.fields import MAX_UPLOADED_SEGMENT_S
@@ -10,6 +14,7 @@ from services.contracts.ports import Record
 from services.contracts.segments import SegmentRow, make_content
 from services.ingest.fetch.media import Media, redact
 from services.ingest.replaced import Replaced
+from tca_model.types import FloatArray, Times
 from tca_model.video.segments import CutSegment, SegmentCutter
 from tca_model.video.stills import Stills
 
@@ -70,6 +75,7 @@ class Job:
     started_s: float | None = None  # when its decoding began, time.monotonic(); None before
     attempt: int = 1  # to decode its file
     stored_before: int = 0  # segments, before this attempt to decode it
+    resume_s: float = 0.0  # frames before this time are in stored segments
     replaced: tuple[Replaced, ...] = ()
 
     @classmethod
@@ -149,6 +155,21 @@ class Job:
             is_whole_file=self.upload.is_whole_file,
         )
 
+    def skip_stored(self, rows: Sequence[SegmentRow]) -> None:
+        """Go on behind these rows, the first segments of a whole file: do not describe their frames again."""
+        self.stored_before = max(self.stored_before, len(rows))
+        self.resume_s = rows[-1].end_s
+        self.cutter = SegmentCutter(
+            dimension=self.options.dimension, segment_s=self.options.segment_s, segment_count=len(rows)
+        )
+
+    def track(self, timestamps_s: Times, images: NDArray[np.uint8]) -> "FramesToDescribe":
+        """Take in the next frames. Returns those that must be described."""
+        # Those of stored segments too: a picture that was first shown in one of them is shown again later.
+        first_shown_s = self.stills.track(timestamps_s, images)
+        new = timestamps_s >= self.resume_s
+        return FramesToDescribe(self, timestamps_s[new], images[new], first_shown_s[new])
+
     def has_same_segments_as(self, other: "Job") -> bool:
         """Whether both write the same segments: done at the same time, they would leave a mixture of the two."""
         if self.key != other.key:
@@ -160,6 +181,21 @@ class Job:
         """Close the file and release its bytes; call it when no decoder has it open."""
         if self.media is not None:
             self.media.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramesToDescribe:
+    """The next frames (N, H, W, 3) of a job, their times (N,), and when the picture of each was first shown (N,)."""
+
+    job: Job
+    timestamps_s: Times
+    images: NDArray[np.uint8]
+    first_shown_s: Times
+
+    def cut(self, frames: FloatArray) -> "list[FinishedSegment]":
+        """The segments that these frames, which are described by `frames` (N, D), complete."""
+        cuts = self.job.cutter.add(self.timestamps_s, frames, self.first_shown_s)
+        return [FinishedSegment(self.job, cut, last=False) for cut in cuts]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """Uploads in, encoded segments out: fetch -> decode -> describe -> cut -> store -> announce -> delete what it replaces.
 
 `accept` begins the work on a record, `advance` does one step of all work; frames of all files in flight share a batch.
-A segment is announced after it is stored. One that is stored already, with equal content, is only announced again.
+A segment is announced after it is stored. One that is stored already, with equal content, is only announced again, also
+if a file was interrupted and others are still missing.
 One thread drives the pipeline and waits only for decoders: files are fetched in threads and decoded in processes.
 """
 
@@ -27,7 +28,7 @@ from services.ingest.job import DescribeOptions, FinishedSegment, Job, Removal
 from services.ingest.outcome import Outcome, announce, refuse
 from services.ingest.ports import Decoders, Fetches
 from services.ingest.replaced import find_replaced
-from services.ingest.store import SegmentStore, find_stored, find_uploaded_s
+from services.ingest.store import SegmentStore, find_begun, find_stored, find_uploaded_s
 from services.runtime import metrics
 
 MAX_ATTEMPTS = 3  # to decode a file if the machine may be to blame
@@ -170,18 +171,21 @@ class IngestPipeline:
             job.uploaded_s = self._in_flight.find_uploaded_s(job) if stored_s is None else stored_s
             if isinstance(result, InvalidMessage):
                 outcomes.append(self._fail(self._end(job.name), result))
-            elif stored := self._reuse_stored(job, rows):
-                outcomes.append(self._announce(self._end(job.name), stored, None, last=True))
+            elif outcome := self._announce_stored(job, rows):
+                outcomes.append(outcome)
         return outcomes
 
-    def _reuse_stored(self, job: Job, rows: Sequence[SegmentRow]) -> list[SegmentRow]:
-        """Bring stored segments of this upload up to date. Returns the rows to announce, [] if it must be described."""
+    def _announce_stored(self, job: Job, rows: Sequence[SegmentRow]) -> Outcome | None:
+        """Announce again what is stored of this upload, which ends it if that is all. None if nothing is."""
         upload, generation = job.upload, job.generation
         job.replaced = find_replaced(rows, upload, content=job.content, generation=generation)
-        stored = find_stored(rows, upload, job.stamp)
+        whole = find_stored(rows, upload, job.stamp)
+        stored = whole or find_begun(rows, upload, job.content)
         stored = self._store.refresh(stored, role=upload.role, generation=generation, uploaded_s=job.uploaded_s)
-        job.stored_before = max(job.stored_before, len(stored))
-        return stored
+        if not stored:
+            return None
+        job.skip_stored(stored)
+        return self._announce(self._end(job.name) if whole else job, stored, None, last=bool(whole))
 
     def _submit_to_decoders(self) -> None:
         """Pass fetched files to free decoders, oldest record first."""
@@ -218,17 +222,13 @@ class IngestPipeline:
 
     def _describe_and_cut(self, chunks: Sequence[FramesDecoded]) -> list[FinishedSegment]:
         """Describe these frames together. Returns the segments that they complete."""
-        if not chunks:
+        tracked = [self._in_flight.job(chunk.job).track(chunk.timestamps_s, chunk.images) for chunk in chunks]
+        fresh = [one for one in tracked if len(one.images)]
+        if not fresh:
             return []
         with metrics.time_stage("describe"):
-            described = self._describer.describe_frames([chunk.images for chunk in chunks])
-        finished = []
-        for chunk, frames in zip(chunks, described, strict=True):
-            job = self._in_flight.job(chunk.job)
-            first_shown_s = job.stills.track(chunk.timestamps_s, chunk.images)
-            cuts = job.cutter.add(chunk.timestamps_s, frames, first_shown_s)
-            finished += [FinishedSegment(job, cut, last=False) for cut in cuts]
-        return finished
+            described = self._describer.describe_frames([one.images for one in fresh])
+        return [finished for one, frames in zip(fresh, described, strict=True) for finished in one.cut(frames)]
 
     def _store_and_announce(self, finished: Sequence[FinishedSegment]) -> list[Outcome]:
         """Store these segments together. Returns the outcomes that announce them, one per segment."""

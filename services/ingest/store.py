@@ -72,6 +72,12 @@ def find_stored(rows: Collection[SegmentRow], upload: SegmentUploaded, stamp: st
     return []
 
 
+def find_begun(rows: Collection[SegmentRow], upload: SegmentUploaded, content: str) -> list[SegmentRow]:
+    """The rows of the first segments of a whole file that are stored with this content, up to the first gap."""
+    same = [row for row in rows if row.content == content] if upload.is_whole_file else []
+    return [row for index, row in enumerate(same) if row.segment_index == index]
+
+
 def find_uploaded_s(rows: Iterable[SegmentRow], upload: SegmentUploaded, stamp: str | None) -> float | None:
     """When the first segment of the upload's asset was uploaded, in seconds since the epoch; None if none is stored.
 

@@ -23,19 +23,23 @@ BLINK = 120  # of 255, every other second: still pictures are not described
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """Frames that a decoder sends together: one per second from `start_s`, of one picture with a blinking light."""
+    """Frames that a decoder sends together: one per second from `start_s`, of one picture with a blinking light.
+
+    `still`: without it.
+    """
 
     start_s: int
     end_s: int
     tag: int = 100
     black: bool = False
+    still: bool = False
 
     def frames(self, job: str) -> FramesDecoded:
         times_s = np.arange(self.start_s, self.end_s, dtype=np.float64)
         images = np.zeros((len(times_s), 4, 4, 3), np.uint8)
         if not self.black:
             images[:, 0, 0, 0] = self.tag
-            images[:, 0, 0, 2] = BLINK * (times_s % 2)
+            images[:, 0, 0, 2] = 0 if self.still else BLINK * (times_s % 2)
             images[:, 2:, :] = 255
         return FramesDecoded(job, times_s, images)
 
