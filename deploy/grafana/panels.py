@@ -206,6 +206,12 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((f"sum by (job, stage) (rate(copydetect_retries_total{RATE}))", "{{job}} {{stage}}"),),
         ),
         Panel(
+            "Events left to other matchers",
+            "Of another model or an earlier release. Their own matchers must run until none come.",
+            "short",
+            (("sum by (reason) (increase(copydetect_left_events_total[$__rate_interval]))", "{{reason}}"),),
+        ),
+        Panel(
             "Dropped evidence",
             "Findings beyond the bounds of a pair or an asset: alerts hold, but are not extended by them.",
             "short",

@@ -24,6 +24,7 @@ expired_records = Counter(
 )
 segments = Counter("copydetect_segments", "Segments announced by ingest", ["status"])
 uncompared_segments = Counter("copydetect_uncompared_segments", "Described segments that the index does not hold")
+left_events = Counter("copydetect_left_events", "Events that a matcher left to matchers of another model", ["reason"])
 dropped_evidence = Counter("copydetect_dropped_evidence", "Findings beyond a bound of the alerter", ["bound"])
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
