@@ -15,6 +15,7 @@ from services.contracts.events import (
 )
 from services.contracts.ports import Message
 from tests.alerter.stages import Stages
+from tests.metric_values import metric_value
 
 RECORDED = [json.loads(line) for line in (Path(__file__).parent / "recorded/two_stages.jsonl").read_text().splitlines()]
 
@@ -37,7 +38,7 @@ def test_an_alert_that_the_last_release_withdrew_is_not_live() -> None:
 
 
 def test_segments_of_the_last_release_are_left_to_its_matchers() -> None:
-    """The index has a new layout, which does not hold them, and they were decided on, or will be, by their own matcher."""
+    """The index has a new layout, which does not hold them; their own matchers decide on them."""
     stages = Stages()
     encoded = [to_recorded_message(one) for one in RECORDED if one["topic"] == "encoded-segments"]
     stages.bus.publish(encoded)
