@@ -28,7 +28,9 @@ FINDING = make_finding(compared=[1], match=COPY, duration_s=200.0, frame_count=2
 JOINED = join([FINDING.evidence])
 
 
-def asset(asset_id: str = "mine", *, at: datetime = AT + HOUR, is_ended: bool = False, end_s: float = 80.0) -> AssetState:
+def asset(
+    asset_id: str = "mine", *, at: datetime = AT + HOUR, is_ended: bool = False, end_s: float = 80.0
+) -> AssetState:
     segment = searched(0, asset_id=asset_id, uploaded_at=at, end_s=end_s)
     ends = [ended(1, end_s, asset_id=asset_id)] if is_ended else []
     return after(segment, *ends, state=AssetState("default", asset_id))
