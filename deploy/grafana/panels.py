@@ -206,8 +206,15 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((f"sum by (job, stage) (rate(copydetect_retries_total{RATE}))", "{{job}} {{stage}}"),),
         ),
         Panel(
-            "Transactions of the matcher",
-            "Fenced: two matchers have the same COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
+            "Partitions without states",
+            "A topic was enlarged and the topic of its states was not: their records wait. Rule: "
+            "CopydetectPartitionsRefused.",
+            "short",
+            (("sum by (topic) (copydetect_refused_partitions)", "{{topic}}"),),
+        ),
+        Panel(
+            "Transactions of the alerter",
+            "Fenced: two alerters have the same COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
             "reqps",
             ((f"sum by (outcome) (rate(copydetect_transactions_total{RATE}))", "{{outcome}}"),),
         ),
