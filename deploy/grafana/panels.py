@@ -218,6 +218,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
             (("sum by (bound) (increase(copydetect_dropped_evidence_total[$__rate_interval]))", "{{bound}}"),),
         ),
         Panel(
+            "Partitions without states",
+            "A topic was enlarged and the topic of its states was not: their records wait. Rule: "
+            "CopydetectPartitionsRefused.",
+            "short",
+            (("sum by (topic) (copydetect_refused_partitions)", "{{topic}}"),),
+        ),
+        Panel(
             "Transactions of the alerter",
             "Fenced: two alerters have the same COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
             "reqps",

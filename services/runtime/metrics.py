@@ -37,6 +37,9 @@ paused = Gauge(
     "1 while consumption is paused: a budget or the disk is used up, or a backend is down",
 )
 lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
+refused_partitions = Gauge(
+    "copydetect_refused_partitions", "Assigned partitions whose records wait: the state topic lacks them", ["topic"]
+)
 rebalances = Counter("copydetect_rebalances", "Partitions assigned, revoked and lost", ["event"])
 transactions = Counter("copydetect_transactions", "Transactions of the alerter", ["outcome"])
 last_tick = Gauge("copydetect_loop_last_tick_timestamp_seconds", "When the service's loop last made a step")

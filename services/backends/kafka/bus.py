@@ -62,13 +62,16 @@ class KafkaBus:
         if not self._instance:
             raise UsageError("a consumer with states needs a name that is kept over restarts: set COPYDETECT_INSTANCE")
         inputs, states = self._partition_count(topic), self._partition_count(state_topic)
-        if inputs != states:
+        # More partitions of the input are no reason to stand still: it was enlarged, and the old ones can go on.
+        if inputs < states:
             raise UsageError(
                 f"{topic} has {inputs} partitions and {state_topic} {states}: a state is kept in the partition of its "
                 "records; create both topics with the same number (`copydetect topics`)"
             )
         transactions = Transactions(self._connection, f"{group}-{self._instance}")
-        return KafkaStateConsumer(self._connection, topic, group, state_topic, transactions)
+        return KafkaStateConsumer(
+            self._connection, topic, group, transactions, state_topic=state_topic, state_partitions=states
+        )
 
     def read(
         self,
