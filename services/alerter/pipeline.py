@@ -87,12 +87,11 @@ class AlertPipeline:
         _add_dead_letter(record, error, batch)
         return batch
 
-    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float) -> Batch:
-        """All effects of deciding these assets, idle for `idle_s` seconds, with the segments they have.
+    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float, batch: Batch) -> None:
+        """Add all effects of deciding these assets, idle for `idle_s` seconds, with the segments they have.
 
         One that cannot be decided, by a defect of this program, is left open and counts as touched now.
         """
-        batch = Batch()
         for key in keys:
             try:
                 state = self._states.get(partition, key)
@@ -104,15 +103,12 @@ class AlertPipeline:
             except Exception as error:
                 log.error("a defect of this program: an idle asset is not decided", asset=key, exc_info=error)
                 batch.touched[partition, key] = self._clock()
-        return batch
 
-    def forget(self, partition: int, keys: Iterable[str]) -> Batch:
-        """The batch that removes the states of these assets."""
-        batch = Batch()
+    def forget(self, partition: int, keys: Iterable[str], batch: Batch) -> None:
+        """Add the removal of the states of these assets."""
         for key in keys:
             batch.states.setdefault(partition, {}).update(encode_changes(self._states.get(partition, key), None))
             batch.assets[partition, key] = None
-        return batch
 
     def keep(self, batch: Batch) -> None:
         """Make the states of a committed batch current."""
