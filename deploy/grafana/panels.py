@@ -100,6 +100,24 @@ ROWS: Final[dict[str, list[Panel]]] = {
             (("sum by (topic, partition) (copydetect_consumer_lag_records)", "{{topic}} {{partition}}"),),
         ),
         Panel(
+            "Records that no group has committed",
+            "Told by the brokers, so also of a service of which no process lives; what is in work counts.",
+            "short",
+            (("max by (group) (copydetect_group_lag_records)", "{{group}}"),),
+        ),
+        Panel(
+            "Age of the oldest record",
+            "Since the first record that a group has not committed was published. Rule: CopydetectRecordsOverdue.",
+            "s",
+            (("max by (group) (copydetect_group_oldest_record_age_seconds)", "{{group}}"),),
+        ),
+        Panel(
+            "Partitions without an owner",
+            "No member of the group reads them; for seconds during a rebalance. Rule: CopydetectPartitionsUnowned.",
+            "short",
+            (("min by (group) (copydetect_group_unowned_partitions)", "{{group}}"),),
+        ),
+        Panel(
             "Video described",
             "Seconds of video per second: the real-time factor of all ingest replicas.",
             "short",

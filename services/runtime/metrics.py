@@ -37,6 +37,14 @@ paused = Gauge(
     "1 while consumption is paused: a budget or the disk is used up, or a backend is down",
 )
 lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
+# From the brokers' side, by every process for all groups.
+group_lag = Gauge("copydetect_group_lag_records", "Offsets of a group's topic that it has not committed", ["group"])
+group_oldest_age = Gauge(
+    "copydetect_group_oldest_record_age_seconds", "Age of the oldest record that a group has not committed", ["group"]
+)
+group_unowned = Gauge(
+    "copydetect_group_unowned_partitions", "Partitions of a group's topic that no member owns", ["group"]
+)
 refused_partitions = Gauge(
     "copydetect_refused_partitions", "Assigned partitions whose records wait: the state topic lacks them", ["topic"]
 )
