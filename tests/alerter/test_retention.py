@@ -95,9 +95,7 @@ def upload_for(stages: Stages, seconds: int, *, per_s: int, is_ended: bool, step
 
 
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize(
-    ("is_ended", "longest_s"), [(True, 10), (False, 30)], ids=["by uploaders", "for silence"]
-)
+@pytest.mark.parametrize(("is_ended", "longest_s"), [(True, 10), (False, 30)], ids=["by uploaders", "for silence"])
 def test_states_are_removed_as_fast_as_64_uploads_a_second_end(is_ended: bool, longest_s: int) -> None:
     stages = Stages()
     assert upload_for(stages, 45, per_s=64, is_ended=is_ended) <= 64 * (longest_s + 1)
