@@ -1,11 +1,15 @@
 """A defect of this program that one record triggers costs that record, and not the stream."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
-from services.matcher.state import AssetState
+import structlog
 
+from services.alerter.batch import Batch
+from services.alerter.pipeline import Cause
+from services.alerter.state import AssetState
 from services.contracts import topics
 from services.runtime.defects import MAX_ATTEMPTS, MAX_IN_A_ROW
 from tests.alerter.stages import IDLE_S, Stages, copy, original, upload
@@ -16,33 +20,41 @@ class Defect(Exception):
     """Nothing that the project knows."""
 
 
+@pytest.fixture(autouse=True)
+def plain_log() -> None:
+    """Log without drawing tracebacks, which takes seconds."""
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+
+
 def break_for(stages: Stages, monkeypatch: pytest.MonkeyPatch, *keys: str, times: int = 10**9) -> list[str]:
     """Make work on these assets raise. Returns the keys on which it did."""
     process, raised = stages.pipeline._process_asset, list[str]()
 
-    def process_or_raise(partition: int, key: str, *rest: Any) -> None:
+    def process_or_raise(partition: int, causes: Sequence[Cause], batch: Batch) -> None:
+        key = causes[0].event.key
         if key in keys and len(raised) < times:
             raised.append(key)
             raise Defect(f"{key} is too much")
-        process(partition, key, *rest)
+        process(partition, causes, batch)
 
     monkeypatch.setattr(stages.pipeline, "_process_asset", process_or_raise)
     return raised
 
 
 def dead_letters(stages: Stages) -> list[dict[str, str]]:
-    return [dict(record.message.headers) for record in stages.bus.records(topics.ENCODED_SEGMENTS + ".dlq")]
+    return [dict(message.headers) for message in stages.dead_letters(topics.MATCH_EVIDENCE)]
 
 
 def run(stages: Stages) -> None:
     for _ in range(100):
+        stages.matcher.run_once(0)
         stages.alerter.run_once(0)
-        if not stages.bus.lag():
+        if not stages.lag():
             return
     pytest.fail("records are left")
 
 
-def test_the_record_to_blame_is_a_dead_letter_and_the_others_are_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_to_blame_is_a_dead_letter_and_the_others_are_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     stages, bad = Stages(), cut("bad", work(7, 0, 8))
     stages.store(original(), copy(), bad)
     raised = break_for(stages, monkeypatch, "default/bad")
@@ -89,7 +101,7 @@ def test_a_defect_that_every_record_triggers_ends_the_process(monkeypatch: pytes
     with pytest.raises(Defect):
         run(stages)
     assert len(dead_letters(stages)) == MAX_IN_A_ROW
-    assert stages.bus.lag() == MAX_IN_A_ROW
+    assert stages.lag() == MAX_IN_A_ROW
 
 
 def test_an_idle_asset_that_cannot_be_decided_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

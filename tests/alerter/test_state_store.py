@@ -53,7 +53,8 @@ def test_partitions_are_separate_and_dropped_as_a_whole() -> None:
     states.load(1, encode(make_state("b")), NOW)
     assert states.get(0, "t/a") == make_state("a", 1, **OPEN)
     assert states.get(0, "t/b") is None
-    assert (states.partitions, states.asset_count) == ({0, 1}, 2)
+    assert states.partitions == {0, 1}
+    assert states.asset_count == 2
     states.drop(0)
     assert states.partitions == {1}
     with pytest.raises(KeyError):

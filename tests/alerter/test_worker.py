@@ -3,30 +3,25 @@
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
-from services.matcher.state_codec import decode, encode
 
-from services.contracts.errors import TransientError
-from services.contracts.ports import Rebalance
-from services.matcher import pipeline, state_store
-from tests.alerter.stages import Stages, copy, end_event, original, segment_events, upload
+from services.alerter import pipeline, state_store
+from services.alerter.state_codec import decode, encode_changes
+from services.contracts import topics
+from services.contracts.ports import Message
+from tests.alerter.stages import Stages, copy, original, segment_events, upload
+from tests.metric_values import metric_value
 
-COUNTED = {
-    "copydetect_records_total": {"topic": "encoded-segments"},
+COUNTED: dict[str, dict[str, str]] = {
+    "copydetect_records_total": {"topic": "match-evidence"},
     "copydetect_alerts_total": {"status": "open"},
     "copydetect_verdicts_total": {"verdict": "copies"},
     "copydetect_dead_letters_total": {"stage": "parse"},
     "copydetect_alert_latency_seconds_count": {},
-    "copydetect_candidates_count": {},
 }
 
 
 def read_counters() -> list[float]:
-    return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in COUNTED.items()]
-
-
-def sample(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"copydetect_{name}", labels) or 0
+    return [metric_value(name, **labels) for name, labels in COUNTED.items()]
 
 
 def since(before: list[float]) -> list[float]:
@@ -37,80 +32,92 @@ def test_metrics_count_what_was_committed() -> None:
     stages = Stages()
     stages.store(original(), copy())
     stages.run()
-    before, latency = read_counters(), sample("alert_latency_seconds_sum")
-    stages = ("read", "search", "rerank", "commit")
-    timed = [sample("stage_seconds_count", stage=stage) for stage in stages]
+    before, latency_s = read_counters(), metric_value("copydetect_alert_latency_seconds_sum")
+    timed = metric_value("copydetect_stage_seconds_count", stage="commit")
+    first, *rest = stages.search(*upload(copy()))
+    stages.bus.publish([first, Message(topics.MATCH_EVIDENCE, "k", b"{}", {"ce_type": "copydetect.PairLinked.v1"})])
     stages.bus.fail_next("before")
-    stages.publish(*segment_events(copy())[:1], *segment_events(copy(), model_version="v2")[1:2])
     assert not stages.alerter.run_once(0)
     assert since(before) == [0] * len(before)
     stages.run()
-    assert since(before) == [2, 1, 0, 1, 1, 1]
+    # The segment, the wrong message, and the link to the reference.
+    assert since(before) == [3, 1, 0, 1, 1]
     [alert] = stages.alerts()
-    assert sample("alert_latency_seconds_sum") - latency == pytest.approx(alert.latency_s, abs=0.1)
-    assert all(sample("stage_seconds_count", stage=stage) > then for stage, then in zip(stages, timed, strict=True))
-    stages.process(*segment_events(copy()), end_event(copy()))
-    assert since(before) == [6, 1, 1, 1, 1, 3], "later revisions have no latency"
+    summed_s = metric_value("copydetect_alert_latency_seconds_sum") - latency_s
+    assert summed_s == pytest.approx(alert.latency_s, abs=0.1)
+    assert metric_value("copydetect_stage_seconds_count", stage="commit") > timed
+    stages.deliver(rest)
+    assert since(before)[1:] == [1, 1, 1, 1], "later revisions have no latency"
 
 
-def test_a_batch_decodes_and_encodes_an_asset_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_is_no_evidence_is_a_dead_letter() -> None:
+    stages = Stages()
+    stages.evidence(segment_events(copy())[0])
+    [dead] = stages.dead_letters(topics.MATCH_EVIDENCE)
+    assert (dead.headers["dlq_stage"], dead.headers["dlq_offset"]) == ("parse", "0")
+    assert dead.headers["dlq_reason"] == "SegmentEncoded does not belong on this topic"
+
+
+def test_no_records_lead_to_no_messages() -> None:
+    stages = Stages()
+    assert not stages.alerter.run_once(0)
+    assert stages.pipeline([]).is_empty
+
+
+def test_a_batch_encodes_an_asset_once_and_decodes_it_once_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
-    def record_call(name: str, call: Any) -> Any:
-        def recorded(value: Any) -> Any:
-            calls.append(name)
-            return call(value)
+    def encode_and_note(*states: Any) -> Any:
+        calls.append("encode")
+        return encode_changes(*states)
 
-        return recorded
+    def decode_and_note(records: Any) -> Any:
+        calls.append("decode")
+        return decode(records)
 
-    monkeypatch.setattr(pipeline, "encode", record_call("encode", encode))
-    monkeypatch.setattr(state_store, "decode", record_call("decode", decode))
+    monkeypatch.setattr(pipeline, "encode_changes", encode_and_note)
+    monkeypatch.setattr(state_store, "decode", decode_and_note)
     stages = Stages()
-    stages.store(original(), copy())
-    stages.process(*segment_events(copy())[:1])
+    stages.store(copy())
+    first, *rest = upload(copy())
+    stages.process(first)
     assert calls == ["encode"]
-    stages.process(*segment_events(copy())[1:], end_event(copy()))
-    assert calls == ["encode", "decode", "encode"]
-    stages.process(*upload(copy()))
-    assert calls == ["encode", "decode", "encode", "decode"], "repeated events are not written again"
-
-
-def test_records_whose_comparison_failed_are_processed_in_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    stages = Stages()
-    stages.store(original(), copy())
-    stages.run()
-    stages.publish(*upload(copy()))
-
-    def fail(_: Any) -> Any:
-        raise TransientError("the index is down")
-
-    monkeypatch.setattr(stages.index, "read", fail)
-    with pytest.raises(TransientError):
-        stages.alerter.run_once(0)
-    monkeypatch.undo()
-    stages.run()
-    assert len(stages.alerts()) == len(stages.verdicts()) == 1
+    stages.process(*rest)
+    assert calls == ["encode"] * 2, "it is kept decoded"
+    stages.restart()
+    stages.process(first, *rest)
+    assert calls == ["encode", "encode", "decode"], "repeated events are not written again"
 
 
 def test_keep_alive_consumes_nothing() -> None:
     stages = Stages()
     stages.store(copy())
     stages.run()
-    stages.publish(*upload(copy()))
+    stages.bus.publish(stages.search(*upload(copy())))
     stages.alerter.keep_alive()
     assert not stages.alerter.drain(0)
-    assert stages.bus.lag() == 4
+    assert stages.lag() == 4
     stages.run()
-    assert stages.bus.lag() == 0
+    assert stages.lag() == 0
     stages.alerter.close()
 
 
 def test_the_states_of_a_revoked_partition_are_dropped() -> None:
     stages = Stages()
-    stages.process(*segment_events(copy())[:1])
-    stages.publish(*segment_events(copy())[1:])
-    stages.consumer.rebalance()
-    stages.consumer._rebalance = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
+    first, *rest = segment_events(copy())
+    stages.process(first)
+    stages.bus.publish(stages.search(*rest))
+    stages.consumer.revoke()
     assert not stages.alerter.run_once(0)
     assert stages.states.partitions == set()
-    assert stages.bus.states().keys() == {"default/copy"}, "the new owner restores it"
+    assert stages.bus.states().keys() == {"default/copy", "default/copy#0"}, "the new owner restores it"
+
+
+def test_messages_of_several_partitions_reach_the_partition_of_their_key() -> None:
+    stages = Stages(partitions=3)
+    stages.store(original(), copy())
+    stages.process(*upload(original()), *upload(copy()))
+    assert stages.verdicts()["default/copy"].verdict == "copies"
+    assert stages.verdicts()["default/original"].copied_by == 1
+    owners = {key: partition for (_, partition), states in stages.bus.stored.items() for key in states}
+    assert len({owners["default/copy"], owners["default/original"]}) == 2, "of these two names"
