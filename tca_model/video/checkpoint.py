@@ -4,8 +4,6 @@ Times and panels depend on every frame before it, so it is not enough to seek th
 after seeking, a decoder may show something else than one that came there from the start.
 """
 
-import json
-import struct
 import zlib
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,13 +12,12 @@ from typing import Any, Final, Self
 import numpy as np
 from av.video.frame import VideoFrame
 
+from tca_model.sealed import seal, unseal
 from tca_model.video.clock import ClockMemory
 from tca_model.video.panels import Panel, PanelMemory
 from tca_model.video.picture import PictureConverter
 
 VERSION: Final = 1  # increase it with every change of what is remembered, or of how frames follow from it
-MAX_BYTES: Final = 16 * 2**20  # of the arrays: several times what the memory of an upright phone video needs
-_PREFIX = struct.Struct("!II")  # CRC-32 of what follows, bytes of JSON
 
 
 def sum_picture(frame: VideoFrame) -> int:
@@ -52,27 +49,19 @@ class Checkpoint:
         if memory is not None and memory.last is not None:
             header |= {"shape": memory.last.shape, "steps": memory.vertical.dtype.str}
             arrays = b"".join(array.tobytes() for array in (memory.last, memory.vertical, memory.horizontal))
-        encoded = json.dumps(header).encode()
-        body = encoded + zlib.compress(arrays, level=1)
-        return _PREFIX.pack(zlib.crc32(body), len(encoded)) + body
+        return seal(header, arrays)
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Self:
         """The checkpoint in these bytes. Raises ValueError if there is none of this release."""
+        header, arrays = unseal(value, version=VERSION)
         try:
-            body_sum, header_bytes = _PREFIX.unpack_from(value)
-            body = value[_PREFIX.size :]
-            header = json.loads(body[:header_bytes])
-            if zlib.crc32(body) != body_sum or header["version"] != VERSION:
-                raise ValueError("damaged, or of another release")
-            inflate = zlib.decompressobj()
-            arrays = inflate.decompress(body[header_bytes:], MAX_BYTES)
+            time_s, pts, checksum, sampled = header["values"]
             clock = ClockMemory(*(None if one is None else Fraction(one) for one in header["clock"]))  # type: ignore[arg-type]
             panels = None if header["seen"] is None else _read_panels(header, arrays)
-            time_s, pts, checksum, sampled = header["values"]
-            return cls(time_s, pts, checksum, sampled, clock, panels)
-        except (struct.error, zlib.error, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise ValueError(f"not a checkpoint: {error!r}") from error
+        return cls(time_s, pts, checksum, sampled, clock, panels)
 
 
 def _read_panels(header: dict[str, Any], arrays: bytes) -> PanelMemory:
