@@ -96,6 +96,20 @@ class KafkaConsumer:
     def take_rebalance(self) -> Rebalance:
         return self._assignment.take_rebalance()
 
+    @property
+    def topic(self) -> str:
+        return self._topic
+
+    @property
+    def owned_partitions(self) -> frozenset[int]:
+        """The partitions that are assigned to it now. For any thread."""
+        return self._assignment.owned_partitions
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why some of its partitions give no records, if that is so. For any thread."""
+        return None
+
     def pause(self) -> None:
         self._assignment.pause()
 

@@ -51,7 +51,6 @@ class KafkaStateConsumer(KafkaConsumer):
 
     @property
     def hindrance(self) -> str | None:
-        """Why some of the owned partitions give no records, if that is so. For any thread."""
         return self._refusal.reason
 
     def restore(self, partition: int) -> dict[str, bytes]:
