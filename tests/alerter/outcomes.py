@@ -5,13 +5,17 @@ from typing import Any
 import pytest
 
 from services.alerter.state_codec import get_asset_key
+from services.contracts.events import AssetVerdict
 from tests.alerter.stages import Stages, exact_fields
 
 UNSTATED = {"revision", "decided_at", "uploaded_at"}
 
 
 def read_verdicts(stages: Stages) -> dict[str, dict[str, Any]]:
-    return {key: verdict.model_dump(exclude=UNSTATED) for key, verdict in stages.verdicts().items()}
+    """The last verdict on each asset, but for those that were removed."""
+    verdicts = {key: verdict.model_dump(exclude=UNSTATED) for key, verdict in stages.verdicts().items()}
+    answers = {event.key: event for event in stages.answers()}
+    return {key: verdict for key, verdict in verdicts.items() if isinstance(answers[key], AssetVerdict)}
 
 
 def assert_same_outcome(stages: Stages, expected: Stages) -> None:
