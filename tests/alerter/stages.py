@@ -148,7 +148,7 @@ class Stages:
         return sorted(live, key=lambda alert: (alert.query.asset_id, alert.reference.asset_id))
 
     def all_verdicts(self) -> list[AssetVerdict]:
-        return [event for event in self._answers() if isinstance(event, AssetVerdict)]
+        return [event for event in self.answers() if isinstance(event, AssetVerdict)]
 
     def verdicts(self) -> dict[str, AssetVerdict]:
         """The highest revision by asset; asserts that each revision is published once, and that they rise."""
@@ -159,12 +159,13 @@ class Stages:
         return latest
 
     def acknowledgements(self) -> list[AssetRemovedAck]:
-        return [event for event in self._answers() if isinstance(event, AssetRemovedAck)]
+        return [event for event in self.answers() if isinstance(event, AssetRemovedAck)]
 
     def dead_letters(self, topic: str = topics.ENCODED_SEGMENTS) -> list[Message]:
         return [record.message for record in self.bus.records(topic + topics.DEAD_LETTER_SUFFIX)]
 
-    def _answers(self) -> list[Event]:
+    def answers(self) -> list[Event]:
+        """All verdicts and acknowledgements, in order."""
         return [to_event(record.message) for record in self.bus.records(topics.ASSET_VERDICTS)]
 
 
