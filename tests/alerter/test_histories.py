@@ -14,7 +14,6 @@ from services.contracts.envelope import to_event
 from services.contracts.events import AssetErased, AssetEvent, SegmentEncoded
 from services.contracts.ports import Message
 from services.contracts.segments import DescribedSegment
-from services.matcher.worker import name_group
 from tca_model.types import FloatArray
 from tests.alerter.by_hand import erased
 from tests.alerter.outcomes import assert_same_outcome
@@ -120,7 +119,7 @@ class History:
                 stages.consumer.rebalance()
             case "read all again":
                 for partition in stages.bus.partitions:
-                    stages.bus.committed[topics.ENCODED_SEGMENTS, name_group(MODEL), partition] = 0
+                    stages.bus.committed[topics.ENCODED_SEGMENTS, name_matcher_group(MODEL), partition] = 0
                 stages.restart()
             case "fail":
                 stages.bus.fail_next(value)

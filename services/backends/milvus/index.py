@@ -141,7 +141,7 @@ class MilvusIndex:
                     self._milvus.delete(collection, older)
 
     def find_problem(self) -> None:
-        """Ask the server for something small. Raises DependencyDown if it does not answer, and knows no other problem."""
+        """Ask the server for something small. Raises DependencyDown if it does not answer, nothing else is checked."""
         with self._milvus.translating_errors():
             self._milvus.list_collections()
 
