@@ -14,6 +14,7 @@ from services.contracts.envelope import to_event
 from services.contracts.events import AssetErased, AssetEvent, SegmentEncoded
 from services.contracts.ports import Message
 from services.contracts.segments import DescribedSegment
+from services.runtime.group_lag import name_matcher_group
 from tca_model.types import FloatArray
 from tests.alerter.by_hand import erased
 from tests.alerter.outcomes import assert_same_outcome
