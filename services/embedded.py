@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from services.alerter.pair import UNBOUNDED
 from services.alerter.pipeline import AlertPipeline
 from services.alerter.state_store import StateStore
 from services.alerter.worker import AlertWorker
@@ -117,7 +118,7 @@ class Embedded:
         states = StateStore()
         alerter = AlertWorker(
             self._bus,
-            AlertPipeline(states=states, rule=rule),
+            AlertPipeline(states=states, rule=rule, bounds=UNBOUNDED),
             states,
             asset_idle_s=self._settings.asset_idle_s,
             state_retention_s=self._settings.state_retention_s,

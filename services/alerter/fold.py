@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from services.alerter.pair import MAX_UNITS, Pair, SideName, Unit, UnitKey
+from services.alerter.pair import Bounds, Pair, SideName, Unit, UnitKey
 from services.alerter.state import AssetState, SegmentState
-from services.contracts.events import AssetEnded, AssetErased, SegmentStatus
+from services.contracts.events import AssetEnded, AssetErased, AssetEvent, SegmentStatus
 from services.contracts.evidence import (
     AssetFacts,
     ComparedSegment,
@@ -22,10 +22,6 @@ from services.contracts.evidence import (
 )
 from services.contracts.generations import is_superseded
 from services.runtime import metrics
-
-# An asset keeps evidence of so many pairs, those that it met first: a search returns at most 40 assets per segment. The
-# verdict and the other alerts do not need the rest.
-MAX_PAIRS = 256
 
 PAIRS_OF_AN_ASSET, SEGMENTS_OF_A_PAIR = "pairs of an asset", "segments of a pair"
 for _bound in (PAIRS_OF_AN_ASSET, SEGMENTS_OF_A_PAIR):
@@ -39,7 +35,26 @@ class Folded(NamedTuple):
     replaced: tuple[SegmentRange, ...] = ()
 
 
-def add_segment(state: AssetState, event: SegmentSearched) -> Folded:
+def fold(state: AssetState, event: AssetEvent, bounds: Bounds) -> Folded:
+    """The state after an event of match-evidence about the asset."""
+    match event:
+        case SegmentSearched():
+            return add_segment(state, event, bounds)
+        case PairEvidence():
+            return add_evidence(state, event, bounds)
+        case AssetEnded():
+            return add_end(state, event)
+        case AssetErased():
+            return remove(state, event)
+        case PairLinked():
+            return add_link(state, event)
+        case SideReplaced():
+            return drop_replaced(state, event)
+        case _:
+            raise TypeError(f"no rule for {type(event).__name__}")
+
+
+def add_segment(state: AssetState, event: SegmentSearched, bounds: Bounds) -> Folded:
     """The state after a segment was searched."""
     known = state.segments.get(event.segment_index)
     if state.is_stale(event.segment_index, event.generation) or (known and known.generation > event.generation):
@@ -55,7 +70,8 @@ def add_segment(state: AssetState, event: SegmentSearched) -> Folded:
     for finding in event.findings:
         unit = Unit.of(event.generation, finding)
         key = UnitKey("query", event.segment_index)
-        pairs = _add_unit(pairs, finding.other, key, unit, event)
+        if not _is_beyond(bounds, pairs, finding.other, key):
+            pairs = _add_unit(pairs, finding.other, key, unit, event)
     kept = {
         index: one
         for index, one in state.segments.items()
@@ -91,13 +107,15 @@ def add_segment(state: AssetState, event: SegmentSearched) -> Folded:
     )
 
 
-def add_evidence(state: AssetState, event: PairEvidence) -> Folded:
+def add_evidence(state: AssetState, event: PairEvidence, bounds: Bounds) -> Folded:
     """The state after the other side of a pair was searched: only evidence about current content of this asset."""
     stale = tuple(_only(one) for one in event.finding.compared if state.is_stale(one.segment_index, one.generation))
     unit = Unit.of(event.generation, event.finding).without(stale)
     if unit is None:
         return Folded(state)
     key = UnitKey("reference", event.finding.evidence.segment_index)
+    if _is_beyond(bounds, state.pairs, event.reference, key):
+        return Folded(state)
     pairs = _add_unit(state.pairs, event.reference, key, unit, event)
     if pairs is state.pairs:
         return Folded(state)
@@ -199,18 +217,23 @@ def _drop(pairs: Mapping[str, Pair], side: SideName, ranges: Sequence[SegmentRan
     return {other: pair for other, pair in left.items() if pair.units or pair.alert}
 
 
+def _is_beyond(bounds: Bounds, pairs: Mapping[str, Pair], other: AssetFacts, key: UnitKey) -> bool:
+    """Whether one more piece of evidence would be too much; counts it if so."""
+    pair = pairs.get(other.asset_id)
+    if pair is None and len(pairs) >= bounds.pairs:
+        metrics.dropped_evidence.labels(PAIRS_OF_AN_ASSET).inc()
+        return True
+    if pair is not None and key not in pair.units and len(pair.units) >= bounds.units:
+        metrics.dropped_evidence.labels(SEGMENTS_OF_A_PAIR).inc()
+        return True
+    return False
+
+
 def _add_unit(
     pairs: Mapping[str, Pair], other: AssetFacts, key: UnitKey, unit: Unit, event: SegmentSearched | PairEvidence
 ) -> Mapping[str, Pair]:
-    """The pairs with this evidence about another asset; the same if it is known, or one bound is reached."""
-    known = pairs.get(other.asset_id)
-    if known is None and len(pairs) >= MAX_PAIRS:
-        metrics.dropped_evidence.labels(PAIRS_OF_AN_ASSET).inc()
-        return pairs
-    pair = known or Pair(other, event.model_version, event.calibration)
-    if key not in pair.units and len(pair.units) >= MAX_UNITS:
-        metrics.dropped_evidence.labels(SEGMENTS_OF_A_PAIR).inc()
-        return pairs
+    """The pairs with this evidence about another asset; the same if it is known."""
+    pair = pairs.get(other.asset_id) or Pair(other, event.model_version, event.calibration)
     grown = pair.with_unit(key, unit)
     if grown is pair:
         return pairs
@@ -227,11 +250,8 @@ def _merge_facts(known: AssetFacts, new: AssetFacts) -> AssetFacts:
     """The facts of an asset that grows; of other content the new ones."""
     if (known.role, known.uploaded_at) != (new.role, new.uploaded_at):
         return new
-    longest = {
-        "duration_s": max(known.duration_s, new.duration_s),
-        "frame_count": max(known.frame_count, new.frame_count),
-    }
-    return new.model_copy(update=longest)
+    duration_s, frame_count = max(known.duration_s, new.duration_s), max(known.frame_count, new.frame_count)
+    return new.model_copy(update={"duration_s": duration_s, "frame_count": frame_count})
 
 
 def _rank(ended: AssetEnded) -> tuple[int, bool, int, float]:

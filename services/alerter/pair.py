@@ -1,5 +1,6 @@
 """The evidence of a pair of assets, in the state of its query side: one unit for each segment that was searched."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
@@ -8,11 +9,22 @@ from services.contracts.events import DuplicateAlert
 from services.contracts.evidence import AssetFacts, ComparedSegment, Finding, SegmentRange, SentCalibration
 from tca_model.matching.evidence import JoinedEvidence, SegmentEvidence, join
 
-# A pair keeps evidence of so many searched segments, the first ones: 18 hours of segments of 32 s. What comes beyond
-# that is not added to the alert, which says no less that the pair is a copy.
-MAX_UNITS = 2048
-
 SideName = Literal["query", "reference"]
+
+
+class Bounds(NamedTuple):
+    """How much evidence is kept: what came first. What comes beyond is counted; verdicts and alerts do not need it.
+
+    `pairs` of an asset: a search returns at most 40 assets per segment. `units` of a pair, one per searched segment:
+    18 hours of segments of 32 s.
+    """
+
+    pairs: float = 256
+    units: float = 2048
+
+
+BOUNDS = Bounds()
+UNBOUNDED = Bounds(math.inf, math.inf)  # for a laptop, which keeps it in memory alone
 
 
 class UnitKey(NamedTuple):

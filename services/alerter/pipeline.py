@@ -17,7 +17,7 @@ import structlog
 from services.alerter import fold
 from services.alerter.announce import Announcer
 from services.alerter.batch import Batch
-from services.alerter.fold import Folded
+from services.alerter.pair import BOUNDS, Bounds
 from services.alerter.state import AssetState
 from services.alerter.state_codec import encode_changes, get_asset_key
 from services.alerter.state_store import StateStore
@@ -54,9 +54,17 @@ class Cause(NamedTuple):
 class AlertPipeline:
     """Turns records into a batch of effects, by the states of their assets."""
 
-    def __init__(self, *, states: StateStore, rule: AlertRule, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        states: StateStore,
+        rule: AlertRule,
+        bounds: Bounds = BOUNDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """`states`: those of all partitions that records come from."""
         self._announce = Announcer(rule)
+        self._bounds = bounds
         self._states = states
         self._clock = clock
 
@@ -142,7 +150,7 @@ class AlertPipeline:
         """The state after an event. Adds what the partitions of other assets are to be told."""
         if isinstance(event, PairLinked) and event.is_live and (stale := fold.find_stale(state, event.compared)):
             self._add_message(_tell_replaced(state, event.query_id, stale), cause, batch)
-        folded = _fold(state, event)
+        folded = fold.fold(state, event, self._bounds)
         if isinstance(event, SideReplaced) and not _has_live_alert(folded.state, event.reference_id):
             self._add_message(_unlink(event), cause, batch)
         if folded.replaced:
@@ -180,24 +188,6 @@ def _read(record: Record) -> AssetEvent:
     if not isinstance(event, kinds):
         raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
     return event
-
-
-def _fold(state: AssetState, event: AssetEvent) -> Folded:
-    match event:
-        case SegmentSearched():
-            return fold.add_segment(state, event)
-        case PairEvidence():
-            return fold.add_evidence(state, event)
-        case AssetEnded():
-            return fold.add_end(state, event)
-        case AssetErased():
-            return fold.remove(state, event)
-        case PairLinked():
-            return fold.add_link(state, event)
-        case SideReplaced():
-            return fold.drop_replaced(state, event)
-        case _:
-            raise TypeError(f"no rule for {type(event).__name__}")
 
 
 def _has_live_alert(state: AssetState, reference_id: str) -> bool:

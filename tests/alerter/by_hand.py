@@ -9,16 +9,15 @@ import numpy as np
 
 from services.alerter import fold
 from services.alerter.fold import Folded
+from services.alerter.pair import BOUNDS
 from services.alerter.state import AssetState
-from services.contracts.events import AssetEnded, AssetErased, Event, Role, SegmentStatus
+from services.contracts.events import AssetEnded, AssetErased, AssetEvent, Role, SegmentStatus
 from services.contracts.evidence import (
     AssetFacts,
     ComparedSegment,
     Finding,
     PairEvidence,
-    PairLinked,
     SegmentSearched,
-    SideReplaced,
 )
 from services.contracts.segments import DescribedSegment
 from services.matcher.rerank import Comparison, compare
@@ -131,25 +130,11 @@ def erased(generation: int, **fields: Any) -> AssetErased:
     return AssetErased(**{"asset_id": "a", "generation": generation, "model_version": MODEL, **fields})
 
 
-def apply(state: AssetState, event: Event) -> Folded:
-    match event:
-        case SegmentSearched():
-            return fold.add_segment(state, event)
-        case PairEvidence():
-            return fold.add_evidence(state, event)
-        case AssetEnded():
-            return fold.add_end(state, event)
-        case AssetErased():
-            return fold.remove(state, event)
-        case PairLinked():
-            return fold.add_link(state, event)
-        case SideReplaced():
-            return fold.drop_replaced(state, event)
-        case _:
-            raise TypeError(f"the alerter knows no {type(event).__name__}")
+def apply(state: AssetState, event: AssetEvent) -> Folded:
+    return fold.fold(state, event, BOUNDS)
 
 
-def after(*events: Event, state: AssetState | None = None) -> AssetState:
+def after(*events: AssetEvent, state: AssetState | None = None) -> AssetState:
     """The state of asset "a" after these events."""
     state = state or AssetState("default", "a")
     for event in events:

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from services.alerter.state import AssetState
-from services.contracts.events import AssetEnded, Event, SegmentStatus
+from services.contracts.events import AssetEnded, AssetEvent, SegmentStatus
 from services.contracts.evidence import PairLinked, SegmentRange, SegmentSearched, SideReplaced
 from tests.alerter.by_hand import (
     AT,
@@ -22,7 +22,7 @@ from tests.alerter.by_hand import (
 )
 
 WHOLE = three_segments()
-STEPS: tuple[Event, ...] = (*WHOLE, ended(3, 96.0))
+STEPS: tuple[AssetEvent, ...] = (*WHOLE, ended(3, 96.0))
 
 
 def later(*events: SegmentSearched, **changes: object) -> list[SegmentSearched]:
@@ -66,13 +66,13 @@ def test_other_content_of_a_whole_file_replaces_all_that_came_before() -> None:
 @pytest.mark.parametrize(
     "old", [*STEPS, erased(1), *later(WHOLE[0], generation=1, content="older", is_whole_file=False)]
 )
-def test_an_event_of_an_older_upload_changes_nothing(old: Event) -> None:
+def test_an_event_of_an_older_upload_changes_nothing(old: AssetEvent) -> None:
     replaced = after(*STEPS, searched(0, generation=2, content="other"))
     assert apply(replaced, old).state is replaced
 
 
 @pytest.mark.parametrize("old", [*STEPS, erased(1), pair_evidence(make_finding(other="a"))])
-def test_an_event_of_a_removed_upload_changes_nothing(old: Event) -> None:
+def test_an_event_of_a_removed_upload_changes_nothing(old: AssetEvent) -> None:
     removed = after(*STEPS, erased(2))
     assert apply(removed, old).state is removed
 
@@ -160,7 +160,7 @@ def test_an_event_does_not_change_earlier_states() -> None:
         ([searched(0, is_whole_file=False), ended(1), searched(0, is_whole_file=False, generation=2)], True),
     ],
 )
-def test_an_asset_is_complete_once_its_end_and_all_segments_have_come(events: list[Event], complete: bool) -> None:
+def test_an_asset_is_complete_once_its_end_and_all_segments_have_come(events: list[AssetEvent], complete: bool) -> None:
     assert after(*events).is_complete == complete
 
 
