@@ -64,7 +64,7 @@ COMPOSE = docker compose --file deploy/compose.yaml $(if $(GPU),--file deploy/co
 ENGINE = docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { \
 	echo "make $@ needs Docker with its compose plugin (2.24 or newer), and a running engine" >&2; exit 1; }
 
-up: ## Run everything in containers: Kafka, Redis, Milvus, both services, Grafana; with a GPU: make up GPU=1
+up: ## Run everything in containers: Kafka, Redis, Milvus, the services, Grafana; with a GPU: make up GPU=1
 	@$(ENGINE)
 	$(COMPOSE) up --detach --build
 

@@ -37,7 +37,7 @@ def dashboard() -> dict[str, Any]:
     return {
         "uid": "copydetect-overview",
         "title": "copydetect",
-        "description": "The two services, their flow and their dependencies. Written by deploy/grafana/dashboard.py.",
+        "description": "The services, their flow and their dependencies. Written by deploy/grafana/dashboard.py.",
         "tags": ["copydetect"],
         "editable": False,
         "schemaVersion": 39,
