@@ -148,6 +148,8 @@ class StateConsumer(Consumer, Protocol):
     For each partition of its topic it also keeps states, one per key. After an error of `commit_all` the partitions of
     its records and states, and of all polled records that are not committed, are revoked and assigned again at the last
     commit: their states held in memory must be dropped and restored. Those of other partitions hold.
+    A group may know it by the name of its process: then a restart has its partitions back at once, and after `close`
+    others get them only when the session of the member is over.
     """
 
     def restore(self, partition: int) -> dict[str, bytes]:

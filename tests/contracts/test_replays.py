@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.backends.kafka.consumer import to_headers
+from services.backends.kafka.records import to_headers
 from services.backends.kafka.transaction import to_outgoing
 from services.contracts.dead_letters import find_obstacle, read_dead_letter, to_replay
 from services.contracts.envelope import MAX_DEAD_BYTES, to_dead_letter

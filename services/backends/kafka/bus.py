@@ -12,8 +12,9 @@ from kafka import KafkaProducer, TopicPartition
 
 from services.backends.kafka.admin import count_partitions
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
-from services.backends.kafka.consumer import KafkaConsumer, to_record
+from services.backends.kafka.consumer import KafkaConsumer
 from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
+from services.backends.kafka.records import to_record
 from services.backends.kafka.state import KafkaStateConsumer
 from services.backends.kafka.transaction import Transactions, to_outgoing
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
@@ -74,7 +75,13 @@ class KafkaBus:
             )
         transactions = Transactions(self.connection, f"{group}-{self._instance}")
         consumer = KafkaStateConsumer(
-            self.connection, topic, group, transactions, state_topic=state_topic, state_partitions=states
+            self.connection,
+            topic,
+            group,
+            transactions,
+            instance=self._instance,
+            state_topic=state_topic,
+            state_partitions=states,
         )
         self._consumers.add(consumer)
         return consumer

@@ -1,7 +1,7 @@
 """A Consumer of one topic in a Kafka group."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,10 +16,11 @@ from services.backends.kafka.assignment import Assignment
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.errors import KafkaError, report_up, translate
 from services.backends.kafka.parked import return_parked_records
-from services.backends.kafka.rejoin import keep_join_results, report_lost_partitions
+from services.backends.kafka.records import to_record
+from services.backends.kafka.rejoin import keep_join_results, report_lost_partitions, watch_fencing
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import DependencyDown, TransientError
-from services.contracts.ports import Message, Raw, Rebalance, Record
+from services.contracts.ports import Rebalance, Record
 from services.runtime import metrics
 
 log = structlog.get_logger(__name__)
@@ -37,12 +38,14 @@ class KafkaConsumer:
 
     _holds_assigned = False  # whether newly assigned partitions give no records until their states are restored
 
-    def __init__(self, connection: KafkaConnection, topic: str, group: str) -> None:
+    def __init__(self, connection: KafkaConnection, topic: str, group: str, *, instance: str | None = None) -> None:
+        """`instance`: a name for the group to recognise this member by when its process starts again."""
         self._connection = connection
         self._timeouts = connection.timeouts
         self._topic = topic
         membership = {
             "group_id": group,
+            "group_instance_id": instance,
             "partition_assignment_strategy": [CooperativeStickyAssignor],
             "session_timeout_ms": milliseconds(self._timeouts.session_s),
             "heartbeat_interval_ms": milliseconds(self._timeouts.session_s / 15),
@@ -56,6 +59,7 @@ class KafkaConsumer:
         keep_join_results(self._client)
         report_lost_partitions(self._client)
         return_parked_records(self._client)
+        self._is_fenced = watch_fencing(self._client)
         self._unreadable: list[UnreadableBatch] = []  # found by the current poll
         pass_unreadable(self._client, self._unreadable.append)
         self._assignment = Assignment(topic, self._client, holds_assigned=self._holds_assigned)
@@ -78,6 +82,8 @@ class KafkaConsumer:
             failure = translate(error, f"reading {self._topic}")
             if not isinstance(failure, TransientError):
                 raise failure from error
+        if self._is_fenced():
+            raise translate(kafka_errors.FencedInstanceIdError(), f"reading {self._topic}")
         records = [to_record(record) for partition in polled.values() for record in partition]
         records = self._add_unreadable(records)
         self._assignment.note_polled(records)
@@ -236,23 +242,3 @@ class KafkaConsumer:
             return 1
         behind: int = max(ends) - position
         return max(behind, 0 if known else 1)
-
-
-def to_record(record: Any) -> Record:
-    """The client's record as the port's. In texts, bytes that are not UTF-8 are replaced: they block no partition."""
-    message = Message(
-        topic=record.topic,
-        key=text(record.key),
-        value=record.value or b"",
-        headers=to_headers(record.headers),
-        raw=Raw(record.key, record.value, tuple(record.headers or ())),
-    )
-    return Record(message, record.partition, record.offset, timestamp_ms=record.timestamp)
-
-
-def to_headers(headers: Iterable[tuple[Any, bytes | None]] | None) -> dict[str, str]:
-    return {name if isinstance(name, str) else text(name): text(value) for name, value in headers or ()}
-
-
-def text(value: bytes | None) -> str:
-    return bytes(value or b"").decode(errors="replace")

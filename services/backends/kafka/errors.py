@@ -48,7 +48,7 @@ def translate(error: BaseException, doing: str) -> CopydetectError:
         return any(isinstance(kind, types) for kind in kinds)
 
     text = f"Kafka, {doing}: {error}"
-    if any_is(kafka_errors.ProducerFencedError) or "ProducerFenced" in str(error):
+    if any_is(kafka_errors.ProducerFencedError, kafka_errors.FencedInstanceIdError) or "ProducerFenced" in str(error):
         return Fenced(f"{text}: another process has the same name; give each its own COPYDETECT_INSTANCE")
     if any_is(*_WRONG_LOGIN):
         return UsageError(f"{text}: check COPYDETECT_KAFKA_USERNAME, _PASSWORD and _SASL_MECHANISM")

@@ -1,6 +1,9 @@
 """Fixes how kafka-python 3.0.12 joins a group."""
 
+from collections.abc import Callable
 from typing import Any
+
+from kafka.errors import FencedInstanceIdError
 
 
 def keep_join_results(client: Any) -> None:
@@ -49,3 +52,24 @@ def report_lost_partitions(client: Any) -> None:
         coordinator.rejoining = False
 
     coordinator.reset_generation = reset_generation
+
+
+def watch_fencing(client: Any) -> Callable[[], bool]:
+    """Whether a consumer has learned by a heartbeat that another process has its name in the group.
+
+    The client only stops its heartbeats then, and polls on for ever as if it still had its partitions.
+    """
+    coordinator = client._coordinator
+    handle = coordinator._handle_heartbeat_response
+    is_fenced = False
+
+    def handle_heartbeat_response(*arguments: Any) -> None:
+        nonlocal is_fenced
+        try:
+            handle(*arguments)
+        except FencedInstanceIdError:
+            is_fenced = True
+            raise
+
+    coordinator._handle_heartbeat_response = handle_heartbeat_response
+    return lambda: is_fenced

@@ -31,17 +31,20 @@ class KafkaStateConsumer(KafkaConsumer):
         group: str,
         transactions: Transactions,
         *,
+        instance: str,
         state_topic: str,
         state_partitions: int,
     ) -> None:
-        super().__init__(connection, topic, group)
+        super().__init__(connection, topic, group, instance=instance)
         self._state_topic = state_topic
         self._transactions = transactions
         self._reader = StateReader(connection, state_topic)
         self._refusal = Refusal(connection, topic, state_topic, state_partitions)
         self._member_id = ""  # as of the last poll
+        self._partition_count = 0  # the same, as far as the client knows; 0 if it does not
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        self._follow_growth()
         records = super().poll(max_records, timeout_s)
         self._member_id = self._client.group_metadata().member_id
         return records
@@ -83,6 +86,8 @@ class KafkaStateConsumer(KafkaConsumer):
 
     def commit_all(self, records: Sequence[Record], messages: Sequence[Message], states: States) -> None:
         touched = {record.partition for record in records} | {part for part, changed in states.items() if changed}
+        if not touched and not messages:
+            return
         try:
             # Read the membership first: if a partition is revoked after the check for ownership below, the broker sees
             # an old membership and refuses.
@@ -109,6 +114,17 @@ class KafkaStateConsumer(KafkaConsumer):
         self._refusal.forget()
         self._transactions.close()
         self._reader.close()
+
+    def _follow_growth(self) -> None:
+        """Rejoin if the topic was enlarged.
+
+        To notice it is up to the leader of the group. A leader that starts again under its name gets its partitions
+        without a rebalance, and is not told that it is the leader: nobody would ever get the new ones.
+        """
+        count = len(self._client._coordinator._cluster.partitions_for_topic(self._topic) or ())
+        if self._partition_count and count > self._partition_count:
+            self._client._coordinator.request_rejoin()
+        self._partition_count = count or self._partition_count
 
     def _read_membership(self) -> Any:
         """The membership that the broker is to check. Raises TransientError if it is not the one of the last poll.

@@ -7,7 +7,7 @@ from kafka import KafkaConsumer as Client
 from kafka import TopicPartition
 
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
-from services.backends.kafka.consumer import text
+from services.backends.kafka.records import text
 from services.contracts.errors import DependencyDown
 
 _ROUND_S = 0.5

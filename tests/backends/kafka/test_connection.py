@@ -7,8 +7,8 @@ from kafka import errors as kafka_errors
 from structlog.testing import capture_logs
 
 from services.backends.kafka.connection import OVERDUE_CHECK_S, KafkaConnection, Timeouts
-from services.backends.kafka.consumer import text, to_headers
 from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
+from services.backends.kafka.records import text, to_headers
 from services.backends.kafka.topics import plan
 from services.contracts.errors import (
     CopydetectError,

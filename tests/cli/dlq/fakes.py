@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.backends.kafka.consumer import text, to_headers
+from services.backends.kafka.records import text, to_headers
 from services.backends.kafka.transaction import to_outgoing
 from services.contracts import topics
 from services.contracts.envelope import to_dead_letter
