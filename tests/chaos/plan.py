@@ -4,71 +4,20 @@ Works come in families: an original, and copies of it in other assets. Two third
 others are repeated, replaced, change their role, are removed, cannot be decoded, or are sent in segment files.
 """
 
-import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import Final
 
 from services.contracts.events import Role
 from tests.chaos.films import Film, Piece
+from tests.chaos.steps import SEGMENT_S, Asset, End, Removal, Step, Upload, cut_film
 
-SEGMENT_S: Final = 8  # as services are told to cut
 MOST_SEGMENTS: Final = 20
 _LONGEST_FILLER_S: Final = 16  # before and after a copy
 TENANTS: Final = ("north", "north", "north", "north", "north", "south")
 # The later a step, the less time is left to work on it under faults.
 _LAST_START: Final = 0.8  # of the plan's length
-
-
-class Asset(NamedTuple):
-    tenant: str
-    asset_id: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.tenant}/{self.asset_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A whole file, or the segment file `segment_index`, which begins at `start_s` of its asset.
-
-    `at_s`: when it is published, after the start of the run. `uploaded_s`: the time that it claims, likewise.
-    """
-
-    at_s: float
-    asset: Asset
-    film: Film
-    uploaded_s: float
-    role: Role = Role.UPLOAD
-    segment_index: int | None = None
-    start_s: int = 0
-    is_last: bool = False
-
-    @property
-    def file_name(self) -> str:
-        """The same for the same film of an asset."""
-        digest = hashlib.sha256(self.film.to_text().encode()).hexdigest()[:12]
-        return f"{self.asset.tenant}-{self.asset.asset_id}-{digest}.film"
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The end of an upload of segment files."""
-
-    at_s: float
-    asset: Asset
-    segment_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    at_s: float
-    asset: Asset
-
-
-Step: TypeAlias = Upload | End | Removal
 
 
 def make_plan(seed: int, uploads: int, length_s: float) -> list[Step]:
@@ -252,15 +201,3 @@ class _Plan:
             if short
             else self._rng.randint(7, MOST_SEGMENTS - 2 * _LONGEST_FILLER_S // SEGMENT_S)
         )
-
-
-def cut_film(film: Film, start_s: int, length_s: int) -> Film:
-    """The film of this stretch, which may end earlier, with the same noise."""
-    pieces, at_s, end_s = [], 0, start_s + length_s
-    for piece in film.pieces:
-        skipped_s = max(0, start_s - at_s)
-        kept_s = min(piece.length_s, end_s - at_s) - skipped_s
-        if kept_s > 0:
-            pieces.append(Piece(piece.work, piece.start_s + skipped_s, kept_s))
-        at_s += piece.length_s
-    return Film(tuple(pieces), film.noise)

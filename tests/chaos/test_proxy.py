@@ -132,6 +132,5 @@ def test_a_connection_that_the_client_ends_ends_at_the_server_too(proxies: Proxi
         server, _ = listener.accept()
         server.settimeout(PATIENCE_S)
         client.close()
-        with server:
-            with suppress(ConnectionResetError):
-                assert server.recv(1) == b""
+        with server, suppress(ConnectionResetError):
+            assert server.recv(1) == b""

@@ -7,7 +7,8 @@ import pytest
 
 from services.contracts.events import Role
 from tests.chaos.films import Film, Piece
-from tests.chaos.plan import MOST_SEGMENTS, SEGMENT_S, Asset, End, Removal, Step, Upload, cut_film, make_plan
+from tests.chaos.plan import MOST_SEGMENTS, make_plan
+from tests.chaos.steps import SEGMENT_S, Asset, End, Removal, Step, Upload, cut_film
 from tests.chaos.truth import FinalAsset, Shared, TruePair, cut_segments, find_truth
 
 A, B, C = (Asset("north", name) for name in "abc")
@@ -94,7 +95,7 @@ def test_a_file_that_breaks_off_has_the_segments_that_are_complete() -> None:
 
 
 def test_a_removed_asset_is_in_no_pair_until_it_is_uploaded_again() -> None:
-    steps = [upload(A, WORK), upload(B, WORK, uploaded_s=1), Removal(2, A)]
+    steps: list[Step] = [upload(A, WORK), upload(B, WORK, uploaded_s=1), Removal(2, A)]
     truth = find_truth(steps)
     assert outcomes(truth.assets) == {A: "removed", B: "unique"}
     assert not truth.pairs

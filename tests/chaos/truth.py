@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from services.contracts.events import Role, side_order
 from tests.chaos.films import Film
-from tests.chaos.plan import SEGMENT_S, Asset, End, Removal, Step, Upload, cut_film
+from tests.chaos.steps import SEGMENT_S, Asset, End, Removal, Step, Upload, cut_film
 
 SHORTEST_SHARED_S: Final = 6
 
