@@ -24,7 +24,7 @@ from services.cli.results import PairRow
 from services.cli.scan import Scan
 from services.cli.tables import print_problems
 from services.contracts.errors import CopydetectError, UsageError
-from services.matcher.rule import alert_threshold
+from services.runtime.rule import AlertRule
 from services.runtime import log
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import DEFAULT, load_bundle
@@ -152,7 +152,7 @@ def judge_bundle(benchmark: Benchmark, settings: Settings) -> Judged:
     families = {clip.path: clip.family for clip in benchmark.distractors}
     families |= {copy.path: copy.original.family for copy in benchmark.copies}
     raw = bundle.manifest.calibration.joined_score
-    threshold = alert_threshold(settings, bundle.manifest.calibration)
+    threshold = AlertRule.from_settings(settings).get_threshold("default", bundle.manifest.calibration)
     return Judged(
         bundle.manifest.name,
         bundle.model_version,

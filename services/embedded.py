@@ -1,4 +1,4 @@
-"""Both services in one process without servers: in-process bus, local cache, Milvus Lite.
+"""All services in one process without servers: in-process bus, local cache, Milvus Lite.
 
 The pipelines are those of the services; only the backends differ. All files are described before matching begins, so
 that every query is compared with everything, and a Milvus Lite file is searched after a flush, when it is fast.
@@ -11,6 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from services.alerter.pipeline import AlertPipeline
+from services.alerter.state_store import StateStore
+from services.alerter.worker import AlertWorker
 from services.backends.memory.bus import MemoryBus
 from services.backends.memory.cache import MemoryCache
 from services.backends.milvus.index import MilvusIndex
@@ -22,11 +25,11 @@ from services.contracts.ports import Consumer
 from services.contracts.segments import DescribedSegment
 from services.ingest.assemble import describer_of, open_ingest_pipeline
 from services.ingest.worker import IngestWorker
+from services.matcher.assemble import build_match_pipeline
 from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates
-from services.matcher.pipeline import AssetKey, MatchPipeline
-from services.matcher.rule import AlertRule
-from services.matcher.state_store import StateStore
-from services.matcher.worker import MatchWorker
+from services.matcher.pipeline import AssetKey
+from services.matcher.worker import MatchWorker, name_group
+from services.runtime.rule import AlertRule
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
 
@@ -91,7 +94,7 @@ class Embedded:
         searching_roles: frozenset[Role] = frozenset(Role),
         already_decided: frozenset[AssetKey] = frozenset(),
     ) -> Iterator[Event]:
-        """Run the matcher until nothing is left to do. Yields alerts and verdicts.
+        """Run matcher and alerter until nothing is left to do. Yields alerts and verdicts.
 
         `exhaustive`: compare with every asset, without the candidate stage. `searching_roles`: only uploads with these
         roles search. `already_decided`: assets that are skipped.
@@ -99,26 +102,30 @@ class Embedded:
         candidates: CandidateStage = NearestCandidates(self.index)
         if exhaustive:
             candidates = ExhaustiveCandidates(self.index)
-        states = StateStore()
-        pipeline = MatchPipeline(
-            index=self.index,
-            cache=self._cache,
-            candidates=candidates,
-            states=states,
-            rule=AlertRule(self._bundle.manifest.calibration, threshold, evidence_share=self._settings.evidence_share),
+        rule = AlertRule(threshold, evidence_share=self._settings.evidence_share)
+        pipeline = build_match_pipeline(
+            self.index,
+            self._cache,
+            candidates,
+            rule=rule,
+            calibration=self._bundle.manifest.calibration,
             searching_roles=searching_roles,
             already_decided=already_decided,
         )
-        worker = MatchWorker(
+        matcher = MatchWorker(self._bus, pipeline, group=name_group(self.index.model_version))
+        states = StateStore()
+        alerter = AlertWorker(
             self._bus,
-            pipeline,
+            AlertPipeline(states=states, rule=rule),
             states,
             asset_idle_s=self._settings.asset_idle_s,
             state_retention_s=self._settings.state_retention_s,
+            alert_retention_s=self._settings.alert_retention_s,
         )
         alerts = self._bus.open_consumer(topics.DUPLICATE_ALERTS, SOURCE)
         verdicts = self._bus.open_consumer(topics.ASSET_VERDICTS, SOURCE)
-        while worker.run_once(STEP_S):
+        # What the alerter tells itself comes behind what it has just read.
+        while matcher.run_once(STEP_S) | alerter.run_once(STEP_S):
             yield from _poll_events(alerts)
             yield from _poll_events(verdicts)
 

@@ -78,3 +78,19 @@ class Match:
         known = reference_s > self.reference_start_s
         reference_end_s = min(self.reference_end_s, reference_s) if known else self.reference_end_s
         return replace(self, query_end_s=query_end_s, reference_end_s=reference_end_s)
+
+    def cut_reference(self, start_s: float, end_s: float) -> list[Self]:
+        """What is left of the match without this stretch of the reference: none, one or two pieces on its line."""
+        speed = (self.query_end_s - self.query_start_s) / (self.reference_end_s - self.reference_start_s)
+
+        def query_s(reference_s: float) -> float:
+            return self.query_start_s + (reference_s - self.reference_start_s) * speed
+
+        pieces = []
+        if start_s > self.reference_start_s:
+            end = min(start_s, self.reference_end_s)
+            pieces.append(replace(self, query_end_s=query_s(end), reference_end_s=end))
+        if end_s < self.reference_end_s:
+            start = max(end_s, self.reference_start_s)
+            pieces.append(replace(self, query_start_s=query_s(start), reference_start_s=start))
+        return [self] if start_s >= self.reference_end_s or end_s <= self.reference_start_s else pieces

@@ -23,6 +23,8 @@ class RowFields(TypedDict, total=False):
     role: Role
     uploaded_at: float
     stamp: str
+    generation: int
+    is_whole_file: bool
 
 
 @cache
@@ -46,12 +48,25 @@ def described(
     role: Role = Role.UPLOAD,
     uploaded_at: float = UPLOADED_AT,
     stamp: str = "stamp",
+    generation: int = 1,
+    is_whole_file: bool = True,
 ) -> DescribedSegment:
     """A segment of these frames, one a second from `start_s` on (by default where segment `index` starts)."""
     count = len(frames)
     start_s = float(SEGMENT_S * index) if start_s is None else start_s
     row = SegmentRow(
-        tenant, asset_id, index, role, start_s, start_s + max(count, 1), count, stamp, f"/{asset_id}.mp4", uploaded_at
+        tenant,
+        asset_id,
+        index,
+        role,
+        start_s,
+        start_s + max(count, 1),
+        count,
+        stamp,
+        f"/{asset_id}.mp4",
+        uploaded_at,
+        generation=generation,
+        is_whole_file=is_whole_file,
     )
     vector = unit(frames.mean(axis=0)) if count else np.zeros(DIMENSION, np.float32)
     return DescribedSegment(row, VideoDescriptor(start_s + np.arange(count, dtype=np.float64), frames), vector)

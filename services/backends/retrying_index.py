@@ -33,8 +33,21 @@ class RetryingIndex:
     def search_frames(self, request: SearchRequest) -> list[list[Candidate]]:
         return self._retrier("index_search_frames", self._index.search_frames, request)
 
-    def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
-        self._retrier("index_delete", self._index.delete, tenant, asset_id, from_index=from_index)
+    def delete(
+        self, tenant: str, asset_id: str, *, before: int, from_index: int = 0, to_index: int | None = None
+    ) -> None:
+        self._retrier(
+            "index_delete",
+            self._index.delete,
+            tenant,
+            asset_id,
+            before=before,
+            from_index=from_index,
+            to_index=to_index,
+        )
+
+    def erase(self, tenant: str, asset_id: str, *, before: int) -> None:
+        self._retrier("index_erase", self._index.erase, tenant, asset_id, before=before)
 
     def flush(self) -> None:
         self._retrier("index_flush", self._index.flush)

@@ -13,7 +13,7 @@ from services.cli.results import JOINED_SCORE, PROBABILITY, Problem, intervals_t
 from services.cli.scan import TENANT, describe_all
 from services.cli.tables import print_problems
 from services.contracts.events import AssetVerdict, DuplicateAlert, Role, SegmentUploaded, now
-from services.matcher.rule import alert_threshold
+from services.runtime.rule import AlertRule
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import Bundle, load_bundle
 from tca_model.errors import NOTHING_SHOWN
@@ -62,7 +62,12 @@ def compare(
     loaded = load_bundle(bundle or settings.bundle)
     paths = {QUERY: query, REFERENCE: reference}
     pair = compare_files(paths, loaded, settings)
-    print_alert(pair.alert, paths, loaded.manifest.calibration, alert_threshold(settings, loaded.manifest.calibration))
+    print_alert(
+        pair.alert,
+        paths,
+        loaded.manifest.calibration,
+        AlertRule.from_settings(settings).get_threshold("default", loaded.manifest.calibration),
+    )
     if plot is not None:
         pair.draw(plot, title=f"{query.name} x {reference.name}")
 

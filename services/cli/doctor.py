@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 import typer
 
 from services.backends.kafka import topics as kafka_topics
+from services.backends.kafka.admin import count_brokers
 from services.backends.kafka.connection import KafkaConnection
+from services.backends.kafka.topic_problems import find_problems
 from services.cli.console import console
 from services.contracts.errors import CopydetectError
 from services.runtime.settings import Settings, load_settings, unknown_variables
@@ -55,9 +57,9 @@ def _check_model(settings: Settings) -> Iterator[str]:
 
 def _check_kafka(settings: Settings) -> Iterator[str]:
     connection = KafkaConnection.from_settings(settings)
-    brokers = kafka_topics.count_brokers(connection)
+    brokers = count_brokers(connection)
     replication = min(kafka_topics.REPLICATION, brokers)
-    yield from kafka_topics.check(connection, kafka_topics.plan(replication=replication))
+    yield from find_problems(connection, kafka_topics.plan(replication=replication))
 
 
 def _check_redis(settings: Settings) -> Iterator[str]:

@@ -29,7 +29,7 @@ from services.contracts.events import (
     now,
 )
 from services.contracts.ports import DescriptorIndex
-from services.matcher.rule import alert_threshold
+from services.runtime.rule import AlertRule
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import load_bundle
 
@@ -61,7 +61,11 @@ class Scan:
         from services.embedded import EVERY_PAIR, Embedded  # imports Milvus: --help must not wait for it
 
         bundle = load_bundle(self.settings.bundle)
-        threshold = EVERY_PAIR if self.every_pair else alert_threshold(self.settings, bundle.manifest.calibration)
+        threshold = (
+            EVERY_PAIR
+            if self.every_pair
+            else AlertRule.from_settings(self.settings).get_threshold("default", bundle.manifest.calibration)
+        )
         uploads = self._uploads()
         results = Results(self.queries, self.references)
         with Embedded(bundle, self.settings, db=self.db) as embedded, progress_bar() as progress:

@@ -1,4 +1,4 @@
-"""`copydetect ingest` and `copydetect matcher`: the two services."""
+"""`copydetect ingest`, `matcher` and `alerter`: the three services."""
 
 from services.runtime import log
 from services.runtime.settings import load_settings
@@ -21,9 +21,10 @@ def ingest() -> None:
 
 
 def matcher() -> None:
-    """Run the service that finds copies.
+    """Run the service that compares.
 
-    It compares what the ingest service described. Settings are COPYDETECT_* variables.
+    It searches for what the ingest service described, and tells the alerter what it finds. Settings are COPYDETECT_*
+    variables.
 
     Exit code 0 after SIGTERM; 1 for a failure; 2 for wrong settings.
     """
@@ -31,4 +32,18 @@ def matcher() -> None:
 
     settings = load_settings()
     log.configure("matcher", settings.log_level)
+    serve(settings)
+
+
+def alerter() -> None:
+    """Run the service that decides.
+
+    It joins what the matchers found, and publishes alerts and verdicts. Settings are COPYDETECT_* variables.
+
+    Exit code 0 after SIGTERM; 1 for a failure; 2 for wrong settings.
+    """
+    from services.alerter.service import serve
+
+    settings = load_settings()
+    log.configure("alerter", settings.log_level)
     serve(settings)

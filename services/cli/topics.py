@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from services.backends.kafka import topics as kafka_topics
+from services.backends.kafka.admin import count_brokers
 from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console
 from services.runtime.settings import load_settings
@@ -27,7 +28,7 @@ def topics(
     """
     connection = KafkaConnection.from_settings(load_settings())
     if replication is None:
-        replication = min(kafka_topics.REPLICATION, kafka_topics.count_brokers(connection))
+        replication = min(kafka_topics.REPLICATION, count_brokers(connection))
     created = kafka_topics.create(connection, kafka_topics.plan(partitions, replication))
     for name in created:
         console.print(f"created {name}")

@@ -188,7 +188,7 @@ class CopiedInterval(BaseModel):
 
 
 class DuplicateAlert(Event):
-    """Two assets share content. Only the highest `revision` of an `alert_id` counts."""
+    """Two assets share content. Only the highest `revision` of an `alert_id` counts; revisions are not consecutive."""
 
     alert_id: str
     pair_id: str
@@ -222,6 +222,11 @@ class DuplicateAlert(Event):
     @property
     def key(self) -> str:
         return self.alert_id
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing was published about the pair before."""
+        return self.first_detected_at == self.detected_at
 
     @property
     def is_live(self) -> bool:

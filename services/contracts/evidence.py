@@ -96,9 +96,7 @@ class PairEvidence(AssetEvent):
     """What a search of a segment of `reference` found about `asset_id`, which is the query side of their pair."""
 
     reference: AssetFacts
-    generation: Generation  # of the searched segment
-    content: str | None  # of the searched segment
-    is_whole_file: bool
+    generation: Generation  # of the searched segment, as the next two
     start_s: Seconds
     end_s: Seconds
     finding: Finding

@@ -55,13 +55,13 @@ class NearestCandidates:
     limits: CandidateLimits = CandidateLimits()
 
     def __call__(self, segments: Sequence[DescribedSegment], *, after: int | None) -> list[list[SegmentKey]]:
-        tenant, limits = segments[0].row.tenant, self.limits
+        limits = self.limits
         merged = [merge(found, limits) for found in self._search(segments, after)]
         if limits.references:
             own = replace(limits, assets=limits.references)
-            for ids, found in zip(merged, self._search(segments, after, references_only=True), strict=True):
-                ids += merge(found, own)
-        return [[SegmentKey(tenant, segment_id) for segment_id in dict.fromkeys(ids)] for ids in merged]
+            for keys, found in zip(merged, self._search(segments, after, references_only=True), strict=True):
+                keys += merge(found, own)
+        return [list(dict.fromkeys(keys)) for keys in merged]
 
     def _search(
         self, segments: Sequence[DescribedSegment], after: int | None, *, references_only: bool = False
@@ -150,15 +150,15 @@ def _is_crowded(answer: Sequence[Candidate], limit: int) -> bool:
     return len(answer) == limit and len({candidate.asset_id for candidate in answer}) < min(CROWDED_ASSETS, limit)
 
 
-def merge(found: Sequence[Candidate], limits: CandidateLimits) -> list[str]:
-    """Segment ids of the best assets, ranked by their nearest vector, and within each asset the best segments first."""
-    best: dict[str, dict[str, float]] = defaultdict(dict)
+def merge(found: Sequence[Candidate], limits: CandidateLimits) -> list[SegmentKey]:
+    """Segments of the best assets, ranked by their nearest vector, and within each asset the best segments first."""
+    best: dict[str, dict[SegmentKey, float]] = defaultdict(dict)
     for candidate in found:
         segments = best[candidate.asset_id]
-        segments[candidate.segment_id] = max(candidate.similarity, segments.get(candidate.segment_id, -np.inf))
+        segments[candidate.key] = max(candidate.similarity, segments.get(candidate.key, -np.inf))
     assets = sorted(best.values(), key=lambda segments: max(segments.values()), reverse=True)[: limits.assets]
     return [
-        segment_id
+        key
         for segments in assets
-        for segment_id in sorted(segments, key=segments.__getitem__, reverse=True)[: limits.segments_per_asset]
+        for key in sorted(segments, key=segments.__getitem__, reverse=True)[: limits.segments_per_asset]
     ]

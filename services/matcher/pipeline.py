@@ -1,219 +1,181 @@
-"""Encoded segments in, alerts and verdicts out: candidates -> rerank -> join -> announce.
+"""Encoded segments in, evidence out: candidates -> rerank -> findings. Keeps no state, so work can be repeated.
 
-A call changes no stored state: the caller commits the batch and then calls `keep`, which makes its states current.
-So a batch that failed can be run again.
+What a segment shows about a pair goes to the query side of the pair: with the segment itself if that is its own asset,
+else as a message of its own.
 """
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TypeAlias
-
-import structlog
+from typing import NamedTuple, TypeAlias
 
 from services.contracts import topics
 from services.contracts.envelope import read_event, to_dead_letter, to_message
-from services.contracts.errors import CopydetectError, InvalidMessage
-from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Role, SegmentEncoded, SegmentStatus
-from services.contracts.ports import DescriptorCache, DescriptorIndex, Message, Record
-from services.matcher.announce import Announcer, end_for_silence
-from services.matcher.batch import Batch
-from services.matcher.candidates import CandidateStage
-from services.matcher.rerank import DescriptorReader
-from services.matcher.rule import AlertRule
-from services.matcher.search import Content, Found, Search
-from services.matcher.state import AssetState
-from services.matcher.state_codec import encode
-from services.matcher.state_store import StateStore
-
-log = structlog.get_logger(__name__)
+from services.contracts.errors import InvalidMessage
+from services.contracts.events import AssetEnded, AssetErased, Event, Role, SegmentEncoded, SegmentStatus
+from services.contracts.evidence import AssetFacts, Finding, PairEvidence, SegmentSearched
+from services.contracts.ports import Message, Record
+from services.contracts.segments import SegmentKey
+from services.matcher.findings import FindingBuilder, FindingsOfAsset
+from services.matcher.search import Found, Search
+from services.runtime import metrics
+from tca_model.matching.calibration import Calibration
 
 SOURCE = "copydetect/matcher"
 
 AssetKey: TypeAlias = tuple[str, str]  # tenant, asset_id
-EncodedEvent: TypeAlias = SegmentEncoded | AssetEnded
+EncodedEvent: TypeAlias = SegmentEncoded | AssetEnded | AssetErased
+
+
+class Work(NamedTuple):
+    """Records of one asset, in order, and the events in them."""
+
+    records: list[Record]
+    events: list[EncodedEvent]
 
 
 class MatchPipeline:
-    """Turns records into a batch of effects, by the states of their assets."""
+    """Turns records into messages for the alerter."""
 
     def __init__(
         self,
         *,
-        index: DescriptorIndex,
-        cache: DescriptorCache,
-        candidates: CandidateStage,
-        states: StateStore,
-        rule: AlertRule,
+        model_version: str,
+        calibration: Calibration,
+        search: Search,
+        build_findings: FindingBuilder,
         searching_roles: frozenset[Role] = frozenset(Role),
         already_decided: frozenset[AssetKey] = frozenset(),
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`states`: those of all partitions that records come from.
-
-        `searching_roles`: only segments with these roles search; others only count as complete.
+        """`searching_roles`: only segments with these roles search; others only count as complete.
 
         `already_decided`: assets whose events are skipped, because an earlier run of the same matcher decided them.
         """
-        self._model_version = index.model_version
-        self._search = Search(DescriptorReader(index, cache), candidates, searching_roles)
-        self._announce = Announcer(index, rule)
-        self._states = states
-        self._rule = rule
+        self._model_version = model_version
+        # Without the text that explains it, which no event needs.
+        self._calibration = calibration.model_copy(update={"basis": ""})
+        self._search = search
+        self._build_findings = build_findings
+        self._searching_roles = searching_roles
         self._already_decided = already_decided
-        self._clock = clock
 
-    def __call__(self, records: Sequence[Record], *, after_asset: Callable[[], None] = lambda: None) -> Batch:
-        """All effects of these records. Events of one asset are processed together, so they share its searches.
+    def sort(self, records: Sequence[Record]) -> tuple[list[Work], list[Message]]:
+        """The work on these records, by asset, and the dead letters of those that are invalid.
 
-        `after_asset` is called after each asset: its searches and reads may last seconds.
+        Events of another model version are left to the matchers of that version, which have a group of their own.
         """
-        batch = Batch()
-        by_asset: defaultdict[tuple[int, str], list[EncodedEvent]] = defaultdict(list)
-        causes: dict[tuple[int, str], Message] = {}
+        by_asset: defaultdict[tuple[int, str], Work] = defaultdict(lambda: Work([], []))
+        dead_letters = []
         for record in records:
             try:
-                event = self._parse(record, batch)
+                event = self._read(record)
             except InvalidMessage as error:
-                _add_dead_letter(record, error, batch)
+                dead_letters.append(refuse(record, error))
                 continue
-            if (event.tenant, event.asset_id) not in self._already_decided:
-                by_asset[record.partition, event.key].append(event)
-                causes[record.partition, event.key] = record.message
-        for (partition, key), events in by_asset.items():
-            self._process_asset(partition, key, events, causes[partition, key], batch)
-            after_asset()
-        return batch
+            is_own = event.model_version in (None, self._model_version)
+            if is_own and (event.tenant, event.asset_id) not in self._already_decided:
+                work = by_asset[record.partition, event.key]
+                work.records.append(record)
+                work.events.append(event)
+        return list(by_asset.values()), dead_letters
 
-    def give_up(self, record: Record, error: InvalidMessage) -> Batch:
-        """All effects of giving a record up: a dead letter, and a segment that failed if it is one."""
-        batch = Batch()
-        with suppress(InvalidMessage):
-            event = read_event(record)
+    def __call__(self, work: Work) -> list[Message]:
+        """The messages that follow from the records of one asset, in order. For any number of threads."""
+        found, findings = self._search_all([event for event in work.events if isinstance(event, SegmentEncoded)])
+        messages = []
+        for record, event in zip(work.records, work.events, strict=True):
+            events: list[Event] = [event]
             if isinstance(event, SegmentEncoded):
-                failed = self._to_failed(event, error.reason)
-                self._process_asset(record.partition, event.key, [failed], record.message, batch)
-        _add_dead_letter(record, error, batch)
-        return batch
+                events = self._to_evidence(event, found, findings)
+            messages += [to_message(topics.MATCH_EVIDENCE, one, source=SOURCE, cause=record.message) for one in events]
+        return messages
 
-    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float) -> Batch:
-        """All effects of deciding these assets, idle for `idle_s` seconds, with the segments they have.
+    def give_up(self, record: Record, error: InvalidMessage) -> list[Message]:
+        """The messages that give a record up: what its asset needs to be decided, and a dead letter."""
+        messages = []
+        with suppress(InvalidMessage):
+            event: Event = self._read(record)
+            if isinstance(event, SegmentEncoded):
+                failed = {"status": SegmentStatus.FAILED, "reason": error.reason, "frame_count": 0, "content": None}
+                event = self._to_searched(event.model_copy(update=failed), (), is_compared=False)
+            messages.append(to_message(topics.MATCH_EVIDENCE, event, source=SOURCE, cause=record.message))
+        return [*messages, refuse(record, error)]
 
-        One that cannot be decided, by a defect of this program, is left open and counts as touched now.
-        """
-        batch = Batch()
-        now = self._now()
-        for key in keys:
-            try:
-                state = self._states.get(partition, key)
-                assert state is not None
-                state, announced = self._announce(end_for_silence(state, idle_s), now)
-                self._add_effects(partition, state, announced, now, None, batch)
-            except CopydetectError:
-                raise
-            except Exception as error:
-                log.error("a defect of this program: an idle asset is not decided", asset=key, exc_info=error)
-                batch.touched[partition, key] = now.timestamp()
-        return batch
-
-    def keep(self, batch: Batch) -> None:
-        """Make the states of a committed batch current."""
-        self._states.put_all(batch.states)
-        for (partition, key), at in batch.touched.items():
-            self._states.touch(partition, key, at)
-
-    def _parse(self, record: Record, batch: Batch) -> EncodedEvent:
-        """The event in a record. A segment of another model is read as failed, and its record is dead-lettered."""
+    def _read(self, record: Record) -> EncodedEvent:
         event = read_event(record)
-        if not isinstance(event, SegmentEncoded | AssetEnded):
+        if not isinstance(event, SegmentEncoded | AssetEnded | AssetErased):
             raise InvalidMessage(f"{type(event).__name__} does not belong on this topic", stage="parse")
-        if isinstance(event, AssetEnded) or event.model_version == self._model_version:
-            return event
-        reason = f"described by model {event.model_version}, this matcher compares {self._model_version}"
-        _add_dead_letter(record, InvalidMessage(reason, stage="parse"), batch)
-        return self._to_failed(event, reason)
+        return event
 
-    def _to_failed(self, event: SegmentEncoded, reason: str) -> SegmentEncoded:
-        """The segment as one that failed: it still counts, so that its asset can be decided."""
-        failed = {"status": SegmentStatus.FAILED, "reason": reason, "frame_count": 0, "stamp": None}
-        return event.model_copy(update={**failed, "model_version": self._model_version})
+    def _search_all(self, events: Sequence[SegmentEncoded]) -> tuple[dict[SegmentKey, Found], FindingsOfAsset]:
+        """What the searches for these segments of one asset found; those that need none are left out."""
+        searching = [event for event in events if self._is_searched_for(event)]
+        if not searching:
+            return {}, FindingsOfAsset(None, {})
+        found = self._search([_key(event) for event in searching], after=_newest_timestamp(searching))
+        for one in found.values():
+            metrics.candidates.observe(one.candidate_count)
+        return found, self._build_findings(events[0].tenant, events[0].asset_id, found.values())
 
-    def _process_asset(
-        self, partition: int, key: str, events: Sequence[EncodedEvent], cause: Message, batch: Batch
-    ) -> None:
-        """Add the events of one asset to its state, and all effects to the batch."""
-        now = self._now()
-        before = self._states.get(partition, key) or AssetState(events[0].tenant, events[0].asset_id)
-        state = announced_state = before
-        announced: list[DuplicateAlert | AssetVerdict] = []
-        compared: dict[Content, Found] = {}
-        for position, event in enumerate(events):
-            if isinstance(event, AssetEnded):
-                state = state.with_end(event)
-            elif not state.is_already_known(event):
-                content = Content.of(event)
-                if content not in compared:
-                    compared |= self._search(_select_new(events[position:], state))
-                found = compared[content]
-                is_missed = found.candidate_count is None and self._search.is_searched_for(event)
-                batch.uncompared += is_missed
-                floor = self._rule.evidence_floor(event.tenant)
-                state = state.with_segment(event, found.comparisons, floor, is_missed=is_missed)
-            # Announce here, not after the loop: a verdict must not depend on what else is in the batch.
-            if state.is_complete and not state.decided:
-                state, news = self._announce(state, now)
-                announced += news
-                announced_state = state
-        if state is not announced_state:
-            state, news = self._announce(state, now)
-            announced += news
-        counts = [found.candidate_count for found in compared.values()]
-        batch.candidate_counts += [count for count in counts if count is not None]
-        if state is before:
-            batch.touched[partition, key] = now.timestamp()
-        else:
-            self._add_effects(partition, state, announced, now, cause, batch)
+    def _is_searched_for(self, event: SegmentEncoded) -> bool:
+        return event.status == SegmentStatus.DESCRIBED and event.role in self._searching_roles
 
-    def _add_effects(
-        self,
-        partition: int,
-        state: AssetState,
-        announced: Iterable[DuplicateAlert | AssetVerdict],
-        now: datetime,
-        cause: Message | None,
-        batch: Batch,
-    ) -> None:
-        """Add the messages and the new state of an asset to the batch."""
-        encoded = encode(replace(state, touched_at=now.timestamp()))
-        for event in announced:
-            topic = topics.ASSET_VERDICTS if isinstance(event, AssetVerdict) else topics.DUPLICATE_ALERTS
-            batch.messages.append(to_message(topic, event, source=SOURCE, cause=cause))
-            batch.announced.append(event)
-        batch.states.setdefault(partition, {})[state.key] = encoded
+    def _to_evidence(
+        self, event: SegmentEncoded, found: dict[SegmentKey, Found], findings: FindingsOfAsset
+    ) -> list[Event]:
+        """The events about one segment: evidence for other assets first, then the segment with its own."""
+        is_searched_for = self._is_searched_for(event)
+        is_missing = is_searched_for and _key(event) not in found
+        metrics.uncompared_segments.inc(is_missing)
+        own: list[Finding] = []
+        others: list[Event] = []
+        for finding in findings.findings.get(_key(event), ()) if is_searched_for else ():
+            if findings.facts is None:  # removed since the search
+                break
+            if findings.facts.side_order < finding.other.side_order:
+                others.append(self._to_pair_evidence(event, findings.facts, finding))
+            else:
+                own.append(finding)
+        return [*others, self._to_searched(event, tuple(own), is_compared=not is_missing)]
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
+    def _to_searched(
+        self, event: SegmentEncoded, findings: tuple[Finding, ...], *, is_compared: bool
+    ) -> SegmentSearched:
+        return SegmentSearched(
+            **event.model_dump(
+                exclude={"schema_version", "segment_id", "index_timestamp", "encoded_at"},
+            ),
+            is_compared=is_compared,
+            calibration=self._calibration,
+            findings=findings,
+        )
+
+    def _to_pair_evidence(self, event: SegmentEncoded, reference: AssetFacts, finding: Finding) -> PairEvidence:
+        return PairEvidence(
+            tenant=event.tenant,
+            asset_id=finding.other.asset_id,
+            reference=reference,
+            generation=event.generation,
+            start_s=event.start_s,
+            end_s=event.end_s,
+            finding=finding,
+            model_version=self._model_version,
+            calibration=self._calibration,
+        )
 
 
-def removal_of(partition: int, keys: Iterable[str]) -> Batch:
-    """The batch that removes the states of these assets."""
-    return Batch(states={partition: dict.fromkeys(keys)})
+def refuse(record: Record, error: InvalidMessage) -> Message:
+    """Count a dead letter of the record, and return it."""
+    metrics.dead_letters.labels(error.stage).inc()
+    return to_dead_letter(record, error)
 
 
-def build_dead_letter(record: Record, error: InvalidMessage) -> Batch:
-    """The batch of a dead letter alone."""
-    batch = Batch()
-    _add_dead_letter(record, error, batch)
-    return batch
+def _key(event: SegmentEncoded) -> SegmentKey:
+    return SegmentKey(event.tenant, event.segment_id, event.content or "")
 
 
-def _add_dead_letter(record: Record, error: InvalidMessage, batch: Batch) -> None:
-    batch.messages.append(to_dead_letter(record, error))
-    batch.dead_stages.append(error.stage)
-
-
-def _select_new(events: Iterable[EncodedEvent], state: AssetState) -> list[SegmentEncoded]:
-    return [event for event in events if isinstance(event, SegmentEncoded) and not state.is_already_known(event)]
+def _newest_timestamp(events: Sequence[SegmentEncoded]) -> int | None:
+    """The write timestamp that a search for these events must see; None (see every write) if one of them has none."""
+    timestamps = [event.index_timestamp for event in events]
+    known = [timestamp for timestamp in timestamps if timestamp is not None]
+    return max(known) if len(known) == len(timestamps) else None

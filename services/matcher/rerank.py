@@ -3,16 +3,15 @@
 Descriptors are read through the cache: misses are read from the index and cached.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from types import MappingProxyType
 
 import numpy as np
 
 from services.contracts.events import side_order
 from services.contracts.ports import DescriptorCache, DescriptorIndex
-from services.contracts.segments import DescribedSegment, SegmentKey, SegmentRow
+from services.contracts.segments import DescribedSegment, SegmentKey
 from tca_model.matching.evidence import SegmentEvidence, observe
 from tca_model.matching.similarity import similarity_matrix
 
@@ -22,11 +21,15 @@ READ_AT_ONCE = 128
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a query segment says about one other asset; `row` is one of that asset's segments."""
+    """What a query segment says about one other asset, from a comparison with these `segments` of it."""
 
-    row: SegmentRow
+    segments: Sequence[DescribedSegment]
     evidence: SegmentEvidence
     segment_cosine: float
+
+    @property
+    def asset_id(self) -> str:
+        return self.segments[0].row.asset_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +39,15 @@ class DescriptorReader:
     index: DescriptorIndex
     cache: DescriptorCache
 
-    def __call__(
-        self, keys: Collection[SegmentKey], stamps: Mapping[SegmentKey, str | None] = MappingProxyType({})
-    ) -> dict[SegmentKey, DescribedSegment]:
-        """The segments that are stored completely; a segment with a stamp only if that is its content."""
-        found = _select_content(self.cache.get_many(keys), stamps)
+    def __call__(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
+        """The segments that are stored completely."""
+        found = self.cache.get_many(keys)
         missing = [key for key in keys if key not in found]
         for start in range(0, len(missing), READ_AT_ONCE):
             read = self.index.read(missing[start : start + READ_AT_ONCE])
             self.cache.put_many(read.values())
-            found.update(_select_content(read, stamps))
+            found.update(read)
         return found
-
-
-def _select_content(
-    read: dict[SegmentKey, DescribedSegment], stamps: Mapping[SegmentKey, str | None]
-) -> dict[SegmentKey, DescribedSegment]:
-    return {key: segment for key, segment in read.items() if stamps.get(key) in (None, segment.row.stamp)}
 
 
 def compare(query: DescribedSegment, candidates: Iterable[DescribedSegment]) -> list[Comparison]:
@@ -93,7 +88,7 @@ def _compare_asset(query: DescribedSegment, segments: Sequence[DescribedSegment]
         is_original=_side_order(query) < _side_order(segments[0]),
     )
     cosine = max(float(query.vector @ segment.vector) for segment in segments)
-    return Comparison(segments[0].row, evidence, cosine)
+    return Comparison(segments, evidence, cosine)
 
 
 def _side_order(segment: DescribedSegment) -> tuple[bool, float, str]:

@@ -1,13 +1,14 @@
 """The matcher service."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from services.backends.open import open_backends
 from services.backends.retrying_index import RetryingIndex
+from services.matcher.assemble import build_match_pipeline
 from services.matcher.candidates import NearestCandidates
-from services.matcher.pipeline import MatchPipeline
-from services.matcher.rule import AlertRule, alert_threshold
-from services.matcher.state_store import StateStore
-from services.matcher.worker import MatchWorker
+from services.matcher.worker import MatchWorker, name_group
 from services.runtime.process import service_process
+from services.runtime.rule import AlertRule
 from services.runtime.settings import Settings
 from tca_model.bundle import load_bundle
 
@@ -15,35 +16,27 @@ from tca_model.bundle import load_bundle
 def serve(settings: Settings) -> None:
     """Run until a signal arrives. Raises UsageError if the settings or the state of a backend make that impossible."""
     bundle = load_bundle(settings.bundle)
-    calibration = bundle.manifest.calibration
-    rule = AlertRule(
-        calibration,
-        alert_threshold(settings, calibration),
-        settings.tenant_alert_thresholds,
-        settings.evidence_share,
-    )
     with (
         service_process(settings, bundle) as service,
         open_backends(settings, bundle, service.retrier_until_ready()) as backends,
+        ThreadPoolExecutor(settings.match_threads, "match") as threads,
     ):
-        retrier = service.retrier_in_loop(lambda: worker.keep_alive())
-        index = RetryingIndex(backends.index, retrier)
-        states = StateStore()
-        pipeline = MatchPipeline(
-            index=index,
-            cache=backends.cache,
-            candidates=NearestCandidates(index),
-            states=states,
-            rule=rule,
+        # The threads leave it to the loop to stay a member of the group.
+        index = RetryingIndex(backends.index, service.retrier_in_loop(lambda: None))
+        pipeline = build_match_pipeline(
+            index,
+            backends.cache,
+            NearestCandidates(index),
+            rule=AlertRule.from_settings(settings),
+            calibration=bundle.manifest.calibration,
         )
         worker = service.retrier_until_ready()(
             "kafka",
             MatchWorker,
             backends.bus,
             pipeline,
-            states,
-            asset_idle_s=settings.asset_idle_s,
-            state_retention_s=settings.state_retention_s,
-            call=retrier,
+            group=name_group(bundle.model_version),
+            threads=threads,
+            call=service.retrier_in_loop(lambda: worker.keep_alive()),
         )
         service.run(worker)

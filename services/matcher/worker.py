@@ -1,33 +1,35 @@
-"""The matcher loop, step by step: consume a batch, commit all its effects, keep the new states.
+"""The matcher loop, step by step: consume a batch, publish all that follows from it, commit.
 
-An effect that is not committed did not happen: the bus then revokes the partitions and assigns them again, and the
-states are restored from the last commit.
+Assets of a batch are matched side by side in threads, since most of the time is spent waiting for the index; the
+messages of one asset stay in order. After a crash the batch is matched again: the alerter knows what it has seen.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, wait
 from itertools import takewhile
 
 import structlog
 
 from services.contracts import topics
-from services.contracts.errors import CopydetectError, TransientError
-from services.contracts.ports import Bus, Record
-from services.matcher.batch import Batch, report_committed
-from services.matcher.idle import IdlePartitions
-from services.matcher.pipeline import MatchPipeline, build_dead_letter, removal_of
-from services.matcher.state_store import StateStore
+from services.contracts.envelope import LONGEST_KEY, trace_of
+from services.contracts.errors import CopydetectError
+from services.contracts.ports import Bus, Message, Record
+from services.matcher.pipeline import MatchPipeline, Work, refuse
 from services.runtime import metrics
 from services.runtime.defects import Suspects
 from services.runtime.retry import Caller, call_once
 
-GROUP = "matcher"
 BATCH_RECORDS = 64
-TIDIED_ASSETS = 64  # per step: idle assets that are ended, or old ones that are removed
 LONGEST_SILENCE_S = 10.0  # between two polls; far below the `max_poll_s` of services.backends.kafka.connection
-TIDY_EVERY_S = 10.0  # while records keep coming; otherwise in every step without records
+WAIT_S = 0.2  # for threads, between two looks whether a poll is due
 
 log = structlog.get_logger(__name__)
+
+
+def name_group(model_version: str) -> str:
+    """The consumer group of the matchers of a model version: each leaves events of other versions alone."""
+    return f"matcher-{model_version}"
 
 
 class MatchWorker:
@@ -37,41 +39,56 @@ class MatchWorker:
         self,
         bus: Bus,
         pipeline: MatchPipeline,
-        states: StateStore,
         *,
-        asset_idle_s: float,
-        state_retention_s: float,
+        group: str,
+        threads: Executor | None = None,
         call: Caller = call_once,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`states`: those of the pipeline; the worker loads them. `call` makes the calls to the bus, and may retry."""
+        """`threads` match assets side by side; None matches one after the other. `call` calls the bus; it may retry."""
+        self._bus = bus
         self._pipeline = pipeline
-        self._states = states
-        self._asset_idle_s = asset_idle_s
-        self._state_retention_s = state_retention_s
+        self._threads = threads
         self._call = call
         self._clock = clock
-        self._idle = IdlePartitions(asset_idle_s)
         self._records: list[Record] = []  # polled, not committed
         self._suspects = Suspects()
-        self._to_restore: frozenset[int] = frozenset()
-        self._tidied_at = self._polled_at = clock()
-        self._consumer = bus.open_state_consumer(topics.ENCODED_SEGMENTS, GROUP, topics.MATCHER_STATE)
+        self._polled_at = clock()
+        self._consumer = bus.open_consumer(topics.ENCODED_SEGMENTS, group)
 
     def run_once(self, timeout_s: float) -> bool:
-        """Process one batch. Returns False if there was none within the time, or it was not committed."""
+        """Process one batch. Returns False if there was none within the time, or a defect spoilt it."""
         self._consumer.resume()
         metrics.paused.set(0)
         self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
         self._polled_at = self._clock()
         self._follow_rebalance()
-        self._restore_one()
-        if self._to_restore:
-            return True
         records = self._select_records()
-        if records and ((batch := self._process(records)) is None or not self._commit(records, batch)):
+        if not records or (messages := self._process(records)) is None:
             return False
-        return self._tidy(was_busy=bool(records)) or bool(records)
+        self._call("publish", self._bus.publish, messages)
+        self._follow_rebalance()  # another matcher repeats what was revoked meanwhile, which does no harm
+        done = [record for record in records if record in self._records]
+        self._call("commit", self._consumer.commit, done)
+        self._records = [record for record in self._records if record not in done]
+        self._suspects.clear(records)
+        _report(records)
+        return True
+
+    def keep_alive(self) -> None:
+        """Poll without consuming, so that the group keeps this matcher while a step waits."""
+        self._consumer.pause()
+        metrics.paused.set(1)
+        self._consumer.poll(1, 0.0)
+        self._polled_at = self._clock()
+
+    def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves no work behind
+        """Returns False, nothing to drain: records that were polled and not committed are delivered again."""
+        return False
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
 
     def _select_records(self) -> tuple[Record, ...]:
         """The records of the next batch: a suspect comes alone."""
@@ -79,10 +96,11 @@ class MatchWorker:
             return (self._records[0],)
         return tuple(takewhile(lambda record: record not in self._suspects, self._records))
 
-    def _process(self, records: Sequence[Record]) -> Batch | None:
-        """The effects of the records; None if a defect prevents that, and they are to be tried again."""
+    def _process(self, records: Sequence[Record]) -> list[Message] | None:
+        """What follows from the records; None if a defect prevents that, and they are to be tried again."""
         try:
-            return self._pipeline(records, after_asset=self._stay_member)
+            works, dead_letters = self._pipeline.sort(records)
+            return [*dead_letters, *self._match(works)]
         except CopydetectError:
             raise
         except Exception as error:  # noqa: BLE001 - no record may stop its partition
@@ -93,85 +111,43 @@ class MatchWorker:
             return self._pipeline.give_up(records[0], reason)
         except Exception as error:  # noqa: BLE001 - a dead letter can be made in any case
             log.warning("dead letter without an effect on its asset", reason=repr(error))
-            return build_dead_letter(records[0], reason)
+            return [refuse(records[0], reason)]
 
-    def keep_alive(self) -> None:
-        """Poll without consuming, so that the group keeps this matcher while a step waits for a backend."""
-        self._consumer.pause()
-        metrics.paused.set(1)
-        self._consumer.poll(1, 0.0)
-        self._polled_at = self._clock()
+    def _match(self, works: Sequence[Work]) -> list[Message]:
+        messages: list[Message] = []
+        if self._threads is None:
+            for work in works:
+                messages += self._pipeline(work)
+                self._stay_member()
+            return messages
+        futures = [self._threads.submit(self._pipeline, work) for work in works]
+        unfinished: set[Future[list[Message]]] = set(futures)
+        while unfinished:
+            unfinished = wait(unfinished, WAIT_S).not_done
+            self._stay_member()
+        return [message for future in futures for message in future.result()]
 
     def _stay_member(self) -> None:
         """Poll without consuming if a batch takes long: a group removes members that do not poll."""
-        if not 0 <= self._clock() - self._polled_at < LONGEST_SILENCE_S:
+        if self._clock() - self._polled_at >= LONGEST_SILENCE_S:
             self.keep_alive()
 
-    def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves no work behind
-        """Returns False, nothing to drain: records that were polled and not committed are delivered again."""
-        return False
-
-    def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
-
-    def _follow_rebalance(self) -> bool:
-        """Drop revoked partitions and note which ones to restore. Returns whether there was a rebalance."""
+    def _follow_rebalance(self) -> None:
+        """Forget the records of revoked partitions: another matcher gets them."""
         rebalance = self._consumer.take_rebalance()
         for partition in rebalance.revoked:
-            self._states.drop(partition)
             self._suspects.forget(partition)
         self._records = [record for record in self._records if record.partition not in rebalance.revoked]
-        self._to_restore = (self._to_restore - rebalance.revoked) | rebalance.assigned
-        for partition in rebalance.assigned | rebalance.revoked:
-            self._idle.forget(partition)
-        return bool(rebalance.assigned or rebalance.revoked)
 
-    def _restore_one(self) -> None:
-        """Restore one partition per step: the loop must not stop for long. Records wait until all are restored."""
-        if self._to_restore:
-            partition = min(self._to_restore)
-            states = self._call("restore", self._consumer.restore, partition)
-            self._to_restore -= {partition}
-            self._states.load(partition, states)
 
-    def _tidy(self, *, was_busy: bool) -> bool:
-        """If it is time, end idle assets or remove old ones. Returns whether there were any."""
-        now = self._clock()
-        self._idle.update(self._consumer.lag(), now)
-        if was_busy and now - self._tidied_at < TIDY_EVERY_S:
-            return False
-        self._tidied_at = now
-        batch = self._build_tidy_batch(now)
-        if batch.is_empty:
-            self._pipeline.keep(batch)  # what is left open, until it is idle for as long again
-            return False
-        return self._commit((), batch)
-
-    def _build_tidy_batch(self, now: float) -> Batch:
-        """The batch that ends the first idle assets, or else removes the first old ones."""
-        for partition in self._idle.partitions(now):
-            if idle := self._states.list_open(partition, now - self._asset_idle_s, TIDIED_ASSETS):
-                return self._pipeline.end_idle(partition, idle, self._asset_idle_s)
-        for partition in self._states.partitions:
-            if old := self._states.list_decided(partition, now - self._state_retention_s, TIDIED_ASSETS):
-                return removal_of(partition, old)
-        return Batch()
-
-    def _commit(self, records: Sequence[Record], batch: Batch) -> bool:
-        """Commit the batch. Returns False if that failed: it is built again, or its records are delivered again."""
-        # Another consumer may have continued with a partition that was revoked while the batch was built.
-        if self._follow_rebalance():
-            return False
-        try:
-            with metrics.time_stage("commit"):
-                self._consumer.commit_all(records, batch.messages, batch.states)
-        except TransientError as error:
-            log.warning("not committed, continues from the last commit", reason=str(error), records=len(records))
-            self._records = []
-            return False
-        self._records = self._records[len(records) :]
-        self._suspects.clear(records)
-        self._pipeline.keep(batch)
-        report_committed(batch, records, self._clock())
-        return True
+def _report(records: Sequence[Record]) -> None:
+    for record in records:
+        metrics.records.labels(record.message.topic).inc()
+        log.info(
+            "done",
+            topic=record.message.topic,
+            partition=record.partition,
+            offset=record.offset,
+            asset=record.message.key[:LONGEST_KEY],
+            traceparent=trace_of(record.message),
+        )

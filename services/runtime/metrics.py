@@ -24,6 +24,7 @@ expired_records = Counter(
 )
 segments = Counter("copydetect_segments", "Segments announced by ingest", ["status"])
 uncompared_segments = Counter("copydetect_uncompared_segments", "Described segments that the index does not hold")
+dropped_evidence = Counter("copydetect_dropped_evidence", "Findings beyond a bound of the alerter", ["bound"])
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
 in_flight_records = Gauge("copydetect_in_flight_records", "Records that ingest accepted and has not finished")
@@ -36,7 +37,7 @@ paused = Gauge(
 )
 lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
 rebalances = Counter("copydetect_rebalances", "Partitions assigned, revoked and lost", ["event"])
-transactions = Counter("copydetect_transactions", "Transactions of the matcher", ["outcome"])
+transactions = Counter("copydetect_transactions", "Transactions of the alerter", ["outcome"])
 last_tick = Gauge("copydetect_loop_last_tick_timestamp_seconds", "When the service's loop last made a step")
 
 # Latency

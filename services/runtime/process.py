@@ -38,10 +38,15 @@ class ServiceProcess:
 
 
 @contextmanager
-def service_process(settings: Settings, bundle: Bundle) -> Iterator[ServiceProcess]:
-    """A service process that serves its probes. A signal while a call before the loop waits raises Stopped."""
+def service_process(settings: Settings, bundle: Bundle | None = None) -> Iterator[ServiceProcess]:
+    """A service process that serves its probes; `bundle` if it uses a model.
+
+    A signal while a call before the loop waits raises Stopped.
+    """
     process = ServiceProcess(settings)
     with ProbeServer(process.health, host=settings.http_host, port=settings.http_port) as probes:
-        metrics.model.info({"version": bundle.model_version, "bundle": bundle.manifest.name})
-        log.info("starting", model=bundle.model_version, http_port=probes.port, instance=settings.instance)
+        if bundle is not None:
+            metrics.model.info({"version": bundle.model_version, "bundle": bundle.manifest.name})
+        model = bundle.model_version if bundle else None
+        log.info("starting", model=model, http_port=probes.port, instance=settings.instance)
         yield process

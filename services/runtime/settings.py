@@ -75,9 +75,13 @@ class Settings(BaseSettings):
     asset_idle_s: Annotated[
         float, Field(gt=0, description="Decide on an unfinished upload after this many seconds without a segment")
     ] = 3600
-    state_retention_s: Annotated[float, Field(gt=0, description="How long the matcher remembers a decided asset")] = (
+    state_retention_s: Annotated[float, Field(gt=0, description="How long the alerter remembers a decided asset")] = (
         7 * DAY_S
     )
+    alert_retention_s: Annotated[
+        float, Field(gt=0, description="How long it remembers one that alerts name, which it can withdraw until then")
+    ] = 30 * DAY_S
+    match_threads: Annotated[int, Field(ge=1, le=256, description="Uploads that a matcher compares side by side")] = 4
 
     # Limits of input
     decode_workers: Annotated[int, Field(ge=1, le=256, description="Decoder processes")] = max(
@@ -149,7 +153,7 @@ class Settings(BaseSettings):
     # The process
     instance: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$", description="Unique name of this matcher, kept over restarts"),
+        Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$", description="Unique name of this alerter, kept over restarts"),
     ] = socket.gethostname()
     http_host: Annotated[str, Field(description="Address of /metrics, /livez and /readyz")] = "0.0.0.0"
     http_port: Annotated[

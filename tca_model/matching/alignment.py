@@ -98,7 +98,7 @@ def may_align(
 
 
 def merge(matches: list[Match], max_gap_s: float = 4.0, tolerance_s: float = 2.0) -> list[Match]:
-    """The intervals of one pair of assets, with those that continue each other joined into one, by query time.
+    """The intervals of one pair of assets, with those that continue or contain each other joined, by query time.
 
     One continues another if at most `max_gap_s` of the query lies between them and it starts, in the reference, within
     `tolerance_s` of the other's line. The similarity of the result is the mean weighted by query time. The order of
@@ -182,7 +182,7 @@ def _runs(places: NDArray[np.intp], goes_on: NDArray[np.bool_]) -> list[tuple[in
 def _discontinuity(first: Match, second: Match, max_gap_s: float) -> float:
     """Seconds of the reference by which `second` misses the line of `first`; infinite if too far away in time."""
     gap_s = second.query_start_s - first.query_end_s
-    if gap_s > max_gap_s or second.query_end_s <= first.query_end_s:
+    if gap_s > max_gap_s:
         return float("inf")
     ahead = abs(first.reference_end_s + gap_s * _speed(first) - second.reference_start_s)
     back = abs(second.reference_start_s - gap_s * _speed(second) - first.reference_end_s)
@@ -193,7 +193,7 @@ def _join(first: Match, second: Match) -> Match:
     length, other = first.query_end_s - first.query_start_s, second.query_end_s - second.query_start_s
     return Match(
         first.query_start_s,
-        second.query_end_s,
+        max(first.query_end_s, second.query_end_s),
         min(first.reference_start_s, second.reference_start_s),
         max(first.reference_end_s, second.reference_end_s),
         (first.similarity * length + second.similarity * other) / (length + other),

@@ -137,12 +137,20 @@ def _swap_sides(match: Match) -> Match:
     )
 
 
-def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, reference_frames: int = 0) -> JoinedEvidence:
-    """Evidence of a pair of assets from that of its query segments, in any order.
+def join(
+    evidence: Iterable[SegmentEvidence],
+    reverse: Iterable[SegmentEvidence] = (),
+    *,
+    query_frames: int = 0,
+    reference_frames: int = 0,
+) -> JoinedEvidence:
+    """Evidence of a pair of assets from that of its segments, in any order.
 
-    A later entry replaces an earlier one with the same segment index. `query_frames` and `reference_frames` are the
-    numbers of all known frames of the assets: frames that were never compared count as dissimilar, or a tail of two
-    frames with the same end card would stand for a whole video. Raises ValueError without evidence. The score is
+    `evidence`: of query segments that were compared with the reference. `reverse`: of reference segments that were
+    compared with the query, in which the searched segment is the query. Of each side, a later entry replaces an earlier
+    one with the same segment index. `query_frames` and `reference_frames` are the numbers of all known frames of the
+    assets: frames that were never compared count as dissimilar, or a tail of two frames with the same end card would
+    stand for a whole video. Raises ValueError without evidence. The score is
 
         max(max over intervals m of d(s_m, n_m), CHAMFER_WEIGHT * max over directions of d(chamfer, T))
 
@@ -150,28 +158,22 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
     where it is shorter, and T the number of frames in that direction. An interval's score does not depend on what
     surrounds the copy; chamfer similarity does, and decides only where nothing aligns.
 
-    Chamfer from reference to query takes, for each reference segment, the query segment that shows it best: a lower
-    bound if a copy crosses a border of query segments.
+    Chamfer takes, for each segment of a side, the comparison that shows it best: a lower bound if it was not searched
+    itself and a copy crosses a border of the other's segments.
     """
-    latest = {one.segment_index: one for one in evidence}
-    if not latest:
+    searched, found = _latest(evidence), _latest(reverse)
+    if not searched and not found:
         raise ValueError("there is no evidence to join")
-    segments = [latest[index] for index in sorted(latest)]
-    query_frames = max(query_frames, sum(one.frame_count for one in segments))
-    forward = sum(one.similarity_sum for one in segments) / query_frames
-    shown: dict[int, ReferenceEvidence] = {}
-    for one in segments:
-        for reference in one.references:
-            best = shown.setdefault(reference.segment_index, reference)
-            if _rank(reference) > _rank(best):
-                shown[reference.segment_index] = reference
-    reference_frames = max(reference_frames, sum(one.frame_count for one in shown.values()))
-    backward = sum(shown[index].similarity_sum for index in sorted(shown)) / reference_frames
+    query, reference = _best_shown(searched, found), _best_shown(found, searched)
+    query_frames = max(query_frames, sum(one.frame_count for one in query))
+    reference_frames = max(reference_frames, sum(one.frame_count for one in reference))
+    forward = sum(one.similarity_sum for one in query) / query_frames
+    backward = sum(one.similarity_sum for one in reference) / reference_frames
     are_short = min(query_frames, reference_frames) < MIN_FRAMES  # then no copy can be longer
+    matches = [match for one in searched for match in one.matches]
+    matches += [_swap_sides(match) for one in found for match in one.matches]
     intervals = [
-        match
-        for match in merge([match for one in segments for match in one.matches])
-        if match.query_end_s - match.query_start_s >= SHORTEST_COPY_S or are_short
+        match for match in merge(matches) if match.query_end_s - match.query_start_s >= SHORTEST_COPY_S or are_short
     ]
     best_interval = max((_discount(match) for match in intervals), default=-1.0)
     reported = tuple(match for match in intervals if _discount(match) >= REPORTED_SHARE * best_interval)
@@ -184,6 +186,25 @@ def join(evidence: Iterable[SegmentEvidence], *, query_frames: int = 0, referenc
         query_coverage_s=coverage_s([(match.query_start_s, match.query_end_s) for match in reported]),
         reference_coverage_s=coverage_s([(match.reference_start_s, match.reference_end_s) for match in reported]),
     )
+
+
+def _latest(evidence: Iterable[SegmentEvidence]) -> list[SegmentEvidence]:
+    """The last entry of each segment, by index."""
+    latest = {one.segment_index: one for one in evidence}
+    return [latest[index] for index in sorted(latest)]
+
+
+def _best_shown(
+    searched: Iterable[SegmentEvidence], compared_with: Iterable[SegmentEvidence]
+) -> list[ReferenceEvidence]:
+    """How well each segment of one side is shown, by index: best of its own search and of those of the other side."""
+    shown = {
+        one.segment_index: ReferenceEvidence(one.segment_index, one.frame_count, one.similarity_sum) for one in searched
+    }
+    for one in (reference for evidence in compared_with for reference in evidence.references):
+        if one.segment_index not in shown or _rank(one) > _rank(shown[one.segment_index]):
+            shown[one.segment_index] = one
+    return [shown[index] for index in sorted(shown)]
 
 
 def _discount(match: Match) -> float:

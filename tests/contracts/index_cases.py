@@ -23,6 +23,8 @@ def make_segment(
     tenant: str = "default",
     role: Role = Role.UPLOAD,
     stamp: str = "first",
+    generation: int = 1,
+    is_whole_file: bool = True,
 ) -> DescribedSegment:
     """A segment whose frames are `unit_rows(seed, frames)` and whose vector has seed + 1000."""
     row = SegmentRow(
@@ -36,6 +38,8 @@ def make_segment(
         stamp=stamp,
         uri=f'file:///videos/"{asset_id}" ä.mp4',
         uploaded_at=1_753_000_000.25,
+        generation=generation,
+        is_whole_file=is_whole_file,
     )
     times_s = 32.0 * index + np.arange(frames) / 3
     vector = unit_rows(seed + 1000)[0] if frames else np.zeros(DIMENSION, np.float32)
@@ -51,10 +55,10 @@ def request_for(vectors: FloatArray, **changes: Any) -> SearchRequest:
 def find_frames(index: DescriptorIndex, vectors: FloatArray, **changes: Any) -> list[str]:
     """Ids of the segments that the first vector finds by frame; `changes` to the request."""
     nearest = index.search_frames(request_for(vectors, **changes))
-    return [candidate.segment_id for candidate in nearest[0]]
+    return [candidate.key.segment_id for candidate in nearest[0]]
 
 
 def find_segments(index: DescriptorIndex, vector: FloatArray, **changes: Any) -> list[str]:
     """Ids of the segments that the vector (D,) finds by segment; `changes` to the request."""
     nearest = index.search_segments(request_for(vector[np.newaxis], **changes))
-    return [candidate.segment_id for candidate in nearest[0]]
+    return [candidate.key.segment_id for candidate in nearest[0]]

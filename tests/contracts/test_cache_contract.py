@@ -10,10 +10,10 @@ from services.backends.memory.cache import MemoryCache
 from services.backends.redis.cache import RedisCache
 from services.contracts.events import Role
 from services.contracts.ports import DescriptorCache
-from services.contracts.segments import DescribedSegment, SegmentKey, SegmentRow
+from services.contracts.segments import DescribedSegment, SegmentKey, SegmentRow, make_content
 from tca_model.types import VideoDescriptor
 
-KEY = SegmentKey("default", "a:0")
+KEY = SegmentKey("default", "a:0", make_content("stamp", Role.UPLOAD))
 DIMENSION = 32
 
 
@@ -28,10 +28,12 @@ def cache(request: pytest.FixtureRequest) -> Iterator[DescriptorCache]:
     redis_cache.close()
 
 
-def make_segment(seed: int, *, asset_id: str = "a", tenant: str = "default", frames: int = 4) -> DescribedSegment:
+def make_segment(
+    seed: int, *, asset_id: str = "a", tenant: str = "default", frames: int = 4, stamp: str = "stamp"
+) -> DescribedSegment:
     vectors = np.random.default_rng(seed).standard_normal((frames + 1, DIMENSION), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    row = SegmentRow(tenant, asset_id, 0, Role.UPLOAD, 0, 32, frames, "stamp", "/a.mp4", 1.5)
+    row = SegmentRow(tenant, asset_id, 0, Role.UPLOAD, 0, 32, frames, stamp, "/a.mp4", 1.5, generation=3)
     return DescribedSegment(row, VideoDescriptor(np.arange(frames) / 3, vectors[1:]), vectors[0])
 
 
@@ -42,7 +44,7 @@ def frames_of(cache: DescriptorCache) -> np.ndarray:
 def test_a_cached_segment_is_returned_with_half_precision(cache: DescriptorCache) -> None:
     put = make_segment(1)
     cache.put_many([put])
-    found = cache.get_many([KEY, SegmentKey("default", "never:0")])
+    found = cache.get_many([KEY, KEY._replace(segment_id="never:0")])
 
     assert list(found) == [KEY]
     assert found[KEY].row == put.row
@@ -60,13 +62,23 @@ def test_a_later_put_replaces_an_earlier_one(cache: DescriptorCache) -> None:
 
 def test_tenants_never_see_each_other(cache: DescriptorCache) -> None:
     cache.put_many([make_segment(1, tenant="theirs")])
-    assert cache.get_many([SegmentKey("ours", "a:0")]) == {}
+    assert cache.get_many([KEY._replace(tenant="ours")]) == {}
+
+
+def test_other_content_of_a_segment_has_another_key(cache: DescriptorCache) -> None:
+    new, old = make_segment(2, stamp="new"), make_segment(1, stamp="old")
+    cache.put_many([new])
+    cache.put_many([old])  # late, by a process that had read it before it was replaced
+    found = cache.get_many([new.row.key, old.row.key])
+    for one in (new, old):
+        np.testing.assert_allclose(found[one.row.key].descriptor.frames, one.descriptor.frames, atol=1e-3)
+        assert found[one.row.key].row == one.row
 
 
 def test_discarded_segments_are_gone(cache: DescriptorCache) -> None:
-    other = SegmentKey("default", "b:0")
+    other = KEY._replace(segment_id="b:0")
     cache.put_many([make_segment(1), make_segment(2, asset_id="b")])
-    cache.discard([KEY, SegmentKey("default", "never:0")])
+    cache.discard([KEY, KEY._replace(segment_id="never:0")])
     assert list(cache.get_many([KEY, other])) == [other]
 
 

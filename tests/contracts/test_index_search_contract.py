@@ -16,7 +16,7 @@ def test_a_search_sees_at_once_what_was_stored(index: DescriptorIndex) -> None:
         segment = make_segment(f"a{seed}", seed=seed)
         written_at = index.store([segment])
         nearest = index.search_frames(request_for(segment.descriptor.frames, limit=1, after=written_at))
-        assert [one[0].segment_id for one in nearest] == [f"a{seed}:0"] * 3
+        assert [one[0].key for one in nearest] == [segment.row.key] * 3
         assert [one[0].asset_id for one in nearest] == [f"a{seed}"] * 3
         assert [one[0].similarity for one in nearest] == pytest.approx([1, 1, 1], abs=1e-5)
         assert find_segments(index, segment.vector)[0] == f"a{seed}:0"
@@ -82,16 +82,24 @@ def test_references_can_be_searched_on_their_own(index: DescriptorIndex) -> None
 
 
 @pytest.mark.parametrize(("before", "after"), [(Role.UPLOAD, Role.REFERENCE), (Role.REFERENCE, Role.UPLOAD)])
-def test_a_segment_is_a_reference_as_long_as_its_asset_is_one(
+def test_a_segment_is_found_in_both_roles_until_the_older_one_is_deleted(
     index: DescriptorIndex, before: Role, after: Role
 ) -> None:
-    for role in (before, after):
-        segment = make_segment("a", seed=1, role=role)
-        index.store([segment])
-        assert index.read([segment.row.key])[segment.row.key].row.stamp == "first"
-        for search in (index.search_segments, index.search_frames):
-            found = search(request_for(unit_rows(1), limit=4, references_only=True))[0]
-            assert {one.asset_id for one in found} == ({"a"} if role is Role.REFERENCE else set())
+    old = make_segment("a", seed=1, role=before, generation=1)
+    new = make_segment("a", seed=1, role=after, generation=2)
+    index.store([old])
+    index.store([new])
+    searches = (index.search_segments, index.search_frames)
+    everything = request_for(unit_rows(1), limit=9)
+    among_references = replace(everything, references_only=True)
+    [reference] = [one.row.key for one in (old, new) if one.row.role is Role.REFERENCE]
+    for search in searches:
+        assert {one.key for one in search(everything)[0]} == {old.row.key, new.row.key}
+        assert {one.key for one in search(among_references)[0]} == {reference}
+    index.delete("default", "a", before=2)
+    for search in searches:
+        assert {one.key for one in search(everything)[0]} == {new.row.key}
+        assert {one.key for one in search(among_references)[0]} == {new.row.key} & {reference}
 
 
 def test_probes_are_read_but_never_found(index: DescriptorIndex) -> None:
@@ -103,7 +111,7 @@ def test_probes_are_read_but_never_found(index: DescriptorIndex) -> None:
     assert index.read_rows("default", ["p"]) == [probe.row]
     assert {row.asset_id for row in index.read_rows("default")} == {"p", "u", "r"}
     assert len(index.read([probe.row.key])[probe.row.key].descriptor) == 3
-    index.delete("default", "p")
+    index.delete("default", "p", before=2)
     assert index.read_rows("default", ["p"]) == []
     assert index.read([probe.row.key]) == {}
 

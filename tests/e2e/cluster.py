@@ -17,6 +17,7 @@ from typing import TypeVar
 from kafka import KafkaConsumer, TopicPartition
 
 from services.backends.kafka import topics as kafka_topics
+from services.backends.kafka.admin import open_admin
 from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.connection import KafkaConnection
 from services.contracts import topics
@@ -183,7 +184,7 @@ class Cluster:
     def lag(self, group: str, topic: str) -> int:
         """How many records of all partitions the group has not committed, according to the brokers."""
         places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        with kafka_topics.open_admin(self._connection, "reading offsets") as client:
+        with open_admin(self._connection, "reading offsets") as client:
             committed = client.list_group_offsets([group])[group]
         reader = KafkaConsumer(bootstrap_servers=self.kafka.address, isolation_level="read_committed")
         try:

@@ -9,11 +9,11 @@ from typing import Any
 from kafka import KafkaConsumer as Client
 from kafka import KafkaProducer, TopicPartition
 
+from services.backends.kafka.admin import count_partitions
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.consumer import KafkaConsumer, to_record
 from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.backends.kafka.state import KafkaStateConsumer
-from services.backends.kafka.topics import count_partitions
 from services.backends.kafka.transaction import Transactions, to_outgoing
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import CopydetectError, TransientError, UsageError

@@ -1,5 +1,6 @@
 """The bus of one process: `copydetect scan` on a laptop, and tests."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -22,7 +23,8 @@ class MemoryBus:
     def publish(self, messages: Sequence[Message]) -> None:
         for message in messages:
             records = self._topics[message.topic]
-            records.append(Record(message, _PARTITION, offset=len(records)))
+            published_ms = time.time_ns() // 10**6
+            records.append(Record(message, _PARTITION, offset=len(records), timestamp_ms=published_ms))
 
     def open_consumer(self, topic: str, group: str) -> "MemoryConsumer":
         return MemoryConsumer(self._topics[topic], self._committed, (topic, group))

@@ -65,14 +65,20 @@ class MemoryIndex:
         similarities = request.vectors @ stored.T  # (N, rows)
         best = np.argsort(-similarities, axis=1, kind="stable")[:, : request.limit]
         return [
-            [Candidate(rows[one].segment_id, rows[one].asset_id, float(similarities[n, one])) for one in nearest]
+            [Candidate(rows[one].key, rows[one].asset_id, float(similarities[n, one])) for one in nearest]
             for n, nearest in enumerate(best)
         ]
 
-    def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
+    def delete(
+        self, tenant: str, asset_id: str, *, before: int, from_index: int = 0, to_index: int | None = None
+    ) -> None:
         for row in self.read_rows(tenant, [asset_id]):
-            if row.segment_index >= from_index:
+            is_in_range = from_index <= row.segment_index and (to_index is None or row.segment_index < to_index)
+            if is_in_range and row.generation < before:
                 del self._segments[row.key]
+
+    def erase(self, tenant: str, asset_id: str, *, before: int) -> None:
+        self.delete(tenant, asset_id, before=before)
 
     def flush(self) -> None:
         """Nothing is faster here after a flush."""

@@ -16,7 +16,7 @@ import grpc  # type: ignore[import-untyped]  # ships no stubs
 from pymilvus import DataType, MilvusClient, MilvusException
 from pymilvus.client import ts_utils
 
-from services.backends.milvus.lite_file import LiteFile
+from services.backends.milvus.lite_file import LiteFile, is_server
 from services.backends.milvus.rows import PK_BYTES, Fields, Text, any_of
 from services.contracts.errors import DependencyDown, StorageFailed, TransientError
 from services.runtime import metrics
@@ -110,8 +110,7 @@ class Milvus:
     def _load_again(self) -> None:
         """Request that this connection's collections are loaded, without waiting.
 
-        A restarted server loads them on its own, but an operator, or a server that found no query node for too long,
-        may have released them.
+        An operator, or a server that found no query node for too long, may have released them.
         """
         with suppress(MilvusException, grpc.RpcError):  # the caller tries again in any case
             for collection in self._collections:
@@ -149,7 +148,7 @@ class Milvus:
             index = client.prepare_index_params()
             index.add_index("vector", index_type=index_type, metric_type="IP")
             client.create_index(collection, index, sync=False, **self._deadline)
-        client.load_collection(collection, **self._deadline)
+        self.load(collection)
         self._collections.append(collection)
 
     def _has_partitions(self) -> bool:
@@ -168,10 +167,17 @@ class Milvus:
         for part in _chunks(fields, _call_rows(dimension)):
             self._client.upsert(collection, list(part), **self._deadline)
 
-    def delete(self, collection: str, pks: Sequence[str]) -> None:
-        """Delete the rows with these keys; there may be none."""
-        for part in _chunks(pks, MAX_CALL_ROWS):
-            self._client.delete(collection, ids=list(part), **self._deadline)
+    def load(self, collection: str) -> bool:
+        """Load a collection, which deleting from it needs. Returns False if its creation is not finished."""
+        if not self._client.list_indexes(collection, **self._deadline):
+            return False
+        self._client.load_collection(collection, **self._deadline)
+        return True
+
+    def delete(self, collection: str, filter_: str) -> None:
+        """Delete the rows that pass the filter when the server gets the call; there may be none."""
+        # Not found first and then deleted by key: a client that is stopped in between would delete what is newer.
+        self._client.delete(collection, filter=filter_, consistency_level="Strong", **self._deadline)
 
     def get(self, collection: str, pks: Sequence[str], columns: list[str], *, dimension: int) -> Iterator[Fields]:
         """The rows with these keys, in any order; missing ones are left out. It calls the server while it is read."""
@@ -201,10 +207,7 @@ class Milvus:
     def search(
         self, collection: str, vectors: FloatArray, filter_: str, *, limit: int, after: int | None
     ) -> list[list[tuple[str, float]]]:
-        """For each of the vectors (N, D) the nearest keys with their inner products, best first.
-
-        `after`: as in SearchRequest.
-        """
+        """For each vector (N, D) the nearest keys with inner products, best first; `after` as in SearchRequest."""
         _, dimension = vectors.shape
         consistency: dict[str, Any] = {"consistency_level": "Strong"}
         if after is not None:
@@ -240,11 +243,6 @@ class Milvus:
             self._file.close()
 
 
-def is_server(uri: str) -> bool:
-    """Whether the URI is that of a server; otherwise it is the path of a Milvus Lite database."""
-    return "://" in uri
-
-
 def _call_rows(dimension: int) -> int:
     return min(MAX_CALL_ROWS, MAX_CALL_BYTES // (4 * dimension))
 
@@ -256,4 +254,4 @@ def _chunks(items: Any, size: int) -> Iterator[Any]:
 def _column(kind: Text | type) -> dict[str, Any]:
     if isinstance(kind, Text):
         return {"datatype": DataType.VARCHAR, "max_length": kind.length_bytes}
-    return {"datatype": DataType.INT64 if kind is int else DataType.DOUBLE}
+    return {"datatype": {int: DataType.INT64, bool: DataType.BOOL, float: DataType.DOUBLE}[kind]}

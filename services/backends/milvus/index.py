@@ -5,14 +5,15 @@ read but are never found, and expire. Their layout is in `rows`, the calls to th
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from services.backends.milvus import rows as layout
-from services.backends.milvus.client import Milvus, is_server
+from services.backends.milvus.client import Milvus
+from services.backends.milvus.lite_file import is_server
 from services.contracts.events import Role
 from services.contracts.segments import Candidate, DescribedSegment, SearchRequest, SegmentKey, SegmentRow
 
@@ -22,7 +23,11 @@ PROBE_TTL_S: Final = 7 * 24 * 3600  # a probe is read while it is searched for; 
 LITE_FLUSH_ROWS: Final = 1_000
 
 _ROW_COLUMNS: Final = list(layout.SEGMENT_COLUMNS)
-_FRAME_COLUMNS: Final = ["stamp", "timestamp_s", "vector"]
+_FRAME_COLUMNS: Final = ["timestamp_s", "vector"]
+# All collections of this layout, of any model version.
+_COLLECTION: Final = re.compile(
+    rf"({layout.PROBE_PREFIX})?({layout.SEGMENTS_PREFIX}|{layout.FRAMES_PREFIX})\w+", re.ASCII
+)
 
 
 class MilvusIndex:
@@ -52,7 +57,7 @@ class MilvusIndex:
         index_type = index_type or ("FLAT" if self._milvus.is_lite else "AUTOINDEX")
         dimensions = (segment_dimension or dimension, dimension)
         self._searchable = _CollectionPair(self._milvus, model_version, *dimensions)
-        self._probes = _CollectionPair(self._milvus, model_version, *dimensions, prefix="probe_")
+        self._probes = _CollectionPair(self._milvus, model_version, *dimensions, prefix=layout.PROBE_PREFIX)
         try:
             with self._milvus.translating_errors():
                 self._searchable.create(index_type)
@@ -63,7 +68,7 @@ class MilvusIndex:
 
     @classmethod
     def list_model_versions(cls, uri: str, *, timeout_s: float = 30.0, token: str | None = None) -> set[str]:
-        """The model versions that have an index there. Creates nothing: a path without a database has none."""
+        """The model versions that have an index of this layout there. Creates nothing: a path without a database has none."""
         if not is_server(uri) and not Path(uri).exists():
             return set()
         milvus = Milvus(uri, timeout_s=timeout_s, token=token)
@@ -72,7 +77,8 @@ class MilvusIndex:
                 names = milvus.list_collections()
         finally:
             milvus.close()
-        return {name.removeprefix("segments_") for name in names if name.startswith("segments_")}
+        prefix = layout.SEGMENTS_PREFIX
+        return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
     @property
     def model_version(self) -> str:
@@ -81,11 +87,10 @@ class MilvusIndex:
     def store(self, batch: Sequence[DescribedSegment]) -> int | None:
         written_at = None
         with self._milvus.translating_errors():
-            for pair, other in ((self._searchable, self._probes), (self._probes, self._searchable)):
+            for pair in (self._searchable, self._probes):
                 # One row per key: some servers refuse an upsert that names a key twice.
                 part = {one.row.key: one for one in batch if (one.row.role is Role.PROBE) == (pair is self._probes)}
                 if part:
-                    other.remove(list(part))
                     written_at = pair.store(list(part.values()))
         return written_at
 
@@ -119,10 +124,21 @@ class MilvusIndex:
             found = self._milvus.search(collection, request.vectors, filter_, limit=request.limit, after=request.after)
         return [[layout.to_candidate(pk, similarity) for pk, similarity in nearest] for nearest in found]
 
-    def delete(self, tenant: str, asset_id: str, *, from_index: int = 0) -> None:
+    def delete(
+        self, tenant: str, asset_id: str, *, before: int, from_index: int = 0, to_index: int | None = None
+    ) -> None:
+        older = layout.older_filter(tenant, asset_id, before=before, from_index=from_index, to_index=to_index)
         with self._milvus.translating_errors():
             for pair in (self._searchable, self._probes):
-                pair.delete(tenant, asset_id, from_index)
+                pair.delete(older)
+
+    def erase(self, tenant: str, asset_id: str, *, before: int) -> None:
+        older = layout.older_filter(tenant, asset_id, before=before)
+        with self._milvus.translating_errors():
+            # Sorted in reverse: segment rows before their frames, as in `delete`.
+            for collection in sorted(filter(_COLLECTION.fullmatch, self._milvus.list_collections()), reverse=True):
+                if self._milvus.load(collection):  # perhaps nobody has opened that model version
+                    self._milvus.delete(collection, older)
 
     def flush(self) -> None:
         with self._milvus.translating_errors():
@@ -139,8 +155,8 @@ class _CollectionPair:
     def __init__(
         self, milvus: Milvus, model_version: str, segment_dimension: int, frame_dimension: int, *, prefix: str = ""
     ) -> None:
-        self.segments = f"{prefix}segments_{model_version}"
-        self.frames = f"{prefix}frames_{model_version}"
+        self.segments = f"{prefix}{layout.SEGMENTS_PREFIX}{model_version}"
+        self.frames = f"{prefix}{layout.FRAMES_PREFIX}{model_version}"
         self._milvus = milvus
         self._segment_dimension = segment_dimension
         self._frame_dimension = frame_dimension
@@ -154,13 +170,6 @@ class _CollectionPair:
         ):
             self._milvus.create(collection, columns, dimension=dimension, index_type=index_type, ttl_s=ttl_s)
 
-    def read_rows(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, SegmentRow]:
-        return {row.key: row for row in map(layout.to_row, self._segment_fields(keys, _ROW_COLUMNS))}
-
-    def _segment_fields(self, keys: Collection[SegmentKey], columns: list[str]) -> Iterator[layout.Fields]:
-        pks = [layout.segment_pk(key) for key in keys]
-        return self._milvus.get(self.segments, pks, columns, dimension=self._segment_dimension)
-
     def rows_of_assets(self, tenant: str, asset_ids: Collection[str] | None) -> list[SegmentRow]:
         """All segment rows of these assets, or of the whole tenant (None)."""
         return [
@@ -172,16 +181,17 @@ class _CollectionPair:
     def read(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
         known = {}
         vectors = {}
-        for fields in self._segment_fields(keys, [*_ROW_COLUMNS, "vector"]):
+        pks = [layout.segment_pk(key) for key in keys]
+        for fields in self._milvus.get(
+            self.segments, pks, [*_ROW_COLUMNS, "vector"], dimension=self._segment_dimension
+        ):
             row = layout.to_row(fields)
             known[row.key] = row
             vectors[row.key] = np.asarray(fields["vector"], np.float32)
         frames: dict[SegmentKey, list[layout.Fields]] = {key: [] for key in known}
-        pks = [pk for row in known.values() for pk in layout.frame_pks(row)]
-        for fields in self._milvus.get(self.frames, pks, _FRAME_COLUMNS, dimension=self._frame_dimension):
-            key = layout.segment_key(fields["pk"])
-            if layout.belongs_to(fields, known[key]):
-                frames[key].append(fields)
+        frame_pks = [pk for row in known.values() for pk in layout.frame_pks(row)]
+        for fields in self._milvus.get(self.frames, frame_pks, _FRAME_COLUMNS, dimension=self._frame_dimension):
+            frames[layout.segment_key(fields["pk"])].append(fields)
         return {
             key: DescribedSegment(row, layout.to_descriptor(frames[key], self._frame_dimension), vectors[key])
             for key, row in known.items()
@@ -189,21 +199,9 @@ class _CollectionPair:
         }
 
     def store(self, batch: Sequence[DescribedSegment]) -> int | None:
-        """Upsert frames first and segment rows last; surplus frames of an earlier version are deleted in between.
-
-        Until the new row is written, a replaced segment has frames with another stamp than its row, so nobody reads
-        it. After a crash the old row still says how many old frames there are, and the next attempt removes them.
-        """
-        old = self.read_rows([one.row.key for one in batch])
+        """Upsert frames first and segment rows last, so that a segment with a row is complete."""
         frames = [fields for one in batch for fields in layout.to_frame_fields(one)]
         self._milvus.upsert(self.frames, frames, dimension=self._frame_dimension)
-        surplus = [
-            pk
-            for one in batch
-            if one.row.key in old
-            for pk in layout.frame_pks(old[one.row.key], from_number=one.row.frame_count)
-        ]
-        self._milvus.delete(self.frames, surplus)
         segments = [layout.to_fields(one) for one in batch]
         self._milvus.upsert(self.segments, segments, dimension=self._segment_dimension)
         self._unflushed += len(frames) + len(segments)
@@ -211,21 +209,13 @@ class _CollectionPair:
             self.flush()
         return self._milvus.last_write_timestamp(self.segments)
 
-    def remove(self, keys: Sequence[SegmentKey]) -> None:
-        """Delete these segments, rows first: frames without a row are never read."""
-        old = self.read_rows(keys).values()
-        self._milvus.delete(self.segments, [layout.segment_pk(row.key) for row in old])
-        self._milvus.delete(self.frames, [pk for row in old for pk in layout.frame_pks(row)])
+    def delete(self, filter_: str) -> None:
+        """Delete the rows that pass the filter, of segments first: frames without a row are never read.
 
-    def delete(self, tenant: str, asset_id: str, from_index: int) -> None:
-        """Delete the asset's segments with an index of `from_index` or more, and their frames.
-
-        Frames are found by their asset, not through segment rows: a crash may have left frames without a row.
+        Frames are not found through segment rows: a crash may have left frames without a row.
         """
         for collection in (self.segments, self.frames):
-            for filter_ in layout.asset_filters(tenant, [asset_id]):
-                pks = [found["pk"] for found in self._milvus.query(collection, filter_, ["pk"])]
-                self._milvus.delete(collection, [pk for pk in pks if layout.segment_index(pk) >= from_index])
+            self._milvus.delete(collection, filter_)
 
     def flush(self) -> None:
         """Flush Lite. A server flushes on its own, and limits how often it can be asked to."""

@@ -15,6 +15,11 @@ _LOCK_FILE = "LOCK"  # every Milvus Lite folder has one; without it we do not wr
 _GRACE_S = 2.0  # with none, the client side of the connection prints a complaint to stderr
 
 
+def is_server(uri: str) -> bool:
+    """Whether the URI is that of a server; otherwise it is the path of a Milvus Lite database."""
+    return "://" in uri
+
+
 class LiteFile:
     """A running server of the database at `path`, reachable at `uri`.
 

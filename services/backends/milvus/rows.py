@@ -1,12 +1,12 @@
 """Rows of the Milvus collections, and the filters that find them: values only, no client.
 
-    segments_<model version>  key "tenant|segment_id"    one row per segment, with the segment descriptor
-    frames_<model version>    key "tenant|segment_id|n"  one row per frame descriptor, with its segment's stamp
+    segments2_<model version>  key "tenant|segment_id|content"    one row per segment, with the segment descriptor
+    frames2_<model version>    key "tenant|segment_id|content|n"  one row per frame descriptor
 
-The keys contain tenant, segment and frame number, so a search needs no other field of what it finds, and the frames of
-a segment are read by key, which both Milvus and Milvus Lite do without a scan. A frame row carries the stamp of its
-segment, so that a reader in the middle of a replacement never mistakes a mix of old and new frames for a whole segment.
-If the segment is a reference, a mark stands before the stamp.
+The keys contain tenant, segment, content and frame number, so a search needs no other field of what it finds, and the
+frames of a segment are read by key, which both Milvus and Milvus Lite do without a scan. Different content of a segment
+shares no row, so nobody ever reads a mix of the two. Rows of both collections have the columns by which they are
+deleted: asset, segment index and generation. In the frame rows of references a mark stands before the stamp.
 """
 
 import json
@@ -17,14 +17,21 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from services.contracts.events import Role
-from services.contracts.segments import Candidate, DescribedSegment, SegmentKey, SegmentRow
+from services.contracts.segments import CONTENT_DIGITS, Candidate, DescribedSegment, SegmentKey, SegmentRow
 from tca_model.types import VideoDescriptor
 
 Fields: TypeAlias = dict[str, Any]
 
+# Of these rows; part of the collections' names. Increase it with every change of keys or columns: an index of another
+# layout is never read, and must be filled again.
+LAYOUT: Final = 2
+SEGMENTS_PREFIX: Final = f"segments{LAYOUT}_"
+FRAMES_PREFIX: Final = f"frames{LAYOUT}_"
+PROBE_PREFIX: Final = "probe_"
+
 # Lengths in bytes of the text columns. A segment id is an asset id (128), a colon and a number.
 ID_BYTES: Final = 150
-PK_BYTES: Final = 2 * ID_BYTES + 20
+PK_BYTES: Final = 2 * ID_BYTES + CONTENT_DIGITS + 20
 STAMP_BYTES: Final = 512
 URI_BYTES: Final = 4 * 4096  # an event's uri has at most 4096 characters, UTF-8 up to four bytes each
 
@@ -48,11 +55,15 @@ SEGMENT_COLUMNS: Final[Mapping[str, Text | type]] = {
     "uri": Text(URI_BYTES),
     "uploaded_at": float,
     "segment_count": int,
+    "generation": int,
+    "is_whole_file": bool,
 }
 FRAME_COLUMNS: Final[Mapping[str, Text | type]] = {
     "tenant": Text(ID_BYTES),
     "asset_id": Text(ID_BYTES),
+    "segment_index": int,
     "stamp": Text(STAMP_BYTES),
+    "generation": int,
     "timestamp_s": float,
 }
 
@@ -79,30 +90,25 @@ def check_id(name: str) -> str:
 
 def segment_pk(key: SegmentKey) -> str:
     """The key of the segment's row."""
-    return f"{check_id(key.tenant)}|{check_id(key.segment_id)}"
+    return "|".join(map(check_id, key))
 
 
-def frame_pks(row: SegmentRow, *, from_number: int = 0) -> list[str]:
-    """The keys of the segment's frame rows, starting at a frame number."""
+def frame_pks(row: SegmentRow) -> list[str]:
+    """The keys of the segment's frame rows."""
     start = segment_pk(row.key)
-    return [f"{start}|{number}" for number in range(from_number, row.frame_count)]
+    return [f"{start}|{number}" for number in range(row.frame_count)]
 
 
 def segment_key(pk: str) -> SegmentKey:
     """The segment that a row of either collection belongs to, from the row's key."""
-    tenant, segment_id, *_ = pk.split("|")
-    return SegmentKey(tenant, segment_id)
-
-
-def segment_index(pk: str) -> int:
-    """The index, within its asset, of the segment that a row belongs to."""
-    return int(segment_key(pk).segment_id.rsplit(":", 1)[1])
+    tenant, segment_id, content, *_ = pk.split("|")
+    return SegmentKey(tenant, segment_id, content)
 
 
 def to_candidate(pk: str, similarity: float) -> Candidate:
     """The candidate for a row of either collection that a search found, from the row's key."""
-    segment_id = segment_key(pk).segment_id
-    return Candidate(segment_id, segment_id.rsplit(":", 1)[0], similarity)
+    key = segment_key(pk)
+    return Candidate(key, key.segment_id.rsplit(":", 1)[0], similarity)
 
 
 def to_fields(segment: DescribedSegment) -> Fields:
@@ -122,19 +128,11 @@ def to_frame_fields(segment: DescribedSegment) -> list[Fields]:
     """The rows of the frame collection, one per frame descriptor."""
     row, descriptor = segment.row, segment.descriptor
     stamp = REFERENCE_STAMP + row.stamp if row.role is Role.REFERENCE else row.stamp
-    shared = {"tenant": row.tenant, "asset_id": row.asset_id, "stamp": stamp}
+    shared = {name: getattr(row, name) for name in ("tenant", "asset_id", "segment_index", "generation")}
     return [
-        {"pk": pk, "timestamp_s": float(timestamp_s), "vector": vector, **shared}
+        {"pk": pk, "timestamp_s": float(timestamp_s), "vector": vector, "stamp": stamp, **shared}
         for pk, timestamp_s, vector in zip(frame_pks(row), descriptor.timestamps_s, descriptor.frames, strict=True)
     ]
-
-
-def belongs_to(frame: Fields, row: SegmentRow) -> bool:
-    """Whether a frame row has the stamp of its segment's row, with or without the mark of references.
-
-    Earlier releases wrote references without the mark.
-    """
-    return frame["stamp"] in (row.stamp, REFERENCE_STAMP + row.stamp)
 
 
 def to_descriptor(frames: list[Fields], dimension: int) -> VideoDescriptor:
@@ -153,6 +151,13 @@ def asset_filters(tenant: str, asset_ids: Collection[str] | None) -> Iterator[st
     ids = sorted(map(check_id, asset_ids))
     for start in range(0, len(ids), MAX_FILTER_IDS):
         yield f"{own} and {any_of('asset_id', ids[start : start + MAX_FILTER_IDS])}"
+
+
+def older_filter(tenant: str, asset_id: str, *, before: int, from_index: int = 0, to_index: int | None = None) -> str:
+    """The filter for rows of either collection that DescriptorIndex.delete removes."""
+    [own] = asset_filters(tenant, [asset_id])
+    older = f"{own} and generation < {before} and segment_index >= {from_index}"
+    return older if to_index is None else f"{older} and segment_index < {to_index}"
 
 
 def other_assets_filter(tenant: str, asset_id: str, also: Collection[str] = ()) -> str:

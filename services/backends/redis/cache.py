@@ -1,8 +1,8 @@
 """The descriptor cache in Redis. A slow, missing or wrong server costs no more than a cache miss.
 
 A fault of the server is a miss, never an error. Calls time out soon, and after a few failures the server is not called
-for a while (`Circuit`). Deletions that fail meanwhile are owed: they are made before anything else is read or written,
-so that replaced content never comes back through this process.
+for a while (`Circuit`). Keys contain the content, so nothing has to be deleted in time: what was replaced is never
+asked for again, and expires.
 """
 
 import random
@@ -24,11 +24,6 @@ TIMEOUT_S = 0.2  # reading a hundred segments takes 15 ms
 CHUNK_BYTES = 2 * 2**20  # during one command the server serves no other client
 TYPICAL_BYTES = 64 * 2**10  # 32 frames of 1024 dimensions
 TTL_JITTER = 0.1  # keys that were written together must not expire together
-DELETIONS_PER_CALL = 1000
-# Replacing this many segments (37 days of video) within one outage is a mistake, not normal work. Beyond that the
-# oldest debts are dropped, and their values expire with their time to live, which reading does not extend. Changing the
-# prefix of all keys instead would not help: other processes would go on with the old one.
-MAX_OWED = 100_000
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +64,6 @@ class RedisCache:
         self._prefix = f"fd:{model_version}:"
         self._ttl_s = ttl_s
         self._circuit = Circuit()
-        self._owed: dict[str, None] = {}  # keys to delete first, the oldest before the others
         self._typical_bytes = float(TYPICAL_BYTES)
         self._is_up: bool | None = None
 
@@ -97,13 +91,12 @@ class RedisCache:
                 self._call(self._set, chunk)
 
     def discard(self, keys: Collection[SegmentKey]) -> None:
-        for key in keys:
-            self._owed[self._name(key)] = None
-        for name in list(islice(self._owed, max(0, len(self._owed) - MAX_OWED))):
-            del self._owed[name]
-            log.error("replaced content stays in the cache until it expires", key=name)
-        with suppress(_Unavailable):
-            self._call(lambda: None)
+        if not keys:
+            return
+        try:
+            self._call(self._client.delete, *map(self._name, keys))
+        except _Unavailable as reason:
+            log.warning("segments of a removed asset stay in the cache until they expire", result=reason.result)
 
     def problems(self) -> list[str]:
         """What is wrong with the server, one sentence per problem."""
@@ -119,14 +112,13 @@ class RedisCache:
         self._client.close()
 
     def _name(self, key: SegmentKey) -> str:
-        return f"{self._prefix}{key.tenant}:{key.segment_id}"
+        return f"{self._prefix}{key.tenant}:{key.segment_id}:{key.content}"
 
     def _call(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Make the owed deletions, then the call, and return its result. Raises only _Unavailable."""
+        """Make the call, and return its result. Raises only _Unavailable."""
         if not self._circuit.allow():
             raise _Unavailable("skipped")
         try:
-            self._delete_owed()
             result = call(*args)
         except redis.RedisError as error:
             self._circuit.record_failure()
@@ -135,13 +127,6 @@ class RedisCache:
         self._circuit.record_success()
         self._report(is_up=True)
         return result
-
-    def _delete_owed(self) -> None:
-        while self._owed:
-            names = list(islice(self._owed, DELETIONS_PER_CALL))
-            self._client.delete(*names)
-            for name in names:
-                del self._owed[name]
 
     def _chunks(self, segments: Iterable[DescribedSegment]) -> Iterator[dict[str, bytes]]:
         chunk: dict[str, bytes] = {}

@@ -18,7 +18,7 @@ from tca_model.types import VideoDescriptor
 
 HEADER = struct.Struct("<4sIIIII")
 MAGIC = b"FDsc"
-VERSION = 1  # increase it with every change of the layout or of SegmentRow
+VERSION = 2  # increase it with every change of the layout or of SegmentRow
 
 _ROW = TypeAdapter(SegmentRow)
 

@@ -18,7 +18,15 @@ from services.contracts.errors import (
     TransientError,
     UsageError,
 )
-from services.contracts.topics import ENCODED_SEGMENTS, MATCHER_STATE
+from services.contracts.topics import (
+    ALERTER_STATE,
+    ASSET_VERDICTS,
+    DEAD_LETTER_SUFFIX,
+    DUPLICATE_ALERTS,
+    ENCODED_SEGMENTS,
+    MATCH_EVIDENCE,
+    VIDEO_SEGMENTS,
+)
 from services.runtime import metrics
 from services.runtime.settings import Settings
 from tests.metric_values import metric_value
@@ -112,12 +120,27 @@ def test_bytes_that_are_not_utf8_are_replaced() -> None:
 
 def test_states_have_as_many_partitions_as_their_input() -> None:
     topics = {topic.name: topic for topic in plan(partitions=5, replication=3)}
-    assert topics[ENCODED_SEGMENTS].partitions == topics[MATCHER_STATE].partitions == 5
-    assert topics[MATCHER_STATE].config["cleanup.policy"] == "compact"
+    assert topics[MATCH_EVIDENCE].partitions == topics[ALERTER_STATE].partitions == 5
+    assert topics[ALERTER_STATE].config["cleanup.policy"] == "compact"
     assert {topic.config["min.insync.replicas"] for topic in topics.values()} == {"2"}
     assert {topic.config["min.insync.replicas"] for topic in plan(1, 1)} == {"1"}
     with pytest.raises(UsageError, match="at least 1"):
         plan(0)
+
+
+def test_results_are_kept_as_tables_and_uploads_have_the_brokers_time() -> None:
+    topics = {topic.name: topic.config for topic in plan()}
+    for name in (DUPLICATE_ALERTS, ASSET_VERDICTS):
+        assert topics[name]["cleanup.policy"] == "compact,delete"
+        assert topics[name]["retention.ms"] == str(30 * 24 * 3600 * 1000)
+    assert topics[VIDEO_SEGMENTS]["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_every_topic_of_work_has_one_for_dead_letters_that_holds_its_largest_record() -> None:
+    topics = {topic.name: topic.config for topic in plan()}
+    for name in (VIDEO_SEGMENTS, ENCODED_SEGMENTS, MATCH_EVIDENCE):
+        letters = topics[name + DEAD_LETTER_SUFFIX]
+        assert int(letters["max.message.bytes"]) >= int(topics[name].get("max.message.bytes", 0))
 
 
 def test_why_kafka_does_not_answer_is_logged_once_per_kind_of_error() -> None:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from pymilvus import DataType
 
 from services.backends.milvus import rows as milvus_rows
 from services.backends.milvus.index import MilvusIndex
 from services.contracts.errors import DependencyDown, StorageFailed, UsageError
 from services.contracts.events import Role
+from services.contracts.segments import SegmentKey
 from tests.backends.milvus.cases import open_index
 from tests.contracts.index_cases import DIMENSION, make_segment, request_for
 from tests.vectors import unit_rows
@@ -41,7 +42,9 @@ def test_an_id_that_could_change_a_filter_is_refused(index: MilvusIndex, name: s
         lambda: index.search_frames(request_for(vectors, tenant=name)),
         lambda: index.search_segments(request_for(vectors, exclude_asset=name)),
         lambda: index.search_frames(request_for(vectors, exclude_also=frozenset({name}))),
-        lambda: index.delete("default", name),
+        lambda: index.delete("default", name, before=1),
+        lambda: index.erase("default", name, before=1),
+        lambda: index.read([SegmentKey("default", "a:0", name)]),
         lambda: index.store([make_segment(name)]),
         lambda: index.store([make_segment("a", tenant=name)]),
     ):
@@ -68,20 +71,50 @@ def test_model_versions_never_meet(path: Path) -> None:
     assert MilvusIndex.list_model_versions(str(path)) == {"old", "new"}
 
 
-def test_references_stored_before_their_frames_were_marked_are_read_and_found(
-    index: MilvusIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    segment = make_segment("old", role=Role.REFERENCE)
-    with monkeypatch.context() as earlier:
-        earlier.setattr(milvus_rows, "REFERENCE_STAMP", "")
-        index.store([segment])
-    frames = segment.descriptor.frames
+def test_erase_spans_all_model_versions(path: Path) -> None:
+    segments = [
+        *(make_segment("a", role=role, seed=1) for role in Role),
+        make_segment("a", stamp="later", generation=9, seed=1),
+        make_segment("b", seed=1),
+    ]
+    old = open_index(path, model_version="old")
+    old.store(segments)
+    old.close()
+    new = open_index(path, model_version="new")
+    new.store(segments)
+    new.erase("default", "a", before=9)
+    new.close()
+    for version in ("new", "old"):
+        index = open_index(path, model_version=version)
+        assert [row.stamp for row in index.read_rows("default", ["a"])] == ["later"], version
+        assert len(index.read_rows("default", ["b"])) == 1, version
+        found = index.search_frames(request_for(unit_rows(1, 1), limit=99))[0]
+        assert {one.key for one in found} == {one.row.key for one in segments[-2:]}, version
+        index.close()
 
-    assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
-    assert index.search_frames(request_for(frames))[0][0].asset_id == "old"
-    assert index.search_frames(request_for(frames, references_only=True)) == [[], [], []]
-    [[found]] = index.search_segments(request_for(segment.vector[np.newaxis], limit=1, references_only=True))
-    assert found.asset_id == "old"
+
+def test_erase_leaves_out_collections_that_another_process_is_just_creating(index: MilvusIndex) -> None:
+    client = index._milvus._client
+    schema = client.create_schema(auto_id=False)
+    schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=10)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
+    client.create_collection("segments2_unfinished", schema=schema)  # its index comes next
+    index.store([make_segment("a")])
+    index.erase("default", "a", before=2)
+    assert index.read_rows("default") == []
+
+
+def test_an_index_of_an_earlier_layout_is_never_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(milvus_rows, "SEGMENTS_PREFIX", "segments_")
+        earlier.setattr(milvus_rows, "FRAMES_PREFIX", "frames_")
+        index = open_index(path)
+        index.store([make_segment("a")])
+        index.close()
+    assert MilvusIndex.list_model_versions(str(path)) == set()
+    index = open_index(path)
+    assert index.read_rows("default") == []
+    index.close()
 
 
 def test_a_closed_index_leaves_no_thread_and_opens_again(path: Path) -> None:
@@ -136,7 +169,7 @@ def test_a_folder_that_cannot_be_written_is_named() -> None:
         open_index(Path("/proc/index.db"))
 
 
-@pytest.mark.parametrize("pattern", ["collections/segments_v1/schema.json", "**/*.parquet", "**/manifest.json*"])
+@pytest.mark.parametrize("pattern", ["collections/segments2_v1/schema.json", "**/*.parquet", "**/manifest.json*"])
 def test_a_damaged_database_says_so(path: Path, pattern: str, caplog: pytest.LogCaptureFixture) -> None:
     index = open_index(path)
     index.store([make_segment("a")])

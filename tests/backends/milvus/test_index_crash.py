@@ -49,7 +49,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, method: str, collection: str) -> N
 def test_frames_without_a_segment_row_are_not_read(index: MilvusIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     segment = make_segment("a")
     with monkeypatch.context() as patch:
-        crash_at(patch, "upsert", "segments_v1")
+        crash_at(patch, "upsert", "segments2_v1")
         with pytest.raises(Crash):
             index.store([segment])
 
@@ -59,44 +59,52 @@ def test_frames_without_a_segment_row_are_not_read(index: MilvusIndex, monkeypat
     assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
 
 
-@pytest.mark.parametrize(("method", "collection"), [("upsert", "segments_v1"), ("delete", "frames_v1")])
 @pytest.mark.parametrize(("before", "after"), [(5, 3), (3, 5), (3, 3)])
-def test_a_replacement_that_crashed_is_never_read_as_a_mix(
-    index: MilvusIndex,
-    monkeypatch: pytest.MonkeyPatch,
-    before: int,
-    after: int,
-    method: str,
-    collection: str,
+def test_a_replacement_that_crashed_leaves_the_old_content_whole(
+    index: MilvusIndex, monkeypatch: pytest.MonkeyPatch, before: int, after: int
 ) -> None:
     old = make_segment("a", seed=1, frames=before, stamp="old")
-    new = make_segment("a", seed=2, frames=after, stamp="new")
+    new = make_segment("a", seed=2, frames=after, stamp="new", generation=2)
     index.store([old])
     with monkeypatch.context() as patch:
-        crash_at(patch, method, collection)
-        if method == "upsert" or before > after:
-            with pytest.raises(Crash):
-                index.store([new])
-            assert index.read([new.row.key]) == {}
-            assert index.read_rows("default") == [old.row]
+        crash_at(patch, "upsert", "segments2_v1")
+        with pytest.raises(Crash):
+            index.store([new])
+    read = index.read([old.row.key, new.row.key])
+    assert read.keys() == {old.row.key}
+    np.testing.assert_array_equal(read[old.row.key].descriptor.frames, old.descriptor.frames)
+    assert index.read_rows("default") == [old.row]
 
     index.store([new])
-    np.testing.assert_array_equal(index.read([new.row.key])[new.row.key].descriptor.frames, new.descriptor.frames)
-    found = index.search_frames(request_for(unit_rows(1, 1), limit=99))[0]
-    assert len(found) == after
+    index.delete("default", "a", before=2)
+    assert index.read([old.row.key, new.row.key]).keys() == {new.row.key}
+    assert len(index.search_frames(request_for(unit_rows(1, 1), limit=99))[0]) == after
 
 
 def test_a_segment_with_a_lost_frame_is_not_read(index: MilvusIndex) -> None:
     whole, torn = make_segment("whole", seed=1), make_segment("torn", seed=2)
     index.store([whole, torn])
-    index._milvus.delete("frames_v1", ["default|torn:0|1"])
+    index._milvus.delete("frames2_v1", f'pk == "default|torn:0|{torn.row.content}|1"')
     assert set(index.read([whole.row.key, torn.row.key])) == {whole.row.key}
 
 
-def test_delete_finds_frames_without_a_segment_row(index: MilvusIndex) -> None:
+def test_a_deletion_that_crashed_leaves_no_row_without_frames(
+    index: MilvusIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index.store([make_segment("a")])
-    index._milvus.delete("segments_v1", ["default|a:0"])
-    index.delete("default", "a")
+    with monkeypatch.context() as patch:
+        crash_at(patch, "delete", "frames2_v1")
+        with pytest.raises(Crash):
+            index.delete("default", "a", before=2)
+    assert index.read_rows("default") == []
+
+
+@pytest.mark.parametrize("remove", ["delete", "erase"])
+def test_frames_without_a_segment_row_are_deleted_too(index: MilvusIndex, remove: str) -> None:
+    index.store([make_segment("a")])
+    index._milvus.delete("segments2_v1", 'asset_id == "a"')
+    assert index.search_frames(request_for(unit_rows(1, 1), limit=9)) != [[]]
+    getattr(index, remove)("default", "a", before=2)
     assert index.search_frames(request_for(unit_rows(1, 1), limit=9)) == [[]]
 
 

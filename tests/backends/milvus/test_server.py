@@ -56,7 +56,7 @@ def finds(index: MilvusIndex, segment: DescribedSegment, after: int | None) -> b
     nearest = index.search_segments(
         request_for(segment.vector[np.newaxis], tenant=segment.row.tenant, limit=1, after=after)
     )
-    return bool(nearest[0]) and nearest[0][0].segment_id == segment.row.segment_id
+    return bool(nearest[0]) and nearest[0][0].key == segment.row.key
 
 
 # Stores one segment per line that it reads, and replies with the timestamp of the write.
@@ -109,13 +109,13 @@ def test_a_reader_never_misses_what_another_process_wrote(
         segment = make_segment(f"w{seed}", seed=seed, tenant="processes")
         written_at = write_elsewhere(seed)
         found = raw.search(
-            f"segments_{index.model_version}",
+            f"segments2_{index.model_version}",
             [segment.vector],
             filter='tenant == "processes"',
             limit=1,
             consistency_level="Bounded",
         )
-        missed += not (found[0] and found[0][0].id == f"processes|w{seed}:0")
+        missed += not (found[0] and found[0][0].id == f"processes|w{seed}:0|{segment.row.content}")
         assert finds(index, segment, after=written_at if seed % 2 else None), seed
     assert missed > 0
 
@@ -130,7 +130,7 @@ def test_the_timestamp_of_a_write_is_the_servers(index: MilvusIndex) -> None:
 
 
 def test_probes_expire(index: MilvusIndex, raw: MilvusClient) -> None:
-    for kind in ("segments", "frames"):
+    for kind in ("segments2", "frames2"):
         probes = raw.describe_collection(f"probe_{kind}_{index.model_version}")
         assert probes["properties"]["collection.ttl.seconds"] == str(PROBE_TTL_S)
         found = raw.describe_collection(f"{kind}_{index.model_version}")
@@ -150,10 +150,31 @@ def test_all_rows_are_read_when_there_are_more_than_one_query_returns(
 def test_a_released_collection_is_loaded_again(index: MilvusIndex, raw: MilvusClient) -> None:
     segment = make_segment("released", seed=7, tenant="released")
     index.store([segment])
-    raw.release_collection(f"segments_{index.model_version}")
+    raw.release_collection(f"segments2_{index.model_version}")
     with pytest.raises(TransientError, match="is loading its collections"):
         finds(index, segment, after=None)
     assert until_it_works(lambda: finds(index, segment, after=None))
+
+
+def test_erase_loads_the_released_collections_of_other_model_versions(
+    milvus_server: Backend, index: MilvusIndex, raw: MilvusClient
+) -> None:
+    other = MilvusIndex(milvus_server.address, model_version=f"other_{index.model_version}", dimension=DIMENSION)
+    segment = make_segment("erased", seed=1, tenant="erased")
+    other.store([segment])
+    raw.release_collection(f"segments2_{other.model_version}")
+    index.erase("erased", "erased", before=2)
+    assert until_it_works(lambda: other.read_rows("erased") == [])
+    assert other.search_frames(request_for(segment.descriptor.frames, tenant="erased")) == [[]] * 3
+    other.close()
+
+
+def test_a_deletion_takes_more_rows_than_one_query_returns(index: MilvusIndex) -> None:
+    large = make_segment("large", frames=milvus_client.MAX_RESULT_ROWS + 10, tenant="large")
+    index.store([large])
+    index.delete("large", "large", before=2)
+    found = index.search_frames(request_for(large.descriptor.frames[:50], tenant="large"))
+    assert not any(found)
 
 
 def until_it_works(call: Callable[[], bool], *, within_s: float = 90) -> bool:

@@ -15,7 +15,14 @@ from tests.descriptors import described, work
 
 def make_sample(frames: int = 5) -> DescribedSegment:
     segment = described("a.b-c_1", 3, work(1, 0, frames), start_s=96.1, role=Role.REFERENCE)
-    row = replace(segment.row, uri='/films/"ä" \\ 1.mp4', uploaded_at=1_780_000_000.123456, segment_count=4)
+    row = replace(
+        segment.row,
+        uri='/films/"ä" \\ 1.mp4',
+        uploaded_at=1_780_000_000.123456,
+        segment_count=4,
+        generation=2**62 + 1,
+        is_whole_file=False,
+    )
     return DescribedSegment(row, segment.descriptor, segment.vector)
 
 

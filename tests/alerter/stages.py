@@ -1,10 +1,14 @@
-"""The matcher over an index in memory, a bus that can fail and a clock that tests set; and assets for it."""
+"""Matcher and alerter over an index in memory, a bus that can fail and a clock that tests set; and assets for them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Unpack
 
 import numpy as np
 
+from services.alerter.pipeline import AlertPipeline
+from services.alerter.state import AssetState
+from services.alerter.state_store import StateStore
+from services.alerter.worker import GROUP, AlertWorker
 from services.backends.memory.bus import MemoryBus, MemoryStateConsumer
 from services.backends.memory.cache import MemoryCache
 from services.backends.memory.index import MemoryIndex
@@ -14,13 +18,11 @@ from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Event, SegmentEncoded
 from services.contracts.ports import Message, Rebalance, Record, States
 from services.contracts.segments import DescribedSegment
-from services.ingest.announce import build_asset_ended, build_segment_encoded
+from services.ingest.announce import build_segment_encoded
+from services.matcher.assemble import build_match_pipeline
 from services.matcher.candidates import NearestCandidates
-from services.matcher.pipeline import MatchPipeline
-from services.matcher.rule import AlertRule
-from services.matcher.state import AssetState
-from services.matcher.state_store import StateStore
-from services.matcher.worker import GROUP, MatchWorker
+from services.matcher.worker import MatchWorker, name_group
+from services.runtime.rule import AlertRule
 from tca_model.matching.calibration import Calibration
 from tca_model.types import FloatArray
 from tests.descriptors import UPLOADED_AT, RowFields, cut, work
@@ -28,9 +30,11 @@ from tests.vectors import unit
 
 MODEL = "v1"
 THRESHOLD = 0.45
-RULE = AlertRule(Calibration(alert_threshold=THRESHOLD, basis="by hand"), THRESHOLD, evidence_share=2 / 3)
+CALIBRATION = Calibration(alert_threshold=THRESHOLD, basis="by hand")
+RULE = AlertRule(evidence_share=2 / 3)
 IDLE_S = 3600.0
 RETENTION_S = 7 * 24 * 3600.0
+ALERT_RETENTION_S = 30 * 24 * 3600.0
 
 Failure = Literal["before", "after"]  # the failed commit had no effect, or its full effect
 
@@ -62,11 +66,12 @@ class FlakyBus(MemoryBus):
         self.fails = fails
 
     def lag(self) -> int:
-        """Records that the matcher has not committed."""
-        return len(self._topics[topics.ENCODED_SEGMENTS]) - self._committed[topics.ENCODED_SEGMENTS, GROUP]
+        """Records that the stages have not committed."""
+        read = ((topics.ENCODED_SEGMENTS, name_group(MODEL)), (topics.MATCH_EVIDENCE, GROUP))
+        return sum(len(self._topics[topic]) - self._committed[topic, group] for topic, group in read)
 
     def states(self) -> dict[str, bytes]:
-        return dict(self._states[topics.MATCHER_STATE])
+        return dict(self._states[topics.ALERTER_STATE])
 
 
 class FlakyConsumer(MemoryStateConsumer):
@@ -102,8 +107,8 @@ class FlakyConsumer(MemoryStateConsumer):
         self._is_restored = False
 
 
-class Matcher:
-    """A matcher under test, with its bus, index and clock."""
+class Stages:
+    """A matcher and an alerter under test, with their bus, index and clock."""
 
     def __init__(self, *, rule: AlertRule = RULE, **options: Any) -> None:
         self._rule = rule
@@ -119,24 +124,26 @@ class Matcher:
             self.index = MemoryIndex(model_version=model_version)
         self.states = StateStore()
         self.cache = MemoryCache(10**8)
-        self.pipeline = MatchPipeline(
-            index=self.index,
-            cache=self.cache,
-            candidates=NearestCandidates(self.index),
-            states=self.states,
+        pipeline = build_match_pipeline(
+            self.index,
+            self.cache,
+            NearestCandidates(self.index),
             rule=self._rule,
-            clock=self.clock,
+            calibration=CALIBRATION,
             **self._options,
         )
-        self.worker = MatchWorker(
+        self.matcher = MatchWorker(self.bus, pipeline, group=name_group(self.index.model_version))
+        self.pipeline = AlertPipeline(states=self.states, rule=self._rule, clock=self.clock)
+        self.alerter = AlertWorker(
             self.bus,
             self.pipeline,
             self.states,
             asset_idle_s=IDLE_S,
             state_retention_s=RETENTION_S,
+            alert_retention_s=ALERT_RETENTION_S,
             clock=self.clock,
         )
-        self.consumer: FlakyConsumer = self.worker._consumer  # type: ignore[assignment]
+        self.consumer: FlakyConsumer = self.alerter._consumer  # type: ignore[assignment]
 
     def store(self, *assets: Sequence[DescribedSegment]) -> None:
         for segments in assets:
@@ -152,7 +159,7 @@ class Matcher:
 
     def run(self) -> None:
         """Run until nothing is left to do."""
-        while self.worker.run_once(0) or self.bus.lag():
+        while self.matcher.run_once(0) | self.alerter.run_once(0) or self.bus.lag():
             pass
 
     def wait(self, seconds: float, *, step_s: float = 60.0) -> None:
@@ -173,10 +180,10 @@ class Matcher:
         return events  # type: ignore[return-value]
 
     def latest(self) -> dict[str, DuplicateAlert]:
-        """The highest revision by alert id; asserts that each revision is published once, without gaps."""
+        """The highest revision by alert id; asserts that each revision is published once, and that they rise."""
         latest: dict[str, DuplicateAlert] = {}
         for alert in self.alerts():
-            assert alert.revision == (latest[alert.alert_id].revision + 1 if alert.alert_id in latest else 1)
+            assert alert.alert_id not in latest or alert.revision > latest[alert.alert_id].revision
             latest[alert.alert_id] = alert
         return latest
 
@@ -186,21 +193,41 @@ class Matcher:
         return events  # type: ignore[return-value]
 
     def verdicts(self) -> dict[str, AssetVerdict]:
-        by_asset = {event.key: event for event in self.all_verdicts()}
-        assert len(by_asset) == len(self.all_verdicts()), "more than one verdict on an asset"
-        return by_asset
+        """The highest revision by asset; asserts that each revision is published once, and that they rise."""
+        latest: dict[str, AssetVerdict] = {}
+        for verdict in self.all_verdicts():
+            assert verdict.key not in latest or verdict.revision > latest[verdict.key].revision
+            latest[verdict.key] = verdict
+        return latest
 
     def dead_letters(self) -> list[Message]:
         return [record.message for record in self.bus.records(f"{topics.ENCODED_SEGMENTS}.dlq")]
 
 
 def segment_events(segments: Iterable[DescribedSegment], *, model_version: str = MODEL) -> list[SegmentEncoded]:
-    return [build_segment_encoded(one.row, model_version=model_version, index_timestamp=None) for one in segments]
+    return [
+        build_segment_encoded(one.row, model_version=model_version, index_timestamp=None).model_copy(
+            update={
+                "generation": one.row.generation,
+                "content": one.row.content,
+                "is_whole_file": one.row.is_whole_file,
+            }
+        )
+        for one in segments
+    ]
 
 
-def end_event(segments: Sequence[DescribedSegment], count: int | None = None) -> AssetEnded:
+def end_event(segments: Sequence[DescribedSegment], count: int | None = None, **changes: Any) -> AssetEnded:
     last = segments[-1].row
-    return build_asset_ended(last.tenant, last.asset_id, segment_count=count or len(segments), duration_s=last.end_s)
+    return AssetEnded(
+        tenant=last.tenant,
+        asset_id=last.asset_id,
+        segment_count=count or len(segments),
+        duration_s=last.end_s,
+        status="complete",
+        generation=last.generation,
+        model_version=MODEL,
+    ).model_copy(update=changes)
 
 
 def upload(segments: Sequence[DescribedSegment]) -> list[SegmentEncoded | AssetEnded]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from services.alerter.state import AssetState
 from services.contracts.envelope import LONGEST_KEY, trace_of
-from services.contracts.events import AssetVerdict, DuplicateAlert
+from services.contracts.events import AssetRemovedAck, AssetVerdict, DuplicateAlert, Event
 from services.contracts.ports import Message, Record
 from services.runtime import metrics
 
@@ -15,18 +16,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Batch:
-    """Messages to publish and states to store.
+    """Messages to publish, records of states to store, and the states that they lead to.
 
     `touched`: when an already known event was seen again, by partition and key of its asset.
     """
 
     messages: list[Message] = field(default_factory=list)
     states: dict[int, dict[str, bytes | None]] = field(default_factory=dict)
+    assets: dict[tuple[int, str], AssetState | None] = field(default_factory=dict)
     touched: dict[tuple[int, str], float] = field(default_factory=dict)
-    announced: list[DuplicateAlert | AssetVerdict] = field(default_factory=list)
+    announced: list[Event] = field(default_factory=list)
     dead_stages: list[str] = field(default_factory=list)
-    candidate_counts: list[int] = field(default_factory=list)
-    uncompared: int = 0  # described segments that the index does not hold
 
     @property
     def is_empty(self) -> bool:
@@ -47,23 +47,29 @@ def report_committed(batch: Batch, records: Sequence[Record], committed_at: floa
         )
     for stage in batch.dead_stages:
         metrics.dead_letters.labels(stage).inc()
-    metrics.uncompared_segments.inc(batch.uncompared)
-    for found in batch.candidate_counts:
-        metrics.candidates.observe(found)
     for event in batch.announced:
-        if isinstance(event, AssetVerdict):
-            metrics.verdicts.labels(event.verdict).inc()
-            log.info("verdict", asset=event.key, verdict=event.verdict, reason=event.reason)
-            continue
-        metrics.alerts.labels(event.status).inc()
-        log.info(
-            "alert",
-            tenant=event.tenant,
-            query=event.query.asset_id,
-            reference=event.reference.asset_id,
-            revision=event.revision,
-            status=event.status,
-            score=event.score,
-        )
-        if event.revision == 1:
-            metrics.alert_latency.observe(event.latency_s + committed_at - event.detected_at.timestamp())
+        match event:
+            case AssetVerdict():
+                metrics.verdicts.labels(event.verdict).inc()
+                log.info(
+                    "verdict", asset=event.key, verdict=event.verdict, revision=event.revision, reason=event.reason
+                )
+            case AssetRemovedAck():
+                log.info("removed", asset=event.key, reason=event.reason)
+            case DuplicateAlert():
+                _report_alert(event, committed_at)
+
+
+def _report_alert(alert: DuplicateAlert, committed_at: float) -> None:
+    metrics.alerts.labels(alert.status).inc()
+    log.info(
+        "alert",
+        tenant=alert.tenant,
+        query=alert.query.asset_id,
+        reference=alert.reference.asset_id,
+        revision=alert.revision,
+        status=alert.status,
+        score=alert.score,
+    )
+    if alert.is_first:
+        metrics.alert_latency.observe(alert.latency_s + committed_at - alert.detected_at.timestamp())

@@ -1,0 +1,173 @@
+"""The alerter loop, step by step: consume a batch, commit all its effects, keep the new states.
+
+An effect that is not committed did not happen: the bus then revokes the partitions and assigns them again, and the
+states are restored from the last commit.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+
+import structlog
+
+from services.alerter.batch import Batch, report_committed
+from services.alerter.idle import IdlePartitions
+from services.alerter.pipeline import AlertPipeline, build_dead_letter
+from services.alerter.state_store import StateStore
+from services.contracts import topics
+from services.contracts.errors import CopydetectError, TransientError
+from services.contracts.ports import Bus, Record
+from services.runtime import metrics
+from services.runtime.defects import Suspects
+from services.runtime.retry import Caller, call_once
+
+GROUP = "alerter"
+BATCH_RECORDS = 256
+TIDIED_ASSETS = 256  # per step: idle assets that are ended, or old ones that are forgotten
+TIDY_EVERY_S = 1.0  # while records keep coming; otherwise in every step without records
+
+log = structlog.get_logger(__name__)
+
+
+class AlertWorker:
+    """Runs an alert pipeline on the records of a bus."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        pipeline: AlertPipeline,
+        states: StateStore,
+        *,
+        asset_idle_s: float,
+        state_retention_s: float,
+        alert_retention_s: float,
+        call: Caller = call_once,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`states`: those of the pipeline; the worker loads them. `call` makes the calls to the bus, and may retry.
+
+        Assets are forgotten `state_retention_s` after their last event, those that alerts name `alert_retention_s`.
+        """
+        self._pipeline = pipeline
+        self._states = states
+        self._asset_idle_s = asset_idle_s
+        self._retentions_s = state_retention_s, alert_retention_s
+        self._call = call
+        self._clock = clock
+        self._idle = IdlePartitions(asset_idle_s)
+        self._records: list[Record] = []  # polled, not committed
+        self._suspects = Suspects()
+        self._to_restore: frozenset[int] = frozenset()
+        self._tidied_at = clock()
+        self._consumer = bus.open_state_consumer(topics.MATCH_EVIDENCE, GROUP, topics.ALERTER_STATE)
+
+    def run_once(self, timeout_s: float) -> bool:
+        """Process one batch. Returns False if there was none within the time, or it was not committed."""
+        self._consumer.resume()
+        metrics.paused.set(0)
+        self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
+        self._follow_rebalance()
+        self._restore_one()
+        if self._to_restore:
+            return True
+        records = self._select_records()
+        if records and ((batch := self._process(records)) is None or not self._commit(records, batch)):
+            return False
+        return self._tidy(was_busy=bool(records)) or bool(records)
+
+    def keep_alive(self) -> None:
+        """Poll without consuming, so that the group keeps this alerter while a step waits for the bus."""
+        self._consumer.pause()
+        metrics.paused.set(1)
+        self._consumer.poll(1, 0.0)
+
+    def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves no work behind
+        """Returns False, nothing to drain: records that were polled and not committed are delivered again."""
+        return False
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _select_records(self) -> tuple[Record, ...]:
+        """The records of the next batch: a suspect comes alone."""
+        if self._records and self._records[0] in self._suspects:
+            return (self._records[0],)
+        return tuple(takewhile(lambda record: record not in self._suspects, self._records))
+
+    def _process(self, records: Sequence[Record]) -> Batch | None:
+        """The effects of the records; None if a defect prevents that, and they are to be tried again."""
+        try:
+            return self._pipeline(records)
+        except CopydetectError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no record may stop its partition
+            reason = self._suspects.blame(records, error)
+        if reason is None:
+            return None
+        try:
+            return self._pipeline.give_up(records[0], reason)
+        except Exception as error:  # noqa: BLE001 - a dead letter can be made in any case
+            log.warning("dead letter without an effect on its asset", reason=repr(error))
+            return build_dead_letter(records[0], reason)
+
+    def _follow_rebalance(self) -> bool:
+        """Drop revoked partitions and note which ones to restore. Returns whether there was a rebalance."""
+        rebalance = self._consumer.take_rebalance()
+        for partition in rebalance.revoked:
+            self._states.drop(partition)
+            self._suspects.forget(partition)
+        self._records = [record for record in self._records if record.partition not in rebalance.revoked]
+        self._to_restore = (self._to_restore - rebalance.revoked) | rebalance.assigned
+        for partition in rebalance.assigned | rebalance.revoked:
+            self._idle.forget(partition)
+        return bool(rebalance.assigned or rebalance.revoked)
+
+    def _restore_one(self) -> None:
+        """Restore one partition per step: the loop must not stop for long. Records wait until all are restored."""
+        if self._to_restore:
+            partition = min(self._to_restore)
+            states = self._call("restore", self._consumer.restore, partition)
+            self._to_restore -= {partition}
+            self._states.load(partition, states, self._clock())
+
+    def _tidy(self, *, was_busy: bool) -> bool:
+        """If it is time, end idle assets or forget old ones. Returns whether there were any."""
+        now = self._clock()
+        self._idle.update(self._consumer.lag(), now)
+        if was_busy and 0 <= now - self._tidied_at < TIDY_EVERY_S:
+            return False
+        self._tidied_at = now
+        batch = self._build_tidy_batch(now)
+        if batch.is_empty:
+            self._pipeline.keep(batch)  # what is left open, until it is idle for as long again
+            return False
+        return self._commit((), batch)
+
+    def _build_tidy_batch(self, now: float) -> Batch:
+        """The batch that ends the first idle assets, or else forgets the first old ones."""
+        for partition in self._idle.partitions(now):
+            if idle := self._states.list_open(partition, now - self._asset_idle_s, TIDIED_ASSETS):
+                return self._pipeline.end_idle(partition, idle, self._asset_idle_s)
+        for partition in self._states.partitions:
+            if old := self._states.list_forgettable(partition, now, *self._retentions_s, TIDIED_ASSETS):
+                return self._pipeline.forget(partition, old)
+        return Batch()
+
+    def _commit(self, records: Sequence[Record], batch: Batch) -> bool:
+        """Commit the batch. Returns False if that failed: it is built again, or its records are delivered again."""
+        # Another consumer may have continued with a partition that was revoked while the batch was built.
+        if self._follow_rebalance():
+            return False
+        try:
+            with metrics.time_stage("commit"):
+                self._consumer.commit_all(records, batch.messages, batch.states)
+        except TransientError as error:
+            log.warning("not committed, continues from the last commit", reason=str(error), records=len(records))
+            self._records = []
+            return False
+        self._records = self._records[len(records) :]
+        self._suspects.clear(records)
+        self._pipeline.keep(batch)
+        report_committed(batch, records, self._clock())
+        return True
