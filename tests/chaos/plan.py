@@ -74,8 +74,10 @@ class _Plan:
         self.steps += rng.choice(stories)(first) if rng.random() < 1 / 3 else [first]
 
     def _repeat(self, first: Upload) -> Iterator[Step]:
+        """As the same record, or as a new one about the same file."""
         yield first
-        yield replace(first, at_s=self._later(first.at_s))
+        again = self._next(first, film=first.film)
+        yield again if self._rng.random() < 0.5 else replace(first, at_s=again.at_s)
 
     def _replace(self, first: Upload) -> Iterator[Step]:
         """By a copy of a known work or something unrelated, once or twice; the second may bring the first film back."""

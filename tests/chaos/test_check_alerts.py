@@ -43,7 +43,6 @@ def about(alert: DuplicateAlert, asset: Asset, alert_id: str) -> DuplicateAlert:
     [
         (alerts(lambda _: []), "lost: north/b copies north/a: no live alert says so"),
         (alerts(lambda one: [one, one]), "doubled: alert .*north/b and north/a.*: revision 1 was published 2 times"),
-        (alerts(lambda one: [one, revised(one, 3)]), "lost: alert .*: revision 2 was never published, but 3 was"),
         (alerts(lambda one: [revised(one, 2), one]), "wrong: alert .*: revision 1 was published after 2"),
         (alerts(lambda one: [one, revised(one, 2, status="withdrawn")]), "lost: north/b copies north/a: no live"),
         (
@@ -85,5 +84,5 @@ def test_an_interval_may_be_off_by_two_seconds() -> None:
 
 
 def test_revisions_that_rise_are_fine() -> None:
-    first = alerts(lambda one: [shifted(one, -9), revised(one, 2)])
+    first = alerts(lambda one: [shifted(one, -9), revised(one, 7)])
     assert find_problems(first(make_observed(STEPS))) == []

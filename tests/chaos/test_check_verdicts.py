@@ -43,7 +43,6 @@ BEFORE = STARTED_AT + timedelta(seconds=-1)
         (unsaid(A), "lost: north/a: nothing was ever published about it, expected unique"),
         (unsaid(D), "lost: north/d: nothing was ever published about it, expected removed"),
         (verdict(A, again=True), "doubled: verdict on north/a: revision 1 was published 2 times"),
-        (verdict(A, revision=2), "lost: verdict on north/a: revision 1 was never published"),
         (verdict(A, verdict="copies"), "wrong: north/a: expected unique, the verdict is copies, revision 1"),
         (verdict(E, verdict="unique"), "wrong: north/e: expected failed, the verdict is unique"),
         (verdict(B, decided_at=BEFORE), "lost: north/b: no verdict on its last upload"),

@@ -78,6 +78,17 @@ def test_what_is_replaced_no_longer_counts() -> None:
     assert [segment.end_s for segment in truth.assets[B].segments] == [8, 16, 20]
 
 
+def test_the_same_file_again_leaves_the_asset_as_old_as_it_is() -> None:
+    first = upload(A, WORK, uploaded_s=1)
+    steps = [first, upload(B, WORK, uploaded_s=2), replace(first, at_s=3, uploaded_s=3)]
+    assert [pair.query for pair in find_truth(steps).pairs] == [B]
+    steps[-1] = replace(steps[-1], role=Role.REFERENCE)
+    final = find_truth(steps).assets[A]
+    assert (final.uploaded_s, final.role) == (1, Role.REFERENCE)
+    steps.insert(2, upload(A, Piece(2, 0, 8), uploaded_s=2.5))
+    assert find_truth(steps).assets[A].uploaded_s == 3
+
+
 def test_a_file_without_a_segment_leaves_the_former_segments() -> None:
     broken = upload(B, Piece(2, 0, 20), broken_after_s=8, uploaded_s=9)
     truth = find_truth([upload(A, WORK), upload(B, WORK, uploaded_s=1), broken])

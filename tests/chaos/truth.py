@@ -116,8 +116,11 @@ def _apply_file(progress: _Progress, upload: Upload) -> None:
     segments = cut_segments(upload)
     progress.is_stale = not segments and bool(progress.segments)
     if segments:
+        # The same file again, under another role perhaps, is no other content: the asset stays as old as it is.
+        if {one.file_name for one in progress.segments.values()} != {upload.file_name}:
+            progress.uploaded_s = upload.uploaded_s
         progress.segments = {segment.segment_index: segment for segment in segments}
-        progress.role, progress.uploaded_s = upload.role, upload.uploaded_s
+        progress.role = upload.role
 
 
 def _apply_segment_file(progress: _Progress, upload: Upload) -> None:
