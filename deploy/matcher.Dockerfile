@@ -1,4 +1,4 @@
-# The service that matches, and the `topics` command. Build from the repository root:
+# The services that match and alert, and the `topics` command. Build from the repository root:
 #     docker build --file deploy/matcher.Dockerfile --tag copydetect-matcher:0.1.0 .
 # No PyTorch and no FFmpeg: see deploy/requirements.py.
 

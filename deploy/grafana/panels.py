@@ -206,8 +206,14 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((f"sum by (job, stage) (rate(copydetect_retries_total{RATE}))", "{{job}} {{stage}}"),),
         ),
         Panel(
-            "Transactions of the matcher",
-            "Fenced: two matchers have the same COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
+            "Dropped evidence",
+            "Findings beyond the bounds of a pair or an asset: alerts hold, but are not extended by them.",
+            "short",
+            (("sum by (bound) (increase(copydetect_dropped_evidence_total[$__rate_interval]))", "{{bound}}"),),
+        ),
+        Panel(
+            "Transactions of the alerter",
+            "Fenced: two alerters have the same COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
             "reqps",
             ((f"sum by (outcome) (rate(copydetect_transactions_total{RATE}))", "{{outcome}}"),),
         ),

@@ -145,8 +145,9 @@ States: TypeAlias = Mapping[int, Mapping[str, bytes | None]]  # by partition and
 class StateConsumer(Consumer, Protocol):
     """A consumer that commits records together with their effects: all of it happens, or nothing.
 
-    For each partition of its topic it also keeps states, one per key. After an error of `commit_all` its partitions are
-    revoked and assigned again, at the last commit: states held in memory must be dropped and restored.
+    For each partition of its topic it also keeps states, one per key. After an error of `commit_all` the partitions of
+    its records and states, and of all polled records that are not committed, are revoked and assigned again at the last
+    commit: their states held in memory must be dropped and restored. Those of other partitions hold.
     """
 
     def restore(self, partition: int) -> dict[str, bytes]:

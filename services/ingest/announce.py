@@ -1,11 +1,65 @@
-"""The events that announce segments and the end of an asset."""
+"""The events that announce segments, and the end and the removal of an asset."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from services.contracts.errors import InvalidMessage
-from services.contracts.events import AssetEnded, SegmentEncoded, SegmentStatus, SegmentUploaded, now
+from services.contracts.events import (
+    AssetEnded,
+    AssetErased,
+    AssetRemoved,
+    Event,
+    SegmentEncoded,
+    SegmentStatus,
+    SegmentUploaded,
+    UploadEnded,
+    now,
+)
 from services.contracts.segments import SegmentRow
+from services.ingest.job import Job
 from tca_model.errors import NOTHING_SHOWN
+
+
+def build_stored_events(
+    job: Job, rows: Sequence[SegmentRow], *, model_version: str, index_timestamp: int | None, ended: bool
+) -> list[Event]:
+    """The events that announce these rows, and the end of the asset if the job has `ended` and is its last."""
+    events: list[Event] = [
+        build_segment_encoded(row, model_version=model_version, index_timestamp=index_timestamp) for row in rows
+    ]
+    if ended and (job.upload.is_whole_file or job.upload.last_segment):
+        last = rows[-1]
+        ending = build_asset_ended(
+            job.upload,
+            generation=job.generation,
+            model_version=model_version,
+            segment_count=last.segment_count or last.segment_index + 1,
+            duration_s=last.end_s,
+        )
+        events.append(ending)
+    return events
+
+
+def build_failure_events(job: Job, error: InvalidMessage, *, model_version: str) -> list[Event]:
+    """The events without which the asset of a job that failed would never be complete."""
+    upload, generation = job.upload, job.generation
+    if upload.segment_index is None:
+        count = job.stored_count
+        return [
+            build_asset_ended(
+                upload, generation=generation, model_version=model_version, segment_count=count, error=error
+            )
+        ]
+    failed = build_segment_failed(
+        upload, error, generation=generation, model_version=model_version, uploaded_s=job.uploaded_s
+    )
+    if not upload.last_segment:
+        return [failed]
+    count = upload.segment_index + 1
+    return [
+        failed,
+        build_asset_ended(upload, generation=generation, model_version=model_version, segment_count=count),
+    ]
 
 
 def build_segment_encoded(row: SegmentRow, *, model_version: str, index_timestamp: int | None) -> SegmentEncoded:
@@ -22,7 +76,9 @@ def build_segment_encoded(row: SegmentRow, *, model_version: str, index_timestam
         status=SegmentStatus.UNDECIDABLE if undecidable else SegmentStatus.DESCRIBED,
         reason=NOTHING_SHOWN if undecidable else None,
         frame_count=row.frame_count,
-        stamp=row.stamp,
+        generation=row.generation,
+        content=row.content,
+        is_whole_file=row.is_whole_file,
         index_timestamp=index_timestamp,
         model_version=model_version,
         uploaded_at=datetime.fromtimestamp(row.uploaded_at, UTC),
@@ -30,8 +86,13 @@ def build_segment_encoded(row: SegmentRow, *, model_version: str, index_timestam
     )
 
 
-def build_segment_failed(upload: SegmentUploaded, error: InvalidMessage, *, model_version: str) -> SegmentEncoded:
-    """The event for a segment file of a longer upload that can never be described."""
+def build_segment_failed(
+    upload: SegmentUploaded, error: InvalidMessage, *, generation: int, model_version: str, uploaded_s: float
+) -> SegmentEncoded:
+    """The event for a segment file of a longer upload that can never be described.
+
+    `uploaded_s`: when the first segment of the asset was uploaded, in seconds since the epoch.
+    """
     assert upload.segment_index is not None
     assert upload.start_s is not None
     return SegmentEncoded(
@@ -45,26 +106,43 @@ def build_segment_failed(upload: SegmentUploaded, error: InvalidMessage, *, mode
         status=SegmentStatus.FAILED,
         reason=error.reason,
         frame_count=0,
+        generation=generation,
+        is_whole_file=False,
         model_version=model_version,
-        uploaded_at=upload.uploaded_at,
+        uploaded_at=datetime.fromtimestamp(uploaded_s, UTC),
         encoded_at=now(),
     )
 
 
 def build_asset_ended(
-    tenant: str,
-    asset_id: str,
+    cause: SegmentUploaded | UploadEnded,
     *,
+    generation: int,
+    model_version: str,
     segment_count: int,
     duration_s: float | None = None,
     error: InvalidMessage | None = None,
 ) -> AssetEnded:
     """The event for the end of an asset: no more segments follow. `error`: why its file could not be read fully."""
     return AssetEnded(
-        tenant=tenant,
-        asset_id=asset_id,
+        tenant=cause.tenant,
+        asset_id=cause.asset_id,
         segment_count=segment_count,
         duration_s=duration_s,
         status="failed" if error else "complete",
         reason=error.reason if error else None,
+        generation=generation,
+        model_version=model_version,
+        uploaded_at=cause.uploaded_at if isinstance(cause, SegmentUploaded) else None,
+    )
+
+
+def build_asset_erased(removal: AssetRemoved, *, generation: int, model_version: str) -> AssetErased:
+    """The event for an asset of which nothing older than the removal is stored any more."""
+    return AssetErased(
+        tenant=removal.tenant,
+        asset_id=removal.asset_id,
+        reason=removal.reason,
+        generation=generation,
+        model_version=model_version,
     )

@@ -1,12 +1,14 @@
-"""A record in flight: the progress of its upload, and the rows of its segments."""
+"""A record in flight: the progress of its upload, and the rows of its segments; or the removal of an asset."""
 
 import math
 from dataclasses import dataclass, field, replace
 
-from services.contracts.events import MAX_UPLOADED_SEGMENT_S, SegmentUploaded
+from services.contracts.events import MAX_UPLOADED_SEGMENT_S, AssetRemoved, SegmentUploaded
+from services.contracts.generations import generation_of
 from services.contracts.ports import Record
-from services.contracts.segments import SegmentRow
+from services.contracts.segments import SegmentRow, make_content
 from services.ingest.fetch.media import Media, redact
+from services.ingest.replaced import Replaced
 from tca_model.video.segments import CutSegment, SegmentCutter
 from tca_model.video.stills import Stills
 
@@ -24,18 +26,50 @@ class DescribeOptions:
     panels: bool
 
 
+def name_record(record: Record) -> str:
+    """Identifies the record; the same if it is delivered again."""
+    return f"{record.message.topic}/{record.partition}/{record.offset}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Removal:
+    """The removal of an asset, from its record until nothing older is stored."""
+
+    record: Record
+    event: AssetRemoved
+
+    @property
+    def name(self) -> str:
+        return name_record(self.record)
+
+    @property
+    def key(self) -> str:
+        return self.event.key
+
+    @property
+    def generation(self) -> int:
+        return generation_of(self.record)
+
+
 @dataclass(slots=True, eq=False)
 class Job:
-    """An upload, from its record to its last segment."""
+    """An upload, from its record to its last segment.
+
+    `uploaded_s`: when the first segment of its asset was uploaded, in seconds since the epoch; as this one until its
+    file is fetched. `replaced`: what is to be deleted when all of its content is announced.
+    """
 
     record: Record
     upload: SegmentUploaded
     options: DescribeOptions
     cutter: SegmentCutter
+    uploaded_s: float
     stills: Stills = field(default_factory=Stills)
     media: Media | None = None  # None until it is fetched
     started_s: float | None = None  # when its decoding began, time.monotonic(); None before
     attempt: int = 1  # to decode its file
+    stored_before: int = 0  # segments, before this attempt to decode it
+    replaced: tuple[Replaced, ...] = ()
 
     @classmethod
     def of(cls, record: Record, upload: SegmentUploaded, options: DescribeOptions) -> "Job":
@@ -49,16 +83,29 @@ class Job:
                 first_index=upload.segment_index,
                 start_s=upload.start_s,
             )
-        return cls(record, upload, options, cutter)
+        return cls(record, upload, options, cutter, upload.uploaded_at.timestamp())
 
     def next_attempt(self) -> "Job":
         """The job of the same record from the start."""
-        return replace(Job.of(self.record, self.upload, self.options), attempt=self.attempt + 1)
+        again = Job.of(self.record, self.upload, self.options)
+        return replace(again, attempt=self.attempt + 1, stored_before=self.stored_count)
 
     @property
     def name(self) -> str:
-        """Identifies the record; the same if it is delivered again."""
-        return f"{self.record.message.topic}/{self.record.partition}/{self.record.offset}"
+        return name_record(self.record)
+
+    @property
+    def key(self) -> str:
+        return self.upload.key
+
+    @property
+    def generation(self) -> int:
+        return generation_of(self.record)
+
+    @property
+    def stored_count(self) -> int:
+        """How many of its segments are stored and announced."""
+        return max(self.stored_before, self.cutter.segment_count)
 
     @property
     def waits_for_decoder(self) -> bool:
@@ -78,6 +125,11 @@ class Job:
         bounds = f"cut at {self.options.segment_s!r}" if self.upload.is_whole_file else f"from {self.upload.start_s!r}"
         return f"{self.media.stamp} {bounds} {'with' if self.options.panels else 'without'} panels"
 
+    @property
+    def content(self) -> str:
+        """The content part of its segments' keys."""
+        return make_content(self.stamp, self.upload.role)
+
     def row(self, cut: CutSegment, *, last: bool) -> SegmentRow:
         """The index row of a segment; `last` for the last one of this upload."""
         return SegmentRow(
@@ -90,13 +142,15 @@ class Job:
             frame_count=len(cut.descriptor),
             stamp=self.stamp,
             uri=redact(self.upload.uri),
-            uploaded_at=self.upload.uploaded_at.timestamp(),
+            uploaded_at=self.uploaded_s,
             segment_count=self.cutter.segment_count if last and self.upload.is_whole_file else 0,
+            generation=self.generation,
+            is_whole_file=self.upload.is_whole_file,
         )
 
     def has_same_segments_as(self, other: "Job") -> bool:
         """Whether both write the same segments: done at the same time, they would leave a mixture of the two."""
-        if self.upload.key != other.upload.key:
+        if self.key != other.key:
             return False
         is_whole_file = self.upload.is_whole_file or other.upload.is_whole_file
         return is_whole_file or self.upload.segment_index == other.upload.segment_index
@@ -105,3 +159,12 @@ class Job:
         """Close the file and release its bytes; call it when no decoder has it open."""
         if self.media is not None:
             self.media.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishedSegment:
+    """A complete segment of a job that is to be stored; `last` for the last one of its record."""
+
+    job: Job
+    cut: CutSegment
+    last: bool

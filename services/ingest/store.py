@@ -1,11 +1,13 @@
-"""Reads and writes the segments of an upload: index and cache together."""
+"""Reads, writes and deletes the segments of an asset: index and cache together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from services.contracts.events import Role, SegmentUploaded
+from services.contracts.generations import select_current
 from services.contracts.ports import DescriptorCache, DescriptorIndex
 from services.contracts.segments import DescribedSegment, SegmentRow
+from services.ingest.replaced import Replaced
 
 
 class SegmentStore:
@@ -20,47 +22,64 @@ class SegmentStore:
         return timestamp
 
     def read_rows(self, upload: SegmentUploaded) -> list[SegmentRow]:
-        """The stored rows that this upload would replace: the whole asset, or one segment for a segment file."""
-        rows = self._index.read_rows(upload.tenant, [upload.asset_id])
-        if upload.is_whole_file:
-            return rows
-        return [row for row in rows if row.segment_index == upload.segment_index]
+        """All stored rows of the asset, current or not."""
+        return self._index.read_rows(upload.tenant, [upload.asset_id])
 
-    def clear_stale(self, rows: Sequence[SegmentRow], stamp: str, *, delete: bool) -> None:
-        """Make room for other content, if any of the rows has another stamp; otherwise do nothing.
+    def refresh(
+        self, rows: Sequence[SegmentRow], *, role: Role, generation: int, uploaded_s: float
+    ) -> list[SegmentRow]:
+        """Store those again that have another role or an older generation. Returns all as they are to be announced.
 
-        The rows leave the cache before the new content is stored: after a crash in between, the cache would keep
-        serving the old content. With `delete` they leave the index too, and the cache a second time: the first time
-        because after the deletion nothing says what a crash left in the cache, the second time because a reader may
-        have put the old content back meanwhile.
+        Returns [] if the index does not hold all of these, which must then be described again.
         """
-        if all(row.stamp == stamp for row in rows):
-            return
-        keys = [row.key for row in rows]
-        self._cache.discard(keys)
-        if delete:
-            self._index.delete(rows[0].tenant, rows[0].asset_id)
-            self._cache.discard(keys)
-
-    def change_role(self, rows: Sequence[SegmentRow], role: Role) -> list[SegmentRow]:
-        """Store the segments again under this role, unless they have it. Returns the new rows.
-
-        Returns [] if the index does not hold all of the segments, which must then be described again.
-        """
-        if all(row.role == role for row in rows):
-            return list(rows)
-        segments = self._index.read([row.key for row in rows])
-        if len(segments) < len(rows):
+        old = [row for row in rows if row.role != role or row.generation < generation]
+        segments = self._index.read([row.key for row in old]) if old else {}
+        if len(segments) < len(old):
             return []
-        changed = [replace(segments[row.key], row=replace(row, role=role)) for row in rows]
-        self._cache.discard([row.key for row in rows])  # a cache that accepts no new value must not keep the old one
-        self.store(changed)
-        return [segment.row for segment in changed]
+        changed = {row: replace(row, role=role, generation=generation, uploaded_at=uploaded_s) for row in old}
+        if changed:
+            self.store([replace(segments[row.key], row=new) for row, new in changed.items()])
+        # A newer generation stays in the index: what is announced for this one is obsolete.
+        return [changed.get(row) or replace(row, generation=generation) for row in rows]
+
+    def delete(self, replaced: Replaced) -> None:
+        """Delete these segments from the index; in the cache they expire."""
+        tenant, asset_id, before, from_index, to_index, spares_whole_files = replaced
+        if spares_whole_files:
+            rows = self._index.read_rows(tenant, [asset_id])
+            obsolete = [row for row in rows if row.generation < before and row.segment_index >= from_index]
+            if not obsolete or any(row.is_whole_file for row in obsolete):
+                return
+        self._index.delete(tenant, asset_id, before=before, from_index=from_index, to_index=to_index)
+
+    def erase(self, tenant: str, asset_id: str, *, before: int) -> None:
+        """Remove all segments of these generations from index and cache."""
+        rows = self._index.read_rows(tenant, [asset_id])
+        self._index.erase(tenant, asset_id, before=before)
+        self._cache.discard([row.key for row in rows if row.generation < before])
 
 
-def is_unchanged(rows: Sequence[SegmentRow], upload: SegmentUploaded, stamp: str) -> bool:
-    """Whether these stored rows are all the segments of the upload, and have its content; the role may differ."""
-    if not rows or any(row.stamp != stamp for row in rows):
-        return False
-    # Fewer rows than the last one announces: an interrupted run.
-    return not upload.is_whole_file or len(rows) == rows[-1].segment_count
+def find_stored(rows: Collection[SegmentRow], upload: SegmentUploaded, stamp: str) -> list[SegmentRow]:
+    """The rows of all segments of an upload with this content, in its role if there are; [] if one is not stored."""
+    same = [row for row in rows if row.stamp == stamp]
+    if not upload.is_whole_file:
+        same = [row for row in same if row.segment_index == upload.segment_index]
+    for role in sorted({row.role for row in same}, key=lambda role: role != upload.role):
+        of_role = [row for row in same if row.role == role]
+        # Fewer rows than the last one announces: an interrupted run.
+        if not upload.is_whole_file or len(of_role) == of_role[-1].segment_count:
+            return of_role
+    return []
+
+
+def find_uploaded_s(rows: Iterable[SegmentRow], upload: SegmentUploaded, stamp: str | None) -> float | None:
+    """When the first segment of the upload's asset was uploaded, in seconds since the epoch; None if none is stored.
+
+    For a whole file that counts as its first upload which had this content. `stamp`: None if it is not known.
+    """
+    current = select_current(rows)
+    if upload.is_whole_file:
+        own = [row.uploaded_at for row in current if row.stamp == stamp]
+    else:
+        own = [row.uploaded_at for row in current if not row.is_whole_file]
+    return min(own, default=None)

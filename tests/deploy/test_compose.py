@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # the first ru
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy"
-OURS = ("topics", "ingest", "matcher")
-RUNNING = ("ingest", "matcher")
+OURS = ("topics", "ingest", "matcher", "alerter")
+RUNNING = ("ingest", "matcher", "alerter")
 LEAVE_S = 15  # after the drain, for leaving the consumer group
 
 
@@ -96,7 +96,8 @@ def test_services_start_after_the_services_they_need(services: dict[str, Any]) -
     for name in RUNNING:
         needs = services[name]["depends_on"]
         assert needs["topics"].items() >= done.items()
-        assert all(needs[backend].items() >= healthy.items() for backend in ("kafka", "redis", "milvus"))
+        backends = ("kafka",) if name == "alerter" else ("kafka", "redis", "milvus")
+        assert all(needs[backend].items() >= healthy.items() for backend in backends)
     assert services["topics"]["depends_on"]["kafka"].items() >= healthy.items()
 
 
@@ -126,9 +127,9 @@ def test_settings_are_known_and_valid(services: dict[str, Any], monkeypatch: pyt
         assert settings.redis_url.startswith("redis://redis:")
         assert settings.milvus_uri == "http://milvus:19530"
     assert settings_of(variables_of(services["ingest"]), monkeypatch).fetch_roots == (Path("/uploads"),)
-    assert settings_of(variables_of(services["matcher"]), monkeypatch).instance == "matcher-0"
-    # One matcher only: compose refuses to start a second container with a fixed name.
-    assert services["matcher"]["container_name"]
+    assert settings_of(variables_of(services["alerter"]), monkeypatch).instance == "alerter-0"
+    # One alerter only: compose refuses to start a second container with a fixed name.
+    assert services["alerter"]["container_name"]
 
 
 def test_the_drain_fits_into_the_grace_period(services: dict[str, Any]) -> None:

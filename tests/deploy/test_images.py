@@ -102,8 +102,8 @@ def import_without(modules: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.integration
-def test_the_image_of_the_matcher_has_all_that_the_matcher_imports() -> None:
-    folders = ("matcher", "backends", "runtime", "contracts")
+def test_the_image_of_the_matcher_has_all_that_its_services_import() -> None:
+    folders = ("matcher", "alerter", "backends", "runtime", "contracts")
     modules = [
         f"services.{folder}.{file.stem}" for folder in folders for file in (ROOT / "services" / folder).glob("[!_]*.py")
     ]

@@ -42,7 +42,7 @@ class Build:
                 yield found["metadata"]["name"], found["spec"]["template"]["spec"]
 
     def services(self) -> dict[str, Manifest]:
-        """The two long-running services."""
+        """The long-running services."""
         return {name: pod for name, pod in self.workloads() if name != "copydetect-topics"}
 
     @property

@@ -131,10 +131,10 @@ def test_secrets_are_files_where_the_settings_look(build: Build) -> None:
         assert volumes["secrets"]["secret"]["optional"] is (build.name != "overlays/prod")
 
 
-def test_every_matcher_has_a_stable_name_of_its_own(build: Build) -> None:
-    [matcher] = build.of("StatefulSet").values()
-    assert matcher["spec"]["serviceName"] in build.of("Service")
-    env: list[dict[str, Any]] = container(matcher["spec"]["template"]["spec"])["env"]
+def test_every_alerter_has_a_stable_name_of_its_own(build: Build) -> None:
+    [alerter] = build.of("StatefulSet").values()
+    assert alerter["spec"]["serviceName"] in build.of("Service")
+    env: list[dict[str, Any]] = container(alerter["spec"]["template"]["spec"])["env"]
     [instance] = [variable for variable in env if variable["name"] == "COPYDETECT_INSTANCE"]
     assert instance["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert "COPYDETECT_INSTANCE" not in build.settings

@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from services.alerter import worker as alerter
 from services.contracts import topics
 from services.ingest import worker as ingest
 from services.matcher import worker as matcher
 from services.runtime.settings import Settings
+from tca_model.bundle import load_bundle
 from tests.k8s.manifests import Build, Manifest, container
 from tests.k8s.test_manifests import settings_in
 
@@ -18,7 +20,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 # The topic that each service consumes, from the services' code.
 CONSUMED = {
     "copydetect-ingest": (topics.VIDEO_SEGMENTS, ingest.GROUP),
-    "copydetect-matcher": (topics.ENCODED_SEGMENTS, matcher.GROUP),
+    "copydetect-matcher": (topics.ENCODED_SEGMENTS, matcher.name_group(load_bundle(Settings().bundle).model_version)),
+    "copydetect-alerter": (topics.MATCH_EVIDENCE, alerter.GROUP),
 }
 
 
@@ -146,7 +149,7 @@ def test_services_reach_their_backends(build: Build) -> None:
     brokers = [urlsplit(f"//{broker}") for broker in build.settings["COPYDETECT_KAFKA_BROKERS"].split(",")]
     stores = [urlsplit(build.settings[f"COPYDETECT_{name}"]) for name in ("REDIS_URL", "MILVUS_URI")]
     for pod in pods_labels(build):
-        for backend in brokers if pod == "copydetect-topics" else [*brokers, *stores]:
+        for backend in brokers if pod in ("copydetect-topics", "copydetect-alerter") else [*brokers, *stores]:
             assert backend.hostname
             assert backend.port
             assert reaches(egress(build, pod), backend.hostname.split(".")[1], backend.port), (pod, backend)
@@ -160,7 +163,7 @@ def test_ingest_cannot_reach_private_addresses_through_media_urls(build: Build) 
         if "ipBlock" in peer
     ]
     assert {"169.254.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} <= set(block["except"])
-    for pod in ("copydetect-matcher", "copydetect-topics"):
+    for pod in ("copydetect-matcher", "copydetect-alerter", "copydetect-topics"):
         assert all("ipBlock" not in peer for rule in egress(build, pod) for peer in rule["to"])
 
 

@@ -96,10 +96,16 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
             if not self._paused:
                 self._each(self._client.resume, {partition})
 
-    def reassign_all(self) -> None:
-        """Revoke every owned partition, assign it again, and hold it."""
+    def start_over(self, touched: Iterable[int]) -> None:
+        """Revoke, assign again and hold these partitions, and those with polled records that are not committed.
+
+        The others have nothing to repeat: their states are those of their committed offset.
+        """
         with self._lock:
-            partitions = set(self._owned)
+            unfinished = {
+                partition for partition, last in self._last.items() if last >= self._committed.get(partition, 0)
+            }
+            partitions = (set(touched) | unfinished) & self._owned
             self._revoke(partitions)
             self._assign(partitions)
             self._each(self._client.pause, partitions)

@@ -10,50 +10,64 @@ from kafka.net.compat import KafkaNetClient
 
 from services.runtime.settings import Settings
 
-# The largest published value is a state of the matcher. Keys, headers and the batch come on top.
+# The largest published value: a dead letter, or what was found about a segment. Key, headers and batch come on top.
 MAX_VALUE_BYTES: Final = 16 * 2**20
 MAX_MESSAGE_BYTES: Final = MAX_VALUE_BYTES + 2**16
+OVERDUE_CHECK_S: Final = 10  # brokers look so often for transactions that are over their time, by default
 _RECONNECT_MS: Final = 1000  # the client's default of 30 s would make every outage half a minute longer
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """All deadlines, in seconds. Up to `max_poll_s` they form a ladder: each must end before the next acts on its own.
+    """All deadlines, in seconds. They form a ladder: each must end before the next acts on its own.
 
-    flush + commit < delivery   a transaction is aborted before the client drops single records of it: kafka-python
-                                would forget them and commit the rest
-    request < delivery          a record survives one unanswered request
-    delivery < publish          outside of transactions, the client gives up a record before the wait for it ends
-    delivery < transaction      no record is still in flight when the broker aborts its transaction
-    transaction < session       a dead consumer is replaced after its transaction is over, not before
-    session < restore           a previous owner's open transaction ends before the wait for it ends
-    restore < max_poll          a consumer that is restoring states is not considered dead
+    flush + commit < transaction_delivery        a transaction is aborted before the client drops single records of it:
+                                                 kafka-python would forget them and commit the rest
+    transaction_request < transaction_delivery   a record survives one unanswered request
+    transaction_delivery < transaction           no record is still in flight when the broker aborts its transaction
+    transaction < session                        a member that is alive has given up before the group does without it
+    transaction + OVERDUE_CHECK < restore        a previous owner's open transaction ends before the wait for it ends
+    session < restore < max_poll                 a consumer that is restoring states is not considered dead
+    request < delivery < publish                 outside of transactions the same: a record survives one unanswered
+                                                 request, and the client gives it up before the wait for it ends
+
+    If a process dies, its partitions go on elsewhere after its session and a rebalance; with states, after its open
+    transaction as well, `transaction + OVERDUE_CHECK` at the latest. Both are to fit into 20 s. That leaves little time
+    for a transaction: what one holds is small, and a broker that is slower costs another attempt, no result.
     """
 
-    flush_s: float = 10  # until every record of a transaction is acknowledged; checksums of 16 MiB alone take 4 s
-    commit_s: float = 5  # offsets and the end of a transaction
+    flush_s: float = 4  # until every record of a transaction is acknowledged
+    commit_s: float = 3  # offsets and the end of a transaction
+    transaction_request_s: float = 3
+    transaction_delivery_s: float = 7.5
+    transaction_s: float = 8
+    session_s: float = 12  # long enough for pauses of a busy process: heartbeats come fifteen times as often
+    restore_s: float = 30
+    max_poll_s: float = 300
     request_s: float = 10
     delivery_s: float = 18
     publish_s: float = 20  # until every record is acknowledged, outside of transactions
-    transaction_s: float = 25
-    session_s: float = 45
-    restore_s: float = 60  # brokers look for overdue transactions every 10 s
-    max_poll_s: float = 300
     call_s: float = 10  # commits and queries of a consumer, start of a producer, queries about topics
     close_s: float = 5
     liveness_check_s: float = 5  # a consumer without records for this long asks the broker for the end offsets
 
     def __post_init__(self) -> None:
-        ladder = [
+        transactions = [
             ("flush_s + commit_s", self.flush_s + self.commit_s),
-            ("delivery_s", self.delivery_s),
+            ("transaction_delivery_s", self.transaction_delivery_s),
             ("transaction_s", self.transaction_s),
             ("session_s", self.session_s),
             ("restore_s", self.restore_s),
             ("max_poll_s", self.max_poll_s),
         ]
-        pairs = [*pairwise(ladder)]
-        pairs += [(("request_s", self.request_s), ladder[1]), (ladder[1], ("publish_s", self.publish_s))]
+        overdue = (f"transaction_s + {OVERDUE_CHECK_S}", self.transaction_s + OVERDUE_CHECK_S)
+        publishing = [
+            ("request_s", self.request_s),
+            ("delivery_s", self.delivery_s),
+            ("publish_s", self.publish_s),
+        ]
+        pairs = [*pairwise(transactions), *pairwise(publishing), (overdue, ("restore_s", self.restore_s))]
+        pairs.append((("transaction_request_s", self.transaction_request_s), transactions[1]))
         for (lower, lower_s), (upper, upper_s) in pairs:
             if lower_s >= upper_s:
                 raise ValueError(f"timeouts: {lower} ({lower_s:g}) must be less than {upper} ({upper_s:g})")
@@ -116,6 +130,17 @@ class KafkaConnection:
             "delivery_timeout_ms": milliseconds(self.timeouts.delivery_s),
             "max_request_size": MAX_MESSAGE_BYTES,
             "max_block_ms": milliseconds(self.timeouts.call_s),
+        }
+
+    def transaction_arguments(self, name: str) -> dict[str, Any]:
+        """Arguments of a producer whose transactions have this name."""
+        return self.producer_arguments() | {
+            "transactional_id": name,
+            "transaction_timeout_ms": milliseconds(self.timeouts.transaction_s),
+            "request_timeout_ms": milliseconds(self.timeouts.transaction_request_s),
+            "delivery_timeout_ms": milliseconds(self.timeouts.transaction_delivery_s),
+            # As long as the flush, for sends that wait for metadata or memory.
+            "max_block_ms": milliseconds(self.timeouts.flush_s),
         }
 
     def consumer_arguments(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from kafka.structs import MemberState
 from services.backends.kafka.assignment import Assignment
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.errors import KafkaError, report_up, translate
-from services.backends.kafka.rejoin import keep_join_results
+from services.backends.kafka.rejoin import keep_join_results, report_lost_partitions
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import DependencyDown, TransientError
 from services.contracts.ports import Message, Raw, Rebalance, Record
@@ -53,6 +53,7 @@ class KafkaConsumer:
         except KafkaError as error:
             raise translate(error, f"reading {topic}") from error
         keep_join_results(self._client)
+        report_lost_partitions(self._client)
         self._unreadable: list[UnreadableBatch] = []  # found by the current poll
         pass_unreadable(self._client, self._unreadable.append)
         self._assignment = Assignment(topic, self._client, holds_assigned=self._holds_assigned)

@@ -31,3 +31,21 @@ def keep_join_results(client: Any) -> None:
 
     coordinator.join_group_async = join_group_async
     coordinator.need_rejoin = need_rejoin
+
+
+def report_lost_partitions(client: Any) -> None:
+    """Make a consumer tell its listener of every loss of its membership, also if it learns of it while it rejoins.
+
+    The client asks only once per rebalance whether the membership is still there. If the group removed the member
+    before its JoinGroup arrived, it joins as another member and may get partitions back as if it had kept them, without
+    a word, although another consumer has gone on with them meanwhile: its states and positions would be old.
+    Here the client asks again after each loss (tests/backends/kafka/test_rejoin.py).
+    """
+    coordinator = client._coordinator
+    reset = coordinator.reset_generation
+
+    def reset_generation(*arguments: Any, **options: Any) -> None:
+        reset(*arguments, **options)
+        coordinator.rejoining = False
+
+    coordinator.reset_generation = reset_generation

@@ -67,11 +67,12 @@ class KafkaStateConsumer(KafkaConsumer):
         self.commit_all(records, [], {})
 
     def commit_all(self, records: Sequence[Record], messages: Sequence[Message], states: States) -> None:
+        touched = {record.partition for record in records} | {part for part, changed in states.items() if changed}
         try:
             # Read the membership first: if a partition is revoked after the check for ownership below, the broker sees
             # an old membership and refuses.
             group = self._read_membership()
-            offsets = self._offsets(records, states, always=bool(messages))
+            offsets = self._offsets(records, touched, always=bool(messages))
             outgoing = [to_outgoing(message) for message in messages]
             outgoing += [
                 Outgoing(self._state_topic, key.encode(), state, partition=partition)
@@ -83,7 +84,7 @@ class KafkaStateConsumer(KafkaConsumer):
             places = {self._place(partition): offset for partition, offset in offsets.items()}
             self._transactions.commit(outgoing, places, group)
         except CopydetectError:
-            self._assignment.reassign_all()
+            self._assignment.start_over(touched)
             raise
         self._assignment.note_committed(offsets)
         self._note_alive()
@@ -104,7 +105,7 @@ class KafkaStateConsumer(KafkaConsumer):
             raise TransientError(f"the membership in group {group.group_id} was lost since the last poll")
         return group
 
-    def _offsets(self, records: Sequence[Record], states: States, *, always: bool) -> dict[int, int]:
+    def _offsets(self, records: Sequence[Record], touched: set[int], *, always: bool) -> dict[int, int]:
         """The offset to commit for each touched partition; without a record, the offset that was committed last.
 
         The broker checks the membership only where offsets are committed. Without an offset, a process could still
@@ -112,14 +113,11 @@ class KafkaStateConsumer(KafkaConsumer):
         owned. `always`: if nothing is touched, commit the last offset of every owned partition.
         """
         ready = self._assignment.owned_partitions - self._assignment.held_partitions
-        touched = {record.partition for record in records} | {part for part, changed in states.items() if changed}
         stale = (touched - ready) | self._assignment.stale_partitions(records)
         if stale:
             raise TransientError(f"partitions {sorted(stale)} of {self._topic} were revoked")
-        if always and not touched:
-            touched = set(ready)
         offsets = {}
-        for partition in touched:
+        for partition in ready if always and not touched else touched:
             last = self._assignment.committed_offset(partition)
             if last is not None:
                 offsets[partition] = last

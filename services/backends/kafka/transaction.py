@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaProducer, OffsetAndMetadata
 from kafka import errors as kafka_errors
 
-from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
+from services.backends.kafka.connection import KafkaConnection, open_client
 from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.contracts.errors import CopydetectError, Fenced, TransientError
 from services.contracts.ports import Message
@@ -63,12 +63,7 @@ class Transactions:
         """
         if self._producer is not None:
             return
-        arguments = self._connection.producer_arguments() | {
-            "transactional_id": self._name,
-            "transaction_timeout_ms": milliseconds(self._timeouts.transaction_s),
-            # As long as the flush, for sends that wait for metadata or memory.
-            "max_block_ms": milliseconds(self._timeouts.flush_s),
-        }
+        arguments = self._connection.transaction_arguments(self._name)
         producer = None
         try:
             producer = open_client(self._producer_class, arguments)

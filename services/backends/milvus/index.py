@@ -68,7 +68,7 @@ class MilvusIndex:
 
     @classmethod
     def list_model_versions(cls, uri: str, *, timeout_s: float = 30.0, token: str | None = None) -> set[str]:
-        """The model versions that have an index of this layout there. Creates nothing: a path without a database has none."""
+        """The model versions with an index of this layout there. Creates nothing: without a database there are none."""
         if not is_server(uri) and not Path(uri).exists():
             return set()
         milvus = Milvus(uri, timeout_s=timeout_s, token=token)

@@ -6,7 +6,7 @@ import pytest
 from kafka import errors as kafka_errors
 from structlog.testing import capture_logs
 
-from services.backends.kafka.connection import KafkaConnection, Timeouts
+from services.backends.kafka.connection import OVERDUE_CHECK_S, KafkaConnection, Timeouts
 from services.backends.kafka.consumer import text, to_headers
 from services.backends.kafka.errors import KafkaError, report_up, run_within, translate
 from services.backends.kafka.topics import plan
@@ -36,12 +36,15 @@ from tests.metric_values import metric_value
     "wrong",
     [
         {"flush_s": 20},
-        {"request_s": 18},
-        {"delivery_s": 25},
-        {"publish_s": 1},
-        {"transaction_s": 45},
-        {"session_s": 60},
+        {"transaction_request_s": 7.5},
+        {"transaction_delivery_s": 8},
+        {"transaction_s": 12},
+        {"transaction_s": 11, "session_s": 12, "restore_s": 21},
+        {"session_s": 30},
         {"restore_s": 300},
+        {"request_s": 18},
+        {"delivery_s": 20},
+        {"publish_s": 1},
     ],
 )
 def test_timeouts_in_the_wrong_order_are_refused(wrong: dict[str, float]) -> None:
@@ -50,6 +53,20 @@ def test_timeouts_in_the_wrong_order_are_refused(wrong: dict[str, float]) -> Non
         ValueError, match=f"{next(iter(wrong))}.* must be less than|must be less than {next(iter(wrong))}"
     ):
         Timeouts(**wrong)
+
+
+def test_partitions_of_a_dead_process_go_on_within_20_seconds() -> None:
+    timeouts = Timeouts()
+    hearing_of_it_s = timeouts.session_s / 15  # members learn of a rebalance by a heartbeat
+    assert timeouts.session_s + hearing_of_it_s < 18
+    assert timeouts.transaction_s + OVERDUE_CHECK_S <= 18
+
+
+def test_a_process_that_is_alive_gives_up_its_transaction_before_others_may() -> None:
+    arguments = KafkaConnection("a:1").transaction_arguments("name")
+    assert arguments["request_timeout_ms"] < arguments["delivery_timeout_ms"] < arguments["transaction_timeout_ms"]
+    assert arguments["transaction_timeout_ms"] == 8000
+    assert KafkaConnection("a:1").producer_arguments()["delivery_timeout_ms"] == 18_000
 
 
 @pytest.mark.parametrize(

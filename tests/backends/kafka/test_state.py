@@ -4,7 +4,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from kafka import errors as kafka_errors
 
+from services.backends.kafka.state import KafkaStateConsumer
 from services.contracts.errors import TransientError
 from services.contracts.ports import Rebalance, Record
 from tests.backends.kafka.cases import join, join_and_restore, message, take, values
@@ -89,6 +91,58 @@ def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Pla
     again = take(consumer, len(rest))
     consumer.commit_all(again, [message(place.output, "rest")], {0: {"x": None}})
     assert place.output_values() == ["first", "rest"]
+
+
+def fail_next_commit(consumer: KafkaStateConsumer) -> None:
+    """Let the client fail as it does while the group rebalances."""
+
+    def fail() -> None:
+        raise kafka_errors.RebalanceInProgressError
+
+    consumer._transactions._producer.commit_transaction = fail
+
+
+def test_an_error_starts_only_over_what_its_transaction_touched(place: Place) -> None:
+    place.publish(*range(10))
+    consumer = place.add_member("a")
+    join_and_restore(consumer, 2)
+    records = take(consumer, 10)
+    first, second = of_partition(records, 0), of_partition(records, 1)
+    consumer.commit_all(second, [], {1: {"y": b"1"}})
+    fail_next_commit(consumer)
+    with pytest.raises(TransientError):
+        consumer.commit_all(first, [message(place.output, "lost")], {0: {"x": b"1"}})
+    assert consumer.take_rebalance() == Rebalance(assigned=frozenset({0}), revoked=frozenset({0}))
+
+    # The other goes on meanwhile, without a restore.
+    consumer.commit_all([], [message(place.output, "other")], {1: {"y": b"2"}})
+    place.publish(*range(10))
+    later = take(consumer, len(second))
+    assert {record.partition for record in later} == {1}
+    consumer.commit_all(later, [], {1: {"y": b"3"}})
+
+    assert consumer.restore(0) == {}
+    again = take(consumer, 2 * len(first))
+    assert values(again[: len(first)]) == values(first)
+    consumer.commit_all(again, [], {0: {"x": b"1"}})
+    assert place.output_values() == ["other"]
+
+
+def test_an_error_also_brings_back_polled_records_of_partitions_that_it_did_not_touch(place: Place) -> None:
+    """A worker that drops all its records after an error loses none."""
+    place.publish(*range(10))
+    consumer = place.add_member("a")
+    join_and_restore(consumer, 2)
+    records = take(consumer, 10)
+    first, second = of_partition(records, 0), of_partition(records, 1)
+    consumer.commit_all([*first, second[0]], [], {})
+    fail_next_commit(consumer)
+    with pytest.raises(TransientError):
+        consumer.commit_all([], [], {0: {"x": b"1"}})
+    assert consumer.take_rebalance() == Rebalance(assigned=frozenset({0, 1}), revoked=frozenset({0, 1}))
+    for partition in (0, 1):
+        consumer.restore(partition)
+    assert values(take(consumer, len(second) - 1)) == values(second[1:])
 
 
 def test_a_restart_aborts_the_transaction_that_the_process_died_in_at_once(place: Place) -> None:
