@@ -88,4 +88,4 @@ class FilmExtractor:
     def encode(self, segments: Sequence[FloatArray]) -> list[tuple[FloatArray, FloatArray]]:
         """The frames as they are, and their mean as the segment descriptor."""
         means = [frames.mean(axis=0) for frames in segments]
-        return [Encoded(frames, mean / np.linalg.norm(mean)) for frames, mean in zip(segments, means, strict=True)]
+        return [(frames, mean / np.linalg.norm(mean)) for frames, mean in zip(segments, means, strict=True)]

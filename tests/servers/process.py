@@ -182,9 +182,7 @@ class Server(abc.ABC):
     def _launch(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.prepare()
-        command = self.command()
-        if not self.lasting:
-            command = [sys.executable, "-S", "-E", "-c", _LAUNCH, str(os.getpid()), *command]
+        command = self.command() if self.lasting else tie_to_this_process(self.command())
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
@@ -211,6 +209,11 @@ class Server(abc.ABC):
             self._process.kill()
             self._process.wait()
         self._process = None
+
+
+def tie_to_this_process(command: list[str]) -> list[str]:
+    """The command for a process that ends, on Linux, with the thread that starts it."""
+    return [sys.executable, "-S", "-E", "-c", _LAUNCH, str(os.getpid()), *command]
 
 
 def free_ports(count: int) -> list[int]:
