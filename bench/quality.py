@@ -24,8 +24,8 @@ from services.cli.results import PairRow
 from services.cli.scan import Scan
 from services.cli.tables import print_problems
 from services.contracts.errors import CopydetectError, UsageError
-from services.runtime.rule import AlertRule
 from services.runtime import log
+from services.runtime.rule import AlertRule
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import DEFAULT, load_bundle
 from tca_model.data.held_out import ORIGINALS

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import alerts, compare, demo, doctor, publish, scan, schemas, serve, topics
+from services.cli import alerts, compare, demo, doctor, publish, remove, scan, schemas, serve, topics
 from services.cli.console import INTERRUPTED, console, error_console
 from services.cli.distribution import find_version
 from services.cli.dlq import app as dlq
@@ -32,6 +32,7 @@ app.command("ingest")(serve.ingest)
 app.command("matcher")(serve.matcher)
 app.command("alerter")(serve.alerter)
 app.command("publish")(publish.publish)
+app.command("remove")(remove.remove)
 app.command("alerts")(alerts.alerts)
 app.add_typer(dlq.app, name="dlq")
 app.command("topics")(topics.topics)

@@ -70,14 +70,22 @@ class Results:
         self._queries = {file.asset_id for file in queries}
         self._references = None if references is None else {file.asset_id for file in references}
         self._alerts: dict[str, DuplicateAlert] = {}  # by alert_id
-        self.problems: list[Problem] = []
+        self._problems: dict[str, Problem] = {}  # by asset
 
     def add(self, event: DuplicateAlert | AssetVerdict) -> None:
         if isinstance(event, DuplicateAlert):
             self._alerts[event.alert_id] = event  # the highest revision comes last
         elif event.verdict in ("failed", "undecidable"):
             reason = event.reason or NOTHING_SHOWN
-            self.problems.append(Problem(self._paths[event.asset_id], reason, failed=event.verdict == "failed"))
+            problem = Problem(self._paths[event.asset_id], reason, failed=event.verdict == "failed")
+            self._problems[event.asset_id] = problem
+        else:
+            self._problems.pop(event.asset_id, None)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The files whose last verdict names a problem."""
+        return list(self._problems.values())
 
     @property
     def alerts(self) -> list[DuplicateAlert]:
@@ -104,6 +112,8 @@ class Results:
         ]
 
     def _is_wanted(self, alert: DuplicateAlert) -> bool:
+        if not alert.is_live:
+            return False
         if self._references is None:
             return not self._queries.isdisjoint((alert.query.asset_id, alert.reference.asset_id))
         return alert.query.asset_id in self._queries and alert.reference.asset_id in self._references

@@ -156,14 +156,14 @@ def describe_all(embedded: "Embedded", files: int, progress: Progress) -> list[E
 
 def _match(events: Iterable[Event], files: int, progress: Progress, results: Results) -> None:
     task = progress.add_task("matching", total=files, rate="")
-    done, started = 0, time.monotonic()
+    decided, started = set[str](), time.monotonic()
     for event in events:
         if isinstance(event, DuplicateAlert | AssetVerdict):
             results.add(event)
         if isinstance(event, AssetVerdict):
-            done += 1
-            rate = done / max(time.monotonic() - started, 1e-9)
-            progress.update(task, completed=done, rate=f"{rate:.0f} files/s")
+            decided.add(event.asset_id)  # a verdict may be revised
+            rate = len(decided) / max(time.monotonic() - started, 1e-9)
+            progress.update(task, completed=len(decided), rate=f"{rate:.0f} files/s")
 
 
 def _find_usable(paths: Sequence[Path]) -> tuple[list[VideoFile], list[Problem]]:

@@ -9,18 +9,8 @@ searched. Its evidence goes to the partition of the query side.
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts.events import (
-    AssetEvent,
-    Count,
-    Generation,
-    Identifier,
-    Moment,
-    Role,
-    Seconds,
-    SegmentStatus,
-    Similarity,
-    side_order,
-)
+from services.contracts.events import AssetEvent, Role, SegmentStatus, side_order
+from services.contracts.fields import Count, Generation, Identifier, Moment, Seconds, Similarity
 from tca_model.matching.calibration import Calibration
 from tca_model.matching.evidence import SegmentEvidence
 

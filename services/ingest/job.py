@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass, field, replace
 
-from services.contracts.events import MAX_UPLOADED_SEGMENT_S, AssetRemoved, SegmentUploaded
+from services.contracts.events import AssetRemoved, SegmentUploaded
+from services.contracts.fields import MAX_UPLOADED_SEGMENT_S
 from services.contracts.generations import generation_of
 from services.contracts.ports import Record
 from services.contracts.segments import SegmentRow, make_content

@@ -180,7 +180,7 @@ class IngestPipeline:
         job.replaced = find_replaced(rows, upload, content=job.content, generation=generation)
         stored = find_stored(rows, upload, job.stamp)
         stored = self._store.refresh(stored, role=upload.role, generation=generation, uploaded_s=job.uploaded_s)
-        job.stored_before = len(stored)
+        job.stored_before = max(job.stored_before, len(stored))
         return stored
 
     def _submit_to_decoders(self) -> None:

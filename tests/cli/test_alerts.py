@@ -11,10 +11,18 @@ from services.cli import alerts
 from services.cli.alerts import kind, newest_revisions, print_event, read_events, to_line, to_text
 from services.contracts import topics
 from services.contracts.envelope import to_message
-from services.contracts.events import AssetVerdict, CopiedInterval, DuplicateAlert, PairSimilarity, Side
+from services.contracts.events import (
+    AssetRemovedAck,
+    AssetVerdict,
+    CopiedInterval,
+    DuplicateAlert,
+    PairSimilarity,
+    Side,
+)
 from services.contracts.ports import Message, Record
 
 AT = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)
+LATER = AT + timedelta(seconds=7)
 
 
 def alert(revision: int = 1, alert_id: str = "a", **changes: Any) -> DuplicateAlert:
@@ -55,6 +63,12 @@ def verdict(**changes: Any) -> AssetVerdict:
     return AssetVerdict(**{**values, **changes})
 
 
+def test_a_removal_is_one_line_and_takes_the_place_of_the_verdict() -> None:
+    removed = AssetRemovedAck(asset_id="copy", reason="court order\x1b", removed_at=AT)
+    assert to_line(removed) == to_text(removed).plain == "2026-11-24 12:30:05Z  removed     copy (court order?)"
+    assert newest_revisions([verdict(), removed]) == [removed]
+
+
 def test_the_highest_revision_counts_in_any_order() -> None:
     printed = newest_revisions([alert(2), verdict(), alert(1), alert(1, "b"), alert(3)])
     assert [(one.alert_id, one.revision) for one in printed if isinstance(one, DuplicateAlert)] == [("a", 3), ("b", 1)]
@@ -83,7 +97,7 @@ LONG = "an-id-that-is-longer-than-a-terminal-is-wide-" + "x" * 80
 def test_an_alert_is_one_line() -> None:
     assert to_line(alert()) == (
         "2026-11-24 12:30:05Z  new         copy copies original  score 0.900  0:00-0:10 = 1:05-1:15  "
-        "100% of the query, 10% of the reference  (revision 1, first seen 2026-11-24 12:30:05Z)"
+        "100% of the query, 10% of the reference  (first seen 2026-11-24 12:30:05Z)"
     )
     several = alert(tenant="theirs", intervals=alert().intervals * 2)
     assert "theirs/copy copies theirs/original" in to_line(several)
@@ -100,10 +114,11 @@ def test_a_calibrated_alert_has_a_probability_and_a_joined_score() -> None:
     ("changes", "meaning"),
     [
         ({}, "new"),
-        ({"revision": 2}, "grown"),
-        ({"revision": 2, "status": "final"}, "final"),
+        ({"detected_at": LATER}, "grown"),
+        ({"detected_at": LATER, "status": "final"}, "final"),
         ({"status": "final"}, "final"),
-        ({"revision": 3, "status": "final", "score": 0, "intervals": ()}, "withdrawn"),
+        ({"status": "withdrawn", "score": 0, "intervals": ()}, "withdrawn"),
+        ({"status": "final", "score": 0, "intervals": ()}, "withdrawn"),  # by an earlier release
         ({"revision": 1, "intervals": ()}, "new"),  # found by chamfer similarity only
     ],
 )

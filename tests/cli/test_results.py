@@ -67,6 +67,22 @@ def test_files_that_failed_are_distinguished_from_files_that_show_nothing() -> N
     assert results.problems[0].reason == "the file is empty"
 
 
+def test_only_the_last_verdict_on_a_file_counts() -> None:
+    results = Results([A], None)
+    for kind in ("failed", "failed", "undecidable"):
+        results.add(verdict(A, kind))
+    assert [(one.path, one.failed) for one in results.problems] == [(A.path, False)]
+    results.add(verdict(A, "unique"))
+    assert results.problems == []
+
+
+def test_a_withdrawn_alert_is_no_row() -> None:
+    results = Results([A, B], None)
+    results.add(alert(B, A, 0.9))
+    results.add(alert(B, A, 0.0, revision=2).model_copy(update={"status": "withdrawn"}))
+    assert pairs(results) == []
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (9.6, "0:10"), (61, "1:01"), (3725, "1:02:05")])
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text

@@ -1,7 +1,7 @@
 """Events survive the conversion to messages, and the reason for refusing a message names what is wrong."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -10,85 +10,17 @@ from pydantic import ValidationError
 
 from services.contracts.envelope import MAX_REASON_CHARACTERS, to_event, to_message
 from services.contracts.errors import InvalidMessage
+from services.contracts.event_types import EVENT_TYPES
 from services.contracts.events import (
-    EVENT_TYPES,
-    MAX_START_S,
-    AssetEnded,
-    AssetVerdict,
-    CopiedInterval,
     DuplicateAlert,
     Event,
-    PairSimilarity,
-    Role,
-    SegmentEncoded,
-    SegmentStatus,
     SegmentUploaded,
-    Side,
-    UploadEnded,
 )
+from services.contracts.fields import MAX_START_S
 from services.contracts.ports import Message
+from tests.contracts.examples import AT, EVENTS
 
-AT = datetime(2026, 7, 1, 12, 30, 0, 123456, tzinfo=UTC)
 UPLOADED = {"asset_id": "a", "uri": "/videos/a.mp4", "uploaded_at": AT.isoformat()}
-
-EVENTS: list[Event] = [
-    SegmentUploaded(asset_id="a", uri="file:///videos/ä%20b.mp4", uploaded_at=AT, metadata={"title": ["x", None, 1.5]}),
-    SegmentUploaded(
-        tenant="t",
-        asset_id="a-B_c.9",
-        uri="/a",
-        role=Role.PROBE,
-        segment_index=3,
-        start_s=96,
-        duration_s=32,
-        last_segment=True,
-        uploaded_at=AT,
-    ),
-    UploadEnded(asset_id="a", segment_count=4),
-    SegmentEncoded(
-        asset_id="a",
-        segment_id="a:1",
-        segment_index=1,
-        role=Role.REFERENCE,
-        start_s=32,
-        end_s=64,
-        status=SegmentStatus.DESCRIBED,
-        frame_count=32,
-        index_timestamp=2**60,
-        model_version="v1",
-        uploaded_at=AT,
-        encoded_at=AT,
-    ),
-    AssetEnded(asset_id="a", segment_count=0, duration_s=None, status="failed", reason="not a video"),
-    DuplicateAlert(
-        alert_id="1",
-        pair_id="2",
-        revision=1,
-        status="open",
-        model_version="v1",
-        query=Side(asset_id="a", uploaded_at=AT),
-        reference=Side(asset_id="b", uploaded_at=AT),
-        score=0.75,
-        similarity=PairSimilarity(chamfer_query_to_reference=0.7, chamfer_reference_to_query=-0.1, segment_cosine=0.25),
-        intervals=(
-            CopiedInterval(query_start_s=0, query_end_s=9.5, reference_start_s=3, reference_end_s=12.5, score=0.9),
-        ),
-        query_coverage=1,
-        reference_coverage=0.5,
-        first_detected_at=AT,
-        detected_at=AT,
-        latency_s=0.5,
-    ),
-    AssetVerdict(
-        asset_id="a",
-        verdict="copies",
-        alert_ids=("1", "2"),
-        segments_described=3,
-        segments_undecidable=1,
-        segments_failed=0,
-        decided_at=AT,
-    ),
-]
 
 
 def message(value: object, kind: str = "SegmentUploaded", **headers: str) -> Message:
@@ -121,7 +53,7 @@ def test_an_event_survives_its_message(event: Event) -> None:
 
 def test_keys_keep_assets_and_pairs_in_order() -> None:
     assert SegmentUploaded(tenant="t", asset_id="a", uri="/a", uploaded_at=AT).key == "t/a"
-    assert next(event for event in EVENTS if isinstance(event, DuplicateAlert)).key == "2"
+    assert next(event for event in EVENTS if isinstance(event, DuplicateAlert)).key == "1"
 
 
 def test_two_messages_of_one_event_have_different_ids() -> None:

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from services.cli.schemas import FOLDER, schema_files
 from services.contracts.event_types import EVENT_TYPES
-from services.contracts.events import DuplicateAlert, Event, SegmentUploaded, UploadEnded
-from tests.contracts.test_events import EVENTS
+from services.contracts.events import AssetRemoved, DuplicateAlert, Event, SegmentUploaded, UploadEnded
+from tests.contracts.examples import EVENTS
 
 PUBLISHED = Path(__file__).parents[2] / FOLDER
 
@@ -48,7 +48,7 @@ def test_a_broken_event_does_not_fit(event: Event, change: dict[str, object]) ->
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_only_what_uploaders_send_has_no_unknown_field(event: Event) -> None:
     unknown = {**json.loads(event.model_dump_json()), "of_a_newer_release": 1}
-    if isinstance(event, SegmentUploaded | UploadEnded):
+    if isinstance(event, SegmentUploaded | UploadEnded | AssetRemoved):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(unknown, schema_of(event))
         with pytest.raises(ValidationError):

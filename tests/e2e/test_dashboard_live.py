@@ -20,7 +20,7 @@ RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules.yml"
 def test_every_query_of_the_dashboard_returns_data(
     cluster: Cluster, clips: Path, start_server: StartServer, tmp_path: Path
 ) -> None:
-    services = cluster.start_both()
+    services = cluster.start_all()
     targets = [f"127.0.0.1:{service.port}" for service in services]
     prometheus = start_server(PrometheusServer(tmp_path, targets=targets, rules=[RULES]))
     waiting = queries()

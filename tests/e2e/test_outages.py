@@ -27,11 +27,11 @@ EXPECTED = {frozenset((name, f"original-{COPIES[name][0]}")) for name in NAMES i
 def fragile(
     tmp_path_factory: pytest.TempPathFactory, module_kafka: Backend, clips: Path
 ) -> Iterator[tuple[Cluster, Service, Service, RedisServer, MilvusServer]]:
-    """Both services over a Redis and a Milvus that tests can stop."""
+    """The services over a Redis and a Milvus that tests can stop."""
     redis = start_or_skip(RedisServer(tmp_path_factory.mktemp("redis")))
     milvus = start_or_skip(MilvusServer(tmp_path_factory.mktemp("milvus")))
     cluster = Cluster(module_kafka, redis, milvus, clips, tenant=f"t{uuid4().hex}")
-    ingest, matcher = cluster.start_both()
+    ingest, matcher, _ = cluster.start_all()
     yield cluster, ingest, matcher, redis, milvus
     cluster.close()
     milvus.stop()
@@ -50,7 +50,7 @@ def with_tenant(fragile: Fragile, tenant: str) -> Cluster:
 def has_no_dead_letters(cluster: Cluster) -> bool:
     return not any(
         cluster.messages(topic + topics.DEAD_LETTER_SUFFIX)
-        for topic in (topics.VIDEO_SEGMENTS, topics.ENCODED_SEGMENTS)
+        for topic in (topics.VIDEO_SEGMENTS, topics.ENCODED_SEGMENTS, topics.MATCH_EVIDENCE)
     )
 
 

@@ -26,18 +26,24 @@ def twins(clips: Path) -> Path:
 
 
 def test_a_pair_that_is_uploaded_simultaneously_always_has_an_alert(cluster: Cluster, twins: Path) -> None:
-    """Both sides are published together, on different partitions, to two ingest services and two matchers."""
+    """Both sides are published together, on different partitions, to two of each service."""
     services = [
         cluster.start("ingest", COPYDETECT_DECODE_WORKERS="1"),
         cluster.start("ingest", COPYDETECT_DECODE_WORKERS="1"),
-        cluster.start("matcher", COPYDETECT_INSTANCE="e2e-a"),
-        cluster.start("matcher", COPYDETECT_INSTANCE="e2e-b"),
+        cluster.start("matcher"),
+        cluster.start("matcher"),
+        cluster.start("alerter", COPYDETECT_INSTANCE="e2e-a"),
+        cluster.start("alerter", COPYDETECT_INSTANCE="e2e-b"),
     ]
     for service in services:
         wait_for(service.is_ready, f"{service.name} is ready")
     names = [f"{side}-{number}" for number in range(ROUNDS) for side in ("one", "two")]
     cluster.publish([cluster.upload(name, twins / f"{name}.mp4") for name in names])
-    cluster.wait_for_verdicts(names, timeout_s=400)
+    verdicts = cluster.wait_for_verdicts(names, timeout_s=400)
+    for number in range(ROUNDS):
+        one, two = verdicts[f"one-{number}"], verdicts[f"two-{number}"]
+        assert sorted([one.verdict, two.verdict]) == ["copies", "unique"], number
+        assert one.copied_by != two.copied_by
 
     missed = {number for number in range(ROUNDS) if {f"one-{number}", f"two-{number}"} not in cluster.pairs()}
     assert not missed

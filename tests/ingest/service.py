@@ -14,6 +14,7 @@ from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Event, SegmentEncoded, SegmentStatus, SegmentUploaded
+from services.contracts.generations import generation_of, select_current
 from services.contracts.ports import Message
 from services.contracts.segments import DescribedSegment, SegmentKey
 from services.ingest.describe import BatchDescriber
@@ -31,7 +32,7 @@ DEAD = f"{topics.VIDEO_SEGMENTS}.dlq"
 
 
 class SpyIndex(MemoryIndex):
-    """Returns a timestamp for each write, and logs what was stored."""
+    """Returns a timestamp for each write, and logs what was stored and deleted."""
 
     def __init__(self) -> None:
         super().__init__(model_version=MODEL)
@@ -47,6 +48,14 @@ class SpyIndex(MemoryIndex):
         self.writes += 1
         return self.writes
 
+    def delete(
+        self, tenant: str, asset_id: str, *, before: int, from_index: int = 0, to_index: int | None = None
+    ) -> None:
+        kept = len(self._segments)
+        super().delete(tenant, asset_id, before=before, from_index=from_index, to_index=to_index)
+        if len(self._segments) < kept:
+            self.log.append(f"deleted {asset_id}")
+
 
 class WitnessBus(MemoryBus):
     """Refuses to announce a segment that is not stored."""
@@ -59,11 +68,14 @@ class WitnessBus(MemoryBus):
         for message in messages:
             event = to_event(message) if message.topic == topics.ENCODED_SEGMENTS else None
             if isinstance(event, SegmentEncoded) and event.status != SegmentStatus.FAILED:
-                key = SegmentKey(event.tenant, event.segment_id)
+                assert event.content is not None
+                key = SegmentKey(event.tenant, event.segment_id, event.content)
                 stored = self._index.read([key])
                 assert key in stored, f"{event.segment_id} was announced before it was stored"
-                assert stored[key].row.frame_count == event.frame_count
-                assert stored[key].row.role == event.role
+                row = stored[key].row
+                assert (row.frame_count, row.role) == (event.frame_count, event.role)
+                assert (row.uploaded_at, row.is_whole_file) == (event.uploaded_at.timestamp(), event.is_whole_file)
+                assert row.generation >= event.generation
                 self._index.log.append(f"announced {event.segment_id}")
         super().publish(messages)
 
@@ -124,6 +136,22 @@ class Service:
     def segments(self, since: int = 0) -> list[SegmentEncoded]:
         return [event for event in self.events(since) if isinstance(event, SegmentEncoded)]
 
+    def endings(self, since: int = 0) -> list[AssetEnded]:
+        return [event for event in self.events(since) if isinstance(event, AssetEnded)]
+
+    def generations(self) -> list[int]:
+        """Of all records that were published, in their order."""
+        return [generation_of(record) for record in self.bus.records(topics.VIDEO_SEGMENTS)]
+
+    def stored(self, asset_id: str = "a") -> list[DescribedSegment]:
+        """The current segments of the asset in the index."""
+        rows = select_current(self.index.read_rows("default", [asset_id]))
+        return [self.index.read([row.key])[row.key] for row in sorted(rows, key=lambda row: row.segment_index)]
+
+    def cached(self, asset_id: str = "a") -> list[DescribedSegment]:
+        """The same in the cache."""
+        return [*self.cache.get_many([segment.row.key for segment in self.stored(asset_id)]).values()]
+
     def dead_letters(self) -> list[Message]:
         return [record.message for record in self.bus.records(DEAD)]
 
@@ -134,7 +162,7 @@ class Service:
 
 
 def upload(uri: str, asset_id: str = "a", **fields: Any) -> SegmentUploaded:
-    return SegmentUploaded(asset_id=asset_id, uri=uri, uploaded_at=AT, **fields)
+    return SegmentUploaded(**{"asset_id": asset_id, "uri": uri, "uploaded_at": AT, **fields})
 
 
 def stable_fields(event: Event) -> tuple[object, ...]:

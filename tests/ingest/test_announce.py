@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from services.contracts.envelope import to_event, to_message
 from services.contracts.errors import InvalidMessage
-from services.contracts.events import MAX_START_S, Event, Role, SegmentUploaded
+from services.contracts.events import Event, Role, SegmentUploaded
+from services.contracts.fields import MAX_START_S
 from services.contracts.ports import Message, Record
-from services.ingest.announce import build_asset_ended, build_segment_encoded, build_segment_failed
+from services.ingest.announce import build_failure_events, build_stored_events
 from services.ingest.fetch.media import Media
 from services.ingest.job import DescribeOptions, Job
 from tca_model.types import VideoDescriptor
@@ -56,9 +57,8 @@ def test_every_valid_upload_can_be_announced(upload: SegmentUploaded) -> None:
     cut = CutSegment(upload.segment_index, upload.start_s, upload.start_s + 120, nothing)
     row = job.row(cut, last=True)
     events: list[Event] = [
-        build_segment_encoded(row, model_version="v", index_timestamp=None),
-        build_segment_failed(upload, InvalidMessage("broken", stage="decode"), model_version="v"),
-        build_asset_ended(upload.tenant, upload.asset_id, segment_count=row.segment_index + 1, duration_s=row.end_s),
+        *build_stored_events(job, [row], model_version="v", index_timestamp=None, ended=True),
+        *build_failure_events(job, InvalidMessage("broken", stage="decode"), model_version="v"),
     ]
     for event in events:
         assert to_event(to_message("encoded-segments", event, source="test")) == event

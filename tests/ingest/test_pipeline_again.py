@@ -1,57 +1,108 @@
-"""Segments that are stored already are not described again; other content replaces them completely."""
+"""Segments that are stored already are not described again, only announced."""
 
+from collections.abc import Collection
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from services.contracts.events import AssetEnded, Role, SegmentStatus
-from services.contracts.segments import SegmentKey
-from tests.ingest.fakes import End, Shot, describe_film
-from tests.ingest.service import Service, stable_fields, upload
+from services.contracts import topics
+from services.contracts.envelope import to_event
+from services.contracts.events import AssetEnded, Role, SegmentEncoded
+from services.contracts.segments import DescribedSegment, SegmentKey
+from tests.ingest.fakes import End, Failure, Shot, describe_film
+from tests.ingest.service import AT, Service, stable_fields, upload
 
 
-def test_a_redelivered_upload_is_announced_again_without_work(service: Service) -> None:
-    event = upload(service.write_film("a.mp4", Shot(0, 40, black=True), Shot(40, 70), End(70)))
-    service.publish(event)
+def deliver_again(service: Service, offset: int) -> list[SegmentEncoded | AssetEnded]:
+    """Work once more on a record that is done. Returns the events."""
+    service.pipeline.accept(service.bus.records(topics.VIDEO_SEGMENTS)[offset])
+    outcomes = []
+    while not service.pipeline.is_idle:
+        outcomes += service.pipeline.advance(0)
+    events = [to_event(message) for outcome in outcomes for message in outcome.messages]
+    assert all(isinstance(event, SegmentEncoded | AssetEnded) for event in events)
+    return events  # type: ignore[return-value]
+
+
+def test_a_redelivered_record_is_announced_again_without_work(service: Service) -> None:
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 40, black=True), Shot(40, 70), End(70))))
     service.run()
-    first = service.events()
-    writes = service.index.writes
-    service.publish(event)
-    service.run()
-    again = service.events(since=len(first))
+    first, writes = service.events(), service.index.writes
+    again = deliver_again(service, 0)
     assert service.pool.decoded == ["a.mp4"]
     assert service.index.writes == writes
     assert [stable_fields(event) for event in again] == [stable_fields(event) for event in first]
-    assert isinstance(again[-1], AssetEnded)
-    announced = service.segments(since=len(first))
-    assert {event.index_timestamp for event in announced} == {None}, "None: a search must see every write"
+    assert {event.generation for event in again} == set(service.generations())
+    timestamps = {event.index_timestamp for event in again if isinstance(event, SegmentEncoded)}
+    assert timestamps == {None}, "None: a search must see every write"
+
+
+def test_an_upload_that_is_published_again_is_announced_with_its_new_generation(service: Service) -> None:
+    uri = service.write_film("a.mp4", Shot(0, 40), Shot(40, 70), End(70))
+    service.publish(upload(uri))
+    service.run()
+    before = len(service.events())
+    service.publish(upload(uri, uploaded_at=AT + timedelta(days=1)))
+    service.run()
+    assert service.pool.decoded == ["a.mp4"]
+    generation = service.generations()[1]
+    *segments, ended = service.events(since=before)
+    assert [segment.segment_id for segment in segments if isinstance(segment, SegmentEncoded)] == ["a:0", "a:1", "a:2"]
+    assert isinstance(ended, AssetEnded)
+    assert (ended.generation, ended.segment_count) == (generation, 3)
+    assert ended.uploaded_at == AT + timedelta(days=1)
+    for segment in service.segments(since=before):
+        assert (segment.generation, segment.uploaded_at) == (generation, AT), "the time of its first upload"
+    for stored in (service.stored(), service.cached()):
+        assert [one.row.generation for one in stored] == [generation] * 3
+        np.testing.assert_allclose(stored[0].descriptor.frames, describe_film(100, 32), atol=1e-3)
     assert service.committed_offset() == 2
 
 
-def test_other_content_replaces_the_asset_completely(service: Service) -> None:
-    service.publish(upload(service.write_film("a.mp4", Shot(0, 70, tag=10), End(70), content="long")))
-    service.publish(upload(service.write_film("b.mp4", Shot(0, 40), End(40)), "b"))
+def test_an_upload_whose_frames_cannot_be_read_is_described_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = upload(service.write_film("a.mp4", Shot(0, 40), End(40)))
+    service.publish(event)
     service.run()
-    before = len(service.events())
-    service.publish(upload(service.write_film("a.mp4", Shot(0, 20, tag=250), End(20), content="short")))
+    read, torn = service.index.read, [True]
+
+    def read_torn_once(keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
+        return {} if torn and torn.pop() else read(keys)
+
+    monkeypatch.setattr(service.index, "read", read_torn_once)
+    service.publish(event)
     service.run()
-    assert service.pool.decoded == ["a.mp4", "b.mp4", "a.mp4"]
-    assert [stable_fields(event) for event in service.events(since=before)] == [
-        ("a:0", Role.UPLOAD, 0, 20, SegmentStatus.DESCRIBED, 20),
-        ("a", 1, 20, "complete"),
-    ]
-    assert [row.segment_id for row in service.index.read_rows("default")] == ["a:0", "b:0", "b:1"]
-    keys = [SegmentKey("default", f"a:{index}") for index in range(3)]
-    for found in (service.cache.get_many(keys), service.index.read(keys)):
-        assert found.keys() == {keys[0]}
-        np.testing.assert_allclose(found[keys[0]].descriptor.frames, describe_film(250, 20), atol=1e-3)
+    assert service.pool.decoded == ["a.mp4", "a.mp4"]
+    assert [one.row.generation for one in service.stored()] == [service.generations()[1]] * 2
+
+
+@pytest.mark.parametrize("other", ["later content", "equal content"])
+def test_a_record_that_is_delivered_late_changes_nothing_of_later_uploads(service: Service, other: str) -> None:
+    old = service.write_film("old.mp4", Shot(0, 40, tag=9), End(40))
+    new = service.write_film("new.mp4", Shot(0, 20), End(20)) if other == "later content" else old
+    service.publish(upload(old))
+    service.run()
+    service.publish(upload(new))
+    service.run()
+    first, second = service.generations()
+    stored = [one.row for one in service.stored()]
+    assert {row.generation for row in stored} == {second}
+
+    events = deliver_again(service, 0)
+    assert {event.generation for event in events} == {first}
+    assert isinstance(events[-1], AssetEnded)
+    assert [one.row for one in service.stored()] == stored
+    assert len(service.cached()) == len(stored)
 
 
 def test_another_role_is_stored_without_decoding(service: Service) -> None:
     uri = service.write_film("a.mp4", Shot(0, 40), End(40))
     service.publish(upload(uri))
     service.run()
+    frames = [one.descriptor.frames for one in service.stored()]
     before = len(service.events())
     service.publish(upload(uri, role=Role.REFERENCE))
     service.run()
@@ -60,9 +111,11 @@ def test_another_role_is_stored_without_decoding(service: Service) -> None:
         ("a:0", Role.REFERENCE),
         ("a:1", Role.REFERENCE),
     ]
-    rows = service.index.read_rows("default", ["a"])
-    assert [row.role for row in rows] == [Role.REFERENCE] * 2
-    assert [one.row for one in service.cache.get_many([row.key for row in rows]).values()] == rows
+    assert [row.role for row in service.index.read_rows("default", ["a"])] == [Role.REFERENCE] * 2, "and no others"
+    assert [one.row.generation for one in service.stored()] == [service.generations()[1]] * 2
+    assert [one.row for one in service.cached()] == [one.row for one in service.stored()]
+    for one, expected in zip(service.stored(), frames, strict=True):
+        np.testing.assert_array_equal(one.descriptor.frames, expected)
     service.publish(upload(uri, role=Role.REFERENCE))
     service.run()
     assert service.pool.decoded == ["a.mp4"], "stamp and segment count are unchanged"
@@ -107,16 +160,8 @@ def test_an_asset_that_is_delivered_again_while_it_is_in_progress_waits_for_the_
     service.run()
     assert service.pool.decoded == ["a.mp4"], "the second delivery finds the segments of the first"
     assert [stable_fields(one)[0] for one in service.events()] == ["a:0", "a:1", "a"] * 2
+    assert [ended.generation for ended in service.endings()] == service.generations()
     assert service.committed_offset() == 2
-
-
-def test_other_content_that_arrives_while_the_old_is_in_progress_replaces_it(service: Service) -> None:
-    service.publish(upload(service.write_film("old.mp4", Shot(0, 20, tag=9), Shot(20, 70, tag=9), End(70))))
-    service.publish(upload(service.write_film("new.mp4", Shot(0, 10), End(10))))
-    service.run()
-    assert service.pool.decoded == ["old.mp4", "new.mp4"]
-    [row] = service.index.read_rows("default")
-    assert (row.end_s, row.segment_count) == (10, 1)
 
 
 def test_a_waiting_upload_is_not_overtaken_by_a_later_one(tmp_path: Path) -> None:
@@ -132,35 +177,10 @@ def test_a_waiting_upload_is_not_overtaken_by_a_later_one(tmp_path: Path) -> Non
     assert row.uri.endswith("third")
 
 
-def test_a_cache_that_accepts_no_new_value_does_not_keep_segments_with_the_old_role(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    uri = service.write_film("a.mp4", Shot(0, 40), End(40))
-    service.publish(upload(uri))
+def test_an_upload_that_is_decoded_again_is_not_overtaken_by_a_later_one(service: Service) -> None:
+    starved = Failure("the decoder was killed", may_pass=True)
+    service.publish(upload(service.write_film("first", Shot(0, 40), starved)))
+    service.publish(upload(service.write_film("second", Shot(0, 20), End(20))))
     service.run()
-    keys = [SegmentKey("default", f"a:{index}") for index in range(2)]
-    assert service.cache.get_many(keys).keys() == set(keys)
-    monkeypatch.setattr(service.cache, "put_many", lambda _: None)
-    service.publish(upload(uri, role=Role.REFERENCE))
-    service.run()
-    assert service.cache.get_many(keys) == {}
-
-
-def test_deleted_segments_leave_the_cache_before_and_after_the_deletion(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service.publish(upload(service.write_film("a.mp4", Shot(0, 70), End(70), content="long")))
-    service.run()
-    keys = [SegmentKey("default", f"a:{index}") for index in range(3)]
-    old = service.index.read(keys)
-    delete = service.index.delete
-
-    def delete_during_a_read(tenant: str, asset_id: str) -> None:
-        assert service.cache.get_many(keys) == {}, "after a crash here, nothing would say what to discard"
-        service.cache.put_many(old.values())  # by a reader that had read them before
-        delete(tenant, asset_id)
-
-    monkeypatch.setattr(service.index, "delete", delete_during_a_read)
-    service.publish(upload(service.write_film("a.mp4", Shot(0, 20), End(20), content="short")))
-    service.run()
-    assert service.cache.get_many(keys).keys() == {keys[0]}
+    assert service.pool.decoded == ["first"] * 3 + ["second"]
+    assert [ended.segment_count for ended in service.endings()] == [1, 1]

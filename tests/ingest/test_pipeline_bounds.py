@@ -107,7 +107,7 @@ def test_the_bytes_of_a_file_that_is_stored_already_are_released(service: Servic
 def test_a_defect_leaves_no_bytes_reserved_when_its_partition_is_abandoned(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("a defect")
 
     for offset, name in enumerate("ab"):

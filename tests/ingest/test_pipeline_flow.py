@@ -8,7 +8,6 @@ from services.contracts.envelope import to_message
 from services.contracts.errors import TransientError
 from services.contracts.events import AssetEnded, Role, SegmentStatus
 from services.contracts.ports import Message
-from services.contracts.segments import SegmentKey
 from tests.ingest.fakes import End, Failure, Shot, describe_film
 from tests.ingest.service import AT, MODEL, Service, stable_fields, upload
 
@@ -24,7 +23,13 @@ def test_a_whole_file_is_announced_segment_by_segment_and_then_its_end(service: 
     ]
     assert [event.index_timestamp for event in service.segments()] == [1, 2, 3]
     assert all(event.model_version == MODEL and event.uploaded_at == AT for event in service.segments())
+    [generation] = service.generations()
+    assert {event.generation for event in service.segments()} == {generation}
+    [ended] = service.endings()
+    assert (ended.generation, ended.model_version, ended.uploaded_at) == (generation, MODEL, AT)
     rows = service.index.read_rows("default", ["a"])
+    assert {row.generation for row in rows} == {generation}
+    assert all(row.is_whole_file for row in rows)
     assert [row.segment_count for row in rows] == [0, 0, 3], "only the last segment has the count"
     assert {row.uploaded_at for row in rows} == {AT.timestamp()}
     assert service.cache.get_many([row.key for row in rows]).keys() == {row.key for row in rows}
@@ -61,7 +66,7 @@ def test_frames_of_several_files_share_a_batch(service: Service) -> None:
     service.run()
     assert service.extractor.batches == [20, 10]
     for name, tag in (("a", 1), ("b", 200)):
-        [segment] = service.index.read([SegmentKey("default", f"{name}:0")]).values()
+        [segment] = service.stored(name)
         np.testing.assert_allclose(segment.descriptor.frames, describe_film(tag, 15), rtol=1e-6)
 
 
@@ -101,13 +106,13 @@ def test_a_segment_that_shows_nothing_is_stored_and_undecidable(service: Service
     assert undecidable.frame_count == 0
     assert undecidable.reason
     assert "black" in undecidable.reason
-    [stored] = service.index.read([SegmentKey("default", "a:1")]).values()
+    stored = service.stored()[1]
     assert not stored.vector.any()
 
 
 def test_frames_that_show_nothing_are_left_out_of_their_segment(service: Service) -> None:
     service.publish(upload(service.write_film("a.mp4", Shot(0, 5, black=True), Shot(5, 9), End(9))))
     service.run()
-    [stored] = service.index.read([SegmentKey("default", "a:0")]).values()
+    [stored] = service.stored()
     assert stored.descriptor.timestamps_s.tolist() == [5, 6, 7, 8]
     assert (stored.row.start_s, stored.row.end_s) == (0, 9)

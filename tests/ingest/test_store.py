@@ -1,4 +1,4 @@
-"""What is stored of an upload: reading it changes nothing, and each change does one thing."""
+"""What is stored of an upload, whether it can be announced again, and with which generation, role and time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,9 +9,10 @@ import pytest
 
 from services.backends.memory.cache import MemoryCache
 from services.backends.memory.index import MemoryIndex
-from services.contracts.events import Role, SegmentUploaded
+from services.contracts.events import Role, SegmentUploaded, UploadEnded
 from services.contracts.segments import DescribedSegment, SegmentRow
-from services.ingest.store import SegmentStore, is_unchanged
+from services.ingest.replaced import make_tail
+from services.ingest.store import SegmentStore, find_stored, find_uploaded_s
 from tca_model.types import VideoDescriptor
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
@@ -51,66 +52,107 @@ def upload(**fields: Any) -> SegmentUploaded:
     return SegmentUploaded(asset_id="a", uri="/a.mp4", uploaded_at=AT, **fields)
 
 
-def test_a_whole_file_has_all_rows_of_its_asset_and_a_segment_file_has_its_own(store: SegmentStore) -> None:
-    assert [one.segment_index for one in store.read_rows(upload())] == [0, 1]
-    assert [one.segment_index for one in store.read_rows(upload(segment_index=1, start_s=32))] == [1]
-    assert store.read_rows(upload(segment_index=2, start_s=64)) == []
-
-
 @pytest.mark.parametrize(
-    ("rows", "expected"),
+    ("rows", "count"),
     [
-        ([row(0), row(1, segment_count=2)], True),
-        ([row(0, role=Role.PROBE), row(1, segment_count=2)], True),
-        ([row(0), row(1, segment_count=2, stamp="other")], False),
-        ([row(0), row(1)], False),
-        ([row(1, segment_count=2)], False),
-        ([], False),
+        ([row(0), row(1, segment_count=2)], 2),
+        ([row(0, role=Role.PROBE), row(1, segment_count=2, role=Role.PROBE)], 2),
+        ([row(0), row(0, role=Role.PROBE), row(1, segment_count=2, role=Role.PROBE)], 2),
+        ([row(0, role=Role.PROBE), row(1, segment_count=2)], 0),
+        ([row(0), row(1, segment_count=2, stamp="other")], 0),
+        ([row(0), row(1)], 0),
+        ([row(1, segment_count=2)], 0),
+        ([], 0),
     ],
-    ids=["complete", "another role", "other content", "interrupted", "incomplete", "nothing stored"],
+    ids=[
+        "complete",
+        "another role",
+        "another role and a part",
+        "mixed",
+        "mixed content",
+        "interrupted",
+        "tail",
+        "nothing",
+    ],
 )
-def test_a_whole_file_is_unchanged_if_all_its_segments_have_its_stamp(rows: list[SegmentRow], expected: bool) -> None:
-    assert is_unchanged(rows, upload(), STAMP) == expected
+def test_a_whole_file_is_stored_if_all_its_segments_have_its_stamp(rows: list[SegmentRow], count: int) -> None:
+    found = find_stored(rows, upload(), STAMP)
+    assert len(found) == count
+    assert len({one.role for one in found}) <= 1
 
 
-def test_a_segment_file_is_unchanged_without_its_neighbours() -> None:
-    assert is_unchanged([row(1)], upload(segment_index=1, start_s=32), STAMP)
+def test_its_own_role_is_preferred() -> None:
+    rows = [row(0, role=role, segment_count=1) for role in Role]
+    for role in Role:
+        assert [one.role for one in find_stored(rows, upload(role=role), STAMP)] == [role]
 
 
-def test_rows_with_the_same_stamp_are_not_cleared(store: SegmentStore, index: MemoryIndex, cache: MemoryCache) -> None:
-    rows = store.read_rows(upload())
-    store.clear_stale(rows, STAMP, delete=True)
-    assert index.read_rows("default") == rows
-    assert len(cache.get_many([one.key for one in rows])) == 2
+def test_a_segment_file_is_stored_without_its_neighbours() -> None:
+    assert find_stored([row(0), row(1)], upload(segment_index=1, start_s=32), STAMP) == [row(1)]
+    assert find_stored([row(0)], upload(segment_index=1, start_s=32), STAMP) == []
 
 
-@pytest.mark.parametrize("delete", [True, False])
-def test_stale_rows_leave_the_cache_and_the_index_only_if_deleted(
-    store: SegmentStore, index: MemoryIndex, cache: MemoryCache, delete: bool
-) -> None:
-    rows = store.read_rows(upload())
-    store.clear_stale(rows, "other content", delete=delete)
-    assert index.read_rows("default") == ([] if delete else rows)
-    assert cache.get_many([one.key for one in rows]) == {}
+def refresh(store: SegmentStore, index: MemoryIndex, role: Role, generation: int) -> list[SegmentRow]:
+    rows = [one for one in index.read_rows("default") if one.generation == 0]
+    return store.refresh(rows, role=role, generation=generation, uploaded_s=7.0)
 
 
-def test_a_role_changes_in_index_and_cache(store: SegmentStore, index: MemoryIndex, cache: MemoryCache) -> None:
-    rows = store.change_role(store.read_rows(upload()), Role.REFERENCE)
-    assert [one.role for one in rows] == [Role.REFERENCE] * 2
+def test_a_new_role_is_stored_beside_the_old_one(store: SegmentStore, index: MemoryIndex, cache: MemoryCache) -> None:
+    rows = refresh(store, index, Role.REFERENCE, generation=2)
+    assert [(one.role, one.generation, one.uploaded_at) for one in rows] == [(Role.REFERENCE, 2, 7.0)] * 2
+    assert [one for one in index.read_rows("default") if one.role is Role.REFERENCE] == rows
+    assert len(index.read_rows("default")) == 4, "the old role is deleted after this was announced"
+    assert [one.row for one in cache.get_many([one.key for one in rows]).values()] == rows
+
+
+def test_an_older_generation_is_stored_again(store: SegmentStore, index: MemoryIndex, cache: MemoryCache) -> None:
+    rows = refresh(store, index, Role.UPLOAD, generation=2)
+    assert [one.generation for one in rows] == [2, 2]
     assert index.read_rows("default") == rows
     assert [one.row for one in cache.get_many([one.key for one in rows]).values()] == rows
 
 
-def test_segments_that_have_the_role_are_not_written_again(
-    store: SegmentStore, index: MemoryIndex, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stored", [3, 4])
+def test_what_is_as_new_or_newer_is_not_written_again(
+    store: SegmentStore, index: MemoryIndex, monkeypatch: pytest.MonkeyPatch, stored: int
 ) -> None:
+    refresh(store, index, Role.UPLOAD, generation=stored)
+    rows = index.read_rows("default")
     monkeypatch.setattr(index, "store", lambda _: pytest.fail("written again"))
-    rows = store.read_rows(upload())
-    assert store.change_role(rows, Role.UPLOAD) == rows
+    announced = store.refresh(rows, role=Role.UPLOAD, generation=3, uploaded_s=9.0)
+    assert announced == [replace(one, generation=3) for one in rows]
 
 
-def test_a_role_cannot_change_while_a_segment_is_missing(store: SegmentStore, index: MemoryIndex) -> None:
-    rows = store.read_rows(upload())
-    index.delete("default", "a", from_index=1)
-    assert store.change_role(rows, Role.REFERENCE) == []
+def test_nothing_is_refreshed_while_a_segment_is_missing(store: SegmentStore, index: MemoryIndex) -> None:
+    rows = index.read_rows("default")
+    index.delete("default", "a", before=1, from_index=1)
+    assert store.refresh(rows, role=Role.REFERENCE, generation=1, uploaded_s=0.0) == []
     assert [one.role for one in index.read_rows("default")] == [Role.UPLOAD]
+
+
+def test_a_tail_is_not_spared_because_of_later_whole_files(index: MemoryIndex, cache: MemoryCache) -> None:
+    tail = row(2, generation=1, is_whole_file=False, stamp="tail")
+    later = row(2, generation=5, stamp="whole")
+    store = SegmentStore(index, cache)
+    store.store([describe(tail), describe(later)])
+    store.delete(make_tail(UploadEnded(asset_id="a", segment_count=2), segment_count=2, generation=3))
+    assert index.read_rows("default") == [later]
+
+
+def test_a_whole_file_has_the_time_of_its_first_upload_as_long_as_it_is_current() -> None:
+    rows = [row(0, generation=1, uploaded_at=5.0, segment_count=1)]
+    assert find_uploaded_s(rows, upload(), STAMP) == 5.0
+    assert find_uploaded_s(rows, upload(role=Role.REFERENCE), STAMP) == 5.0
+    assert find_uploaded_s(rows, upload(), "other content") is None
+    assert find_uploaded_s(rows, upload(), None) is None
+    replaced = [*rows, row(0, generation=2, uploaded_at=6.0, stamp="other content", segment_count=1)]
+    assert find_uploaded_s(replaced, upload(), STAMP) is None
+
+
+def test_a_segment_file_has_the_time_of_the_current_segment_files_of_its_asset() -> None:
+    first = row(0, generation=1, uploaded_at=5.0, is_whole_file=False)
+    event = upload(segment_index=1, start_s=32)
+    assert find_uploaded_s([first], event, "own") == 5.0
+    assert find_uploaded_s([replace(first, is_whole_file=True)], event, "own") is None
+    assert find_uploaded_s([first, row(0, generation=2, stamp="whole")], event, "own") is None
+    assert find_uploaded_s([], event, "own") is None

@@ -59,6 +59,14 @@ def test_frames_without_a_segment_row_are_not_read(index: MilvusIndex, monkeypat
     assert len(index.read([segment.row.key])[segment.row.key].descriptor) == 3
 
 
+def test_there_is_no_row_while_frames_are_missing(index: MilvusIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        crash_at(patch, "upsert", "frames2_v1")
+        with pytest.raises(Crash):
+            index.store([make_segment("a")])
+    assert index.read_rows("default") == []
+
+
 @pytest.mark.parametrize(("before", "after"), [(5, 3), (3, 5), (3, 3)])
 def test_a_replacement_that_crashed_leaves_the_old_content_whole(
     index: MilvusIndex, monkeypatch: pytest.MonkeyPatch, before: int, after: int

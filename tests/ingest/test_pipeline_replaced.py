@@ -1,0 +1,266 @@
+"""What an upload replaces is deleted after the new content was announced, and nothing else is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from services.contracts import topics
+from services.contracts.events import AssetEnded, Role, SegmentStatus, UploadEnded
+from services.contracts.generations import select_current
+from services.contracts.ports import Message
+from services.contracts.segments import SegmentRow
+from tests.ingest.fakes import End, Failure, Shot, Step, describe_film
+from tests.ingest.service import Service, stable_fields, upload
+
+
+def publish_film(service: Service, name: str, seconds: int) -> None:
+    """Publish a whole file as the asset "a"."""
+    service.publish(upload(service.write_film(name, Shot(0, seconds), End(seconds))))
+
+
+def publish_files(service: Service, name: str, *indexes: int, last: int | None = None) -> None:
+    """Publish segment files of 9 s as segments of the asset "a"; `last` ends it."""
+    for index in indexes:
+        uri = service.write_film(f"{name}{index}.ts", Shot(0, 9), End(9))
+        service.publish(upload(uri, segment_index=index, start_s=9 * index, last_segment=index == last))
+
+
+def rows(service: Service) -> list[SegmentRow]:
+    return service.index.read_rows("default", ["a"])
+
+
+def files(service: Service) -> list[str]:
+    """The names of the files that the stored segments of the asset "a" come from, in the order of the segments."""
+    return [row.uri.rsplit("/", 1)[1] for row in rows(service)]
+
+
+def run_until_ended(service: Service, count: int) -> None:
+    """Run until so many assets have ended, and not one step longer."""
+    while len(service.endings()) < count:
+        service.worker.run_once(0)
+
+
+def test_other_content_replaces_the_asset_completely(service: Service) -> None:
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 70, tag=10), End(70), content="long")))
+    service.publish(upload(service.write_film("b.mp4", Shot(0, 40), End(40)), "b"))
+    service.run()
+    before = len(service.events())
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 20, tag=250), End(20), content="short")))
+    service.run()
+    assert service.pool.decoded == ["a.mp4", "b.mp4", "a.mp4"]
+    assert [stable_fields(event) for event in service.events(since=before)] == [
+        ("a:0", Role.UPLOAD, 0, 20, SegmentStatus.DESCRIBED, 20),
+        ("a", 1, 20, "complete"),
+    ]
+    assert [row.segment_id for row in service.index.read_rows("default")] == ["a:0", "b:0", "b:1"]
+    for [found] in (service.stored(), service.cached()):
+        np.testing.assert_allclose(found.descriptor.frames, describe_film(250, 20), atol=1e-3)
+
+
+def test_nothing_is_deleted_before_all_new_content_is_announced(service: Service) -> None:
+    publish_film(service, "old", 40)
+    service.run()
+    service.index.log.clear()
+    service.publish(upload(service.write_film("new", Shot(0, 40), Shot(40, 70), End(70))))
+    service.run()
+    wrote = [f"{what} a:{index}" for index in range(3) for what in ("stored", "announced")]
+    assert service.index.log == [*wrote, "deleted a"]
+
+
+def test_nothing_is_deleted_if_the_events_cannot_be_published(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_film(service, "old", 20)
+    service.run()
+    publish = service.bus.publish
+
+    def refuse(messages: Sequence[Message]) -> None:
+        raise ConnectionError(f"{len(messages)} messages were not acknowledged")
+
+    with monkeypatch.context() as cut_off:
+        publish_film(service, "new", 20)
+        cut_off.setattr(service.bus, "publish", refuse)
+        with pytest.raises(ConnectionError):
+            service.run()
+    assert files(service) == ["old", "new"]
+    service.bus.publish = publish  # type: ignore[method-assign]
+    service.restart()
+    service.run()
+    assert files(service) == ["new"]
+
+
+def test_what_a_crash_kept_from_being_deleted_is_not_current_and_the_next_upload_deletes_it(service: Service) -> None:
+    publish_film(service, "old", 70)
+    service.run()
+    publish_film(service, "new", 40)
+    run_until_ended(service, 2)
+    service.restart()
+    service.run()
+    assert sorted(files(service)) == ["new", "new", "old", "old", "old"]
+    assert {row.uri.rsplit("/", 1)[1] for row in select_current(rows(service))} == {"new"}
+    assert service.committed_offset() == 2
+
+    publish_film(service, "newest", 40)
+    service.run()
+    assert files(service) == ["newest", "newest"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "left"),
+    [
+        ([Failure("broken")], ["old"]),
+        ([Shot(0, 20), Failure("broken")], ["old"]),
+        ([Shot(0, 40), Failure("broken")], ["new"]),
+    ],
+    ids=["at once", "in the first segment", "later"],
+)
+def test_a_file_that_fails_replaces_the_old_content_only_if_something_of_it_is_stored(
+    service: Service, steps: list[Step], left: list[str]
+) -> None:
+    publish_film(service, "old", 20)
+    service.run()
+    service.publish(upload(service.write_film("new", *steps)))
+    service.run()
+    assert files(service) == left
+    ended = service.endings()[-1]
+    assert (ended.status, ended.generation) == ("failed", service.generations()[1])
+
+
+def test_a_file_that_cannot_be_fetched_replaces_nothing(service: Service) -> None:
+    publish_film(service, "old", 20)
+    service.run()
+    service.publish(upload(str(service.folder / "none")))
+    service.run()
+    assert files(service) == ["old"]
+    assert service.endings()[-1].generation == service.generations()[1]
+
+
+def test_what_any_attempt_stored_counts(service: Service) -> None:
+    publish_film(service, "old", 20)
+    service.run()
+    starved = Failure("the decoder was killed", may_pass=True)
+    path = service.write_film("new", Shot(0, 40), starved)
+    service.publish(upload(path))
+    while service.pool.decoded != ["old", "new"]:
+        service.worker.run_once(0)
+    service.scripts[path] = [starved]
+    service.run()
+    assert service.pool.decoded == ["old", "new", "new", "new"]
+    ended = service.endings()[-1]
+    assert (ended.status, ended.segment_count) == ("failed", 1)
+    assert files(service) == ["new"]
+
+
+def test_a_worker_that_was_stopped_in_the_middle_of_old_content_does_no_harm(service: Service) -> None:
+    old = service.write_film("old", Shot(0, 40, tag=9), Shot(40, 70, tag=9), End(70))
+    service.publish(upload(old))
+    service.worker.run_once(0)
+    stopped = service.worker
+
+    service.restart()
+    service.run()
+    publish_film(service, "new", 70)
+    service.run()
+    new = rows(service)
+    assert {row.uri.rsplit("/", 1)[1] for row in new} == {"new"}
+    before = len(service.events())
+
+    while stopped.drain(0):  # its partition was revoked, but it has not been told
+        pass
+    assert files(service).count("old") == 2, "otherwise this tests nothing"
+    assert [one.row for one in service.stored()] == new
+    first, second = service.generations()
+    assert {event.generation for event in service.segments(since=before)} == {first}
+    assert {row.generation for row in new} == {second}
+    assert service.cached()[0].row == new[0]
+
+
+def test_segment_files_replace_a_whole_file_and_not_each_other(service: Service) -> None:
+    publish_film(service, "whole", 100)
+    service.run()
+    publish_files(service, "s", 0, 1, last=1)
+    service.run()
+    assert files(service) == ["s0.ts", "s1.ts"]
+
+
+def test_segment_files_that_are_done_in_any_order_do_not_delete_each_other(service: Service) -> None:
+    publish_film(service, "whole", 100)
+    service.run()
+    service.fetches.held.add("s0.ts")
+    publish_files(service, "s", 0, 1)
+    for _ in range(4):
+        service.worker.run_once(0)
+    assert files(service) == ["s1.ts"], "all of the whole file is obsolete"
+    service.fetches.held.clear()
+    service.run()
+    assert files(service) == ["s0.ts", "s1.ts"]
+
+
+def test_a_segment_file_that_is_delivered_late_leaves_a_later_whole_file(service: Service) -> None:
+    publish_files(service, "s", 0)
+    service.run()
+    publish_film(service, "whole", 40)
+    service.run()
+    service.pipeline.accept(service.bus.records(topics.VIDEO_SEGMENTS)[0])
+    while not service.pipeline.is_idle:
+        service.pipeline.advance(0)
+    assert sorted(files(service)) == ["s0.ts", "whole", "whole"]
+    assert [one.row.uri.rsplit("/", 1)[1] for one in service.stored()] == ["whole", "whole"]
+
+
+def test_a_whole_file_replaces_segment_files(service: Service) -> None:
+    publish_files(service, "s", 0, 1, 2, last=2)
+    service.run()
+    publish_film(service, "whole", 40)
+    service.run()
+    assert files(service) == ["whole", "whole"]
+
+
+def test_a_segment_file_replaces_that_segment_alone(service: Service) -> None:
+    publish_files(service, "s", 0, 1, 2, last=2)
+    service.run()
+    publish_files(service, "t", 1)
+    service.run()
+    assert files(service) == ["s0.ts", "t1.ts", "s2.ts"]
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["last_segment", "UploadEnded"])
+def test_an_upload_that_became_shorter_has_no_tail(service: Service, marked: bool) -> None:
+    publish_files(service, "s", 0, 1, 2, 3, last=3)
+    service.run()
+    publish_files(service, "t", 0, 1, last=1 if marked else None)
+    service.run()
+    if not marked:
+        assert files(service) == ["t0.ts", "t1.ts", "s2.ts", "s3.ts"]
+        service.publish(UploadEnded(asset_id="a", segment_count=2))
+        service.run()
+    assert files(service) == ["t0.ts", "t1.ts"]
+
+
+def test_the_end_of_an_upload_whose_segment_files_all_failed_leaves_the_whole_file(service: Service) -> None:
+    publish_film(service, "whole", 100)
+    service.run()
+    service.publish(upload(str(service.folder / "none"), segment_index=0, start_s=0, last_segment=True))
+    service.publish(UploadEnded(asset_id="a", segment_count=1))
+    service.run()
+    assert files(service) == ["whole"] * 4
+
+
+def test_the_end_of_an_upload_spares_later_segments(service: Service) -> None:
+    publish_files(service, "s", 0)
+    service.publish(UploadEnded(asset_id="a", segment_count=1))
+    publish_files(service, "t", 1)
+    service.run()
+    assert files(service) == ["s0.ts", "t1.ts"]
+
+
+def test_a_moved_partition_takes_its_deletions_along(service: Service) -> None:
+    publish_film(service, "old", 20)
+    service.run()
+    publish_film(service, "new", 20)
+    run_until_ended(service, 2)
+    service.pipeline.abandon(0)
+    assert service.pipeline.is_idle
+    assert sorted(files(service)) == ["new", "old"]
+    assert isinstance(service.events()[-1], AssetEnded)
