@@ -3,15 +3,13 @@
 import argparse
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.chaos.controls import CONTROLS
-from tests.chaos.faults import make_faults
-from tests.chaos.plan import make_plan
-from tests.chaos.run import Scenario, make_folder, run
-
-UPLOADS_PER_MINUTE = 40
+from tests.chaos.run import make_folder, run
+from tests.chaos.scenarios import make_control_scenario, make_scenario
 
 
 def main() -> int:
@@ -20,16 +18,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of plan and faults (today's date)")
     parser.add_argument("--minutes", type=float, default=5, help="of uploads and faults; what is left takes longer")
     parser.add_argument("--control", choices=sorted(CONTROLS), default="", help="a guarantee to take away")
-    parser.add_argument("--uploads", type=int, help=f"at least so many ({UPLOADS_PER_MINUTE} a minute)")
-    parser.add_argument("--calm", action="store_true", help="without faults")
+    parser.add_argument("--calm", action="store_true", help="without faults, or without taking the guarantee away")
     parser.add_argument("--folder", type=Path, help="keep logs and data there")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else int(datetime.now(UTC).strftime("%Y%m%d"))
-    length_s = 60 * options.minutes
-    uploads = options.uploads or round(UPLOADS_PER_MINUTE * options.minutes)
-    say(f"seed {seed}, {options.minutes:g} minutes")
-    faults = [] if options.calm else make_faults(seed, length_s)
-    scenario = Scenario(make_plan(seed, uploads, length_s), faults, options.control)
+    say(f"seed {seed}, {options.minutes:g} minutes" if not options.control else f"control {options.control}")
+    if options.control:
+        scenario = make_control_scenario(options.control)
+        scenario = replace(scenario, control="") if options.calm else scenario
+    else:
+        scenario = make_scenario(seed, options.minutes)
+        scenario = replace(scenario, faults=()) if options.calm else scenario
     if options.folder:
         report = run(scenario, options.folder.absolute(), say=say)
     else:

@@ -18,11 +18,14 @@ _ANSWER_S: Final = 5.0
 class Backends:
     """Three brokers, Redis and Milvus, by the names that faults use: kafka-1, kafka-2, kafka-3, redis, milvus."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, milvus_tick_ms: int) -> None:
+        """`milvus_tick_ms`: how long at most Milvus takes to show a write to a search that does not wait for it."""
         self.nodes: list[KafkaNode] = make_cluster(folder)
         self.servers: dict[str, Server] = {f"kafka-{node.node_id}": node for node in self.nodes}
         self.servers[REDIS] = RedisServer(folder / REDIS)
-        self.servers[MILVUS] = MilvusServer(folder / MILVUS)
+        milvus = MilvusServer(folder / MILVUS)
+        milvus.tick_ms = milvus_tick_ms
+        self.servers[MILVUS] = milvus
         self._proxies = Proxies()
         targets = [node.client_port for node in self.nodes] + [self.servers[name].port for name in (REDIS, MILVUS)]
         ports = free_ports(len(targets))

@@ -5,13 +5,14 @@ The product is changed in the memory of a test's process only. Which scenario sh
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from unittest.mock import patch
+
+from pymilvus import MilvusClient
 
 from services.backends.kafka.connection import KafkaConnection
 from services.backends.kafka.state import KafkaStateConsumer
 from services.backends.kafka.transaction import Outgoing, Transactions
-from services.backends.milvus.client import Milvus
 from services.contracts.ports import Record
 from services.contracts.segments import DescribedSegment
 from services.ingest.store import SegmentStore
@@ -45,22 +46,13 @@ def announce_before_store() -> None:
 
 def bounded_search() -> None:
     """Searches see what the index happens to have loaded."""
-    search = Milvus.search
+    search = MilvusClient.search
 
-    def search_what_is_there(self: Milvus, *args: Any, **kwargs: Any) -> Any:
-        client_search = self._client.search
+    def search_what_is_there(*args: Any, **kwargs: Any) -> Any:
+        kwargs.pop("guarantee_timestamp", None)
+        return search(*args, **kwargs | {"consistency_level": "Bounded"})
 
-        def search_bounded(*args: Any, **kwargs: Any) -> Any:
-            kwargs.pop("guarantee_timestamp", None)
-            return client_search(*args, **kwargs | {"consistency_level": "Bounded"})
-
-        self._client.search = search_bounded
-        try:
-            return search(self, *args, **kwargs)
-        finally:
-            self._client.search = client_search
-
-    patch.object(Milvus, "search", search_what_is_there).start()
+    patch.object(MilvusClient, "search", search_what_is_there).start()
 
 
 def commit_ahead() -> None:
@@ -101,16 +93,23 @@ def unguarded_transactions() -> None:
     patch.object(Transactions, "_publish", publish).start()
 
 
-CONTROLS: Final[Mapping[str, Callable[[], None]]] = {
-    "auto-commit": auto_commit,
-    "announce-before-store": announce_before_store,
-    "bounded-search": bounded_search,
-    "commit-ahead": commit_ahead,
-    "membership-at-commit": membership_at_commit,
-    "unguarded-transactions": unguarded_transactions,
+class Control(NamedTuple):
+    service: str  # whose guarantee it is
+    apply: Callable[[], None]
+
+
+CONTROLS: Final[Mapping[str, Control]] = {
+    "auto-commit": Control("ingest", auto_commit),
+    "announce-before-store": Control("ingest", announce_before_store),
+    "commit-ahead": Control("ingest", commit_ahead),
+    "bounded-search": Control("matcher", bounded_search),
+    "membership-at-commit": Control("alerter", membership_at_commit),
+    "unguarded-transactions": Control("alerter", unguarded_transactions),
 }
 
 
-def apply_control(name: str) -> None:
-    """Take away the guarantee of that name."""
-    CONTROLS[name]()
+def apply_control(name: str, service: str) -> None:
+    """Take away the guarantee of that name, if it is one of this service."""
+    control = CONTROLS[name]
+    if control.service == service:
+        control.apply()

@@ -6,6 +6,7 @@ A point is written as its name, `before` or `after`, the number of the call, and
 import functools
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from services.backends.milvus.index import MilvusIndex
 from services.backends.redis.cache import RedisCache
 
 # Longer than a group waits for a poll (service.py).
-HANG_S: Final = Timeouts().restore_s + 5
+HANG_S: Final = Timeouts().restore_s + 10
+REACHED: Final = "fail point reached"  # in the log
 
 _INDEX: Final[dict[str, tuple[type, str]]] = {
     "store": (MilvusIndex, "store"),
@@ -74,8 +76,15 @@ def arm_fail_point(text: str) -> None:
     """Make this process fail at the point."""
     point = FailPoint.parse(text)
     owner, method = _CALLS[point.name]
-    action = _kill if point.action == "kill" else _hang
-    setattr(owner, method, fail_at(getattr(owner, method), point, action))
+
+    def fail() -> None:
+        sys.stderr.write(f"{REACHED}: {point}\n")
+        sys.stderr.flush()
+        if point.action == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(HANG_S)
+
+    setattr(owner, method, fail_at(getattr(owner, method), point, fail))
 
 
 def fail_at(call: Callable[..., Any], point: FailPoint, action: Callable[[], None]) -> Callable[..., Any]:
@@ -97,11 +106,3 @@ def fail_at(call: Callable[..., Any], point: FailPoint, action: Callable[[], Non
         return result
 
     return counted
-
-
-def _kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _hang() -> None:
-    time.sleep(HANG_S)

@@ -45,9 +45,7 @@ class Proxy:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-        self._reset_all()
-        for task in self._tasks:
-            task.cancel()
+        self._reset_all()  # which ends the tasks
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _reset_all(self) -> None:

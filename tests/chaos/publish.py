@@ -91,7 +91,7 @@ def to_event(step: Step, films: Path, started_at: datetime) -> AssetEvent:
             )
 
 
-def make_headers(event: AssetEvent, more: Mapping[str, str]) -> list[tuple[str, bytes]]:
+def make_headers(event: AssetEvent, more: Mapping[str, str]) -> list[tuple[str, str | bytes | None]]:
     """CloudEvents 1.0 in binary mode, written down here rather than taken from the services."""
     headers = {
         "ce_specversion": "1.0",

@@ -2,8 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,27 +13,16 @@ from tca_model.bundle import DEFAULT, Bundle, load_bundle
 from tests.chaos.backends import Backends
 from tests.chaos.check import check_run
 from tests.chaos.drain import drain
-from tests.chaos.faults import Fault
 from tests.chaos.fleet import SERVICES, Fleet
 from tests.chaos.inject import Injector
 from tests.chaos.observe import list_inputs, observe
 from tests.chaos.publish import Publisher, write_films
 from tests.chaos.report import Report
-from tests.chaos.steps import SEGMENT_S, Step
+from tests.chaos.scenarios import Scenario
+from tests.chaos.steps import SEGMENT_S
 from tests.chaos.topics import TopicReader
 
-PARTITIONS: Final = 6
 _TICK_S: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """What uploaders do and what goes wrong meanwhile. `control`: a guarantee that is taken away (controls.py)."""
-
-    steps: Sequence[Step]
-    faults: Sequence[Fault]
-    control: str = ""
-    partitions: int = PARTITIONS
 
 
 def run(scenario: Scenario, folder: Path, *, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -42,7 +30,7 @@ def run(scenario: Scenario, folder: Path, *, say: Callable[[str], None] = lambda
     began_s = time.monotonic()
     bundle = load_bundle(DEFAULT)
     write_films(list(scenario.steps), folder / "films")
-    backends = Backends(folder)
+    backends = Backends(folder, scenario.milvus_tick_ms)
     try:
         say("starting the servers")
         backends.start()

@@ -31,7 +31,7 @@ def main(name: str) -> None:
         _decode_films()
     _shorten_max_poll()
     if control := os.environ.get(CONTROL):
-        apply_control(control)
+        apply_control(control, name)
     if point := os.environ.get(FAIL_POINT):
         arm_fail_point(point)
     getattr(serve, name)()
