@@ -30,12 +30,13 @@ def check_rows(truth: Truth, observed: Observed, claimed: Mapping[Asset, datetim
             yield from _check_removed(asset, rows, observed.frame_counts.get(asset, 0))
             continue
         current = {row.segment_index: row for row in select_current(rows)}
+        missing = [one.segment_index for one in final.segments if one.segment_index not in current]
+        if missing:
+            yield lost(f"{asset.key}: the index does not hold its segments {missing}")
         for segment in final.segments:
             stored = current.pop(segment.segment_index, None)
             name = f"{asset.key}, segment {segment.segment_index}"
-            if stored is None:
-                yield lost(f"{name}: the index does not hold it")
-            else:
+            if stored is not None:
                 yield from _check_row(name, final, segment, stored, claimed[asset])
                 yield from _check_frames(name, segment, stored, observed)
         for row in current.values():

@@ -28,7 +28,7 @@ def drain(
         ends = topics.find_ends(names)
         left = {group: sum(one.records for one in topics.find_unread(group, topic)) for group, topic in inputs.items()}
         now_s = time.monotonic()
-        if any(left.values()) or ends != before:
+        if any(left.values()) or ends != before or fleet.is_hanging:
             before, quiet_since_s = ends, now_s
             say(", ".join(f"{group} has {count} to read" for group, count in left.items()))
         elif now_s - quiet_since_s >= QUIET_S:

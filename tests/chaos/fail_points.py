@@ -23,7 +23,9 @@ from services.backends.redis.cache import RedisCache
 
 # Longer than a group waits for a poll (service.py).
 HANG_S: Final = Timeouts().restore_s + 10
-REACHED: Final = "fail point reached"  # in the log
+# In the log.
+REACHED: Final = "fail point reached"
+OVER: Final = "fail point is over"
 
 _INDEX: Final[dict[str, tuple[type, str]]] = {
     "store": (MilvusIndex, "store"),
@@ -78,11 +80,11 @@ def arm_fail_point(text: str) -> None:
     owner, method = _CALLS[point.name]
 
     def fail() -> None:
-        sys.stderr.write(f"{REACHED}: {point}\n")
-        sys.stderr.flush()
+        _write(f"{REACHED}: {point}")
         if point.action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(HANG_S)
+        _write(f"{OVER}: {point}")
 
     setattr(owner, method, fail_at(getattr(owner, method), point, fail))
 
@@ -106,3 +108,8 @@ def fail_at(call: Callable[..., Any], point: FailPoint, action: Callable[[], Non
         return result
 
     return counted
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

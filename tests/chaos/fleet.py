@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from tests.chaos.fail_points import OVER, REACHED
 from tests.chaos.service import CONTROL, FAIL_POINT
 from tests.servers.process import tie_to_this_process
 
@@ -30,6 +31,7 @@ class Instance:
         self._environment = dict(environment) | {"COPYDETECT_INSTANCE": name}
         self._process: subprocess.Popen[bytes] | None = None
         self._fail_point = ""
+        self._log_start = 0
         self.ended_at_s: float | None = None  # None while it runs
         self._stopping_since_s: float | None = None
 
@@ -45,12 +47,19 @@ class Instance:
     def has_fail_point(self) -> bool:
         return bool(self._fail_point)
 
+    @property
+    def is_hanging(self) -> bool:
+        """Whether it has reached a fail point at which it stands still."""
+        log = self.log.read_bytes()[self._log_start :].decode(errors="replace") if self.log.exists() else ""
+        return self.is_running and log.count(REACHED) > log.count(OVER)
+
     def start(self, fail_point: str = "") -> None:
         """Start the process, with a fail point if one is named. Its log is appended to."""
         self._fail_point = fail_point
         self.ended_at_s = self._stopping_since_s = None
         environment = os.environ | self._environment | ({FAIL_POINT: fail_point} if fail_point else {})
         with self.log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 tie_to_this_process([sys.executable, "-m", "tests.chaos.service", self.service]),
                 cwd=_ROOT,
@@ -128,11 +137,23 @@ class Fleet:
                 instance.start()
 
     def repair(self) -> None:
-        """Let all run, without fail points."""
-        for name, instance in self.instances.items():
+        """Let all run. Fail points that were not reached stay."""
+        for name in self.instances:
             self.resume(name)
-            if instance.has_fail_point:
-                self.kill(name)
+
+    @property
+    def is_hanging(self) -> bool:
+        """Whether one stands still, which may yet do harm when it goes on."""
+        return any(instance.is_hanging for instance in self.instances.values())
+
+    def count_fail_points(self) -> Counter[str]:
+        """How often each fail point was reached, by service and name."""
+        reached: Counter[str] = Counter()
+        for instance in self.instances.values():
+            for line in instance.log.read_text(errors="replace").splitlines():
+                if line.startswith(REACHED):
+                    reached[f"{instance.service} {line.partition(': ')[2]}"] += 1
+        return reached
 
     def close(self) -> None:
         for instance in self.instances.values():

@@ -12,11 +12,15 @@ from tests.chaos.problems import Kind, Problem
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """`faults` and `ended`: how often each happened. `ended` are processes that ended without having been told to."""
+    """`faults`, `fail_points` and `ended`: how often each happened.
+
+    `fail_points` are those that were reached. `ended` are processes that ended without having been told to.
+    """
 
     problems: tuple[Problem, ...]
     observed: Observed
     faults: Mapping[str, int]
+    fail_points: Mapping[str, int]
     ended: Mapping[str, int]
     took_s: float
 
@@ -31,6 +35,7 @@ class Report:
         removals = sum(isinstance(one, AssetRemovedAck) for one in observed.verdicts)
         assets = {(one.tenant, one.asset_id) for one in observed.verdicts}
         yield f"faults      {sum(self.faults.values())}: {_list(self.faults)}"
+        yield f"fail points {sum(self.fail_points.values())} reached: {_list(self.fail_points)}"
         yield f"uploads     {len(observed.inputs)} records of {len(assets)} assets, {len(observed.dead_letters)} dead"
         yield f"alerts      {len(find_live(observed.alerts))} live, {len(observed.alerts)} revisions"
         yield f"verdicts    {len(verdicts)} revisions, {removals} removals acknowledged"

@@ -47,6 +47,7 @@ def run(scenario: Scenario, folder: Path, *, say: Callable[[str], None] = lambda
                 _play(scenario, fleet, injector, publisher)
                 say("all faults end")
                 drained = drain(backends, fleet, topics, list_inputs(bundle), say)
+                reached = fleet.count_fail_points()
                 say("checking")
                 observed = observe(scenario.steps, topics, backends.direct_milvus, bundle)
         finally:
@@ -57,6 +58,7 @@ def run(scenario: Scenario, folder: Path, *, say: Callable[[str], None] = lambda
         problems=(*drained, *check_run(scenario.steps, observed, started_at)),
         observed=observed,
         faults=injector.done,
+        fail_points=reached,
         ended=fleet.ended,
         took_s=time.monotonic() - began_s,
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.chaos.fail_points import HANG_S
 from tests.chaos.faults import Fault, FaultKind, make_faults
 from tests.chaos.films import Film, Piece
 from tests.chaos.plan import make_plan
@@ -36,16 +35,14 @@ def make_control_scenario(control: str) -> Scenario:
     return _SCENARIOS[control]()
 
 
-def show_lost_uploads(control: str) -> Scenario:
-    """Both ingest processes are killed while they work on long files, and other records have come after these."""
+def show_lost_uploads(control: str, fail_point: str) -> Scenario:
+    """Both ingest processes are killed while they work on long files, and are done with short ones that came later."""
     steps: list[Step] = []
     for number in range(60):
         # The short ones are finished before the long ones that came before them.
         seconds = SEGMENT_S * (20 if number % 3 == 0 else 1)
         steps.append(_upload(_READY_S + 0.1 * number, f"a{number}", Piece(number + 1, 0, seconds)))
-    kills = [
-        Fault(FaultKind.KILL, f"ingest-{number}", _READY_S + at_s, 0.0) for at_s in (2.0, 4.0, 6.0) for number in (1, 2)
-    ]
+    kills = [Fault(FaultKind.FAIL_POINT, f"ingest-{number}", 0.0, 0.0, fail_point) for number in (1, 2)]
     return Scenario(steps, kills, control, partitions=2)
 
 
@@ -58,17 +55,17 @@ def show_unstored_segments() -> Scenario:
 def show_missed_twins() -> Scenario:
     """Pairs of copies that arrive together, in an index that shows writes late to searches that do not wait."""
     steps = [
-        _upload(_READY_S + 0.5 * number, f"{name}{number}", Piece(number + 1, 0, 2 * SEGMENT_S), noise=noise)
-        for number in range(40)
+        _upload(_READY_S + number, f"{name}{number}", Piece(number + 1, 0, SEGMENT_S), noise=noise)
+        for number in range(16)
         for noise, name in enumerate(("a", "b"))
     ]
-    return Scenario(steps, control="bounded-search", milvus_tick_ms=1000)
+    return Scenario(steps, control="bounded-search", milvus_tick_ms=500)
 
 
 def show_zombie() -> Scenario:
     """An alerter stands still between a decision and its commit, until another one has decided the same."""
-    steps = list(_copies(_READY_S + 5, 40, every_s=0.2))
-    hang = Fault(FaultKind.FAIL_POINT, "alerter-1", _READY_S, HANG_S + 10, "decide:after:4:hang")
+    steps = list(_copies(_READY_S, 40, every_s=0.2))
+    hang = Fault(FaultKind.FAIL_POINT, "alerter-1", 0.0, 0.0, "decide:after:3:hang")
     return Scenario(steps, [hang], "membership-at-commit", partitions=2)
 
 
@@ -82,9 +79,9 @@ def show_dropped_records() -> Scenario:
 
 
 _SCENARIOS: Final[Mapping[str, Callable[[], Scenario]]] = {
-    "auto-commit": lambda: show_lost_uploads("auto-commit"),
+    "auto-commit": lambda: show_lost_uploads("auto-commit", "store:after:10:kill"),
     "announce-before-store": show_unstored_segments,
-    "commit-ahead": lambda: show_lost_uploads("commit-ahead"),
+    "commit-ahead": lambda: show_lost_uploads("commit-ahead", "commit:after:4:kill"),
     "bounded-search": show_missed_twins,
     "membership-at-commit": show_zombie,
     "unguarded-transactions": show_dropped_records,

@@ -58,7 +58,7 @@ def frames_of(asset: Asset, change: Callable[[Any], Any]) -> Doctor:
 @pytest.mark.parametrize(
     ("doctor", "expected"),
     [
-        (row(B, 1), "lost: north/b, segment 1: the index does not hold it"),
+        (row(B, 1), r"lost: north/b: the index does not hold its segments \[1\]"),
         (row(B, 1, uri="/films/x.film"), "wrong: north/b, segment 1: file .* expected, the index holds x.film"),
         (row(B, 1, role=Role.REFERENCE), "wrong: north/b, segment 1: role upload expected"),
         (row(B, 1, frame_count=7), "wrong: north/b, segment 1: frames 8 expected, the index holds 7"),

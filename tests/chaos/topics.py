@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, but not by name
 
 from tests.chaos.observed import OpenTransaction, Unread
 
 _PATIENCE_S: Final = 30.0
+_LATEST: Final[Any] = OffsetSpec.latest()
 _QUIET: Final[Mapping[str, Any]] = {"log_level": 0}
 
 
@@ -47,11 +47,11 @@ class TopicReader:
 
     def find_ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """Where the records of each partition end, those of open transactions included."""
-        return self._list_offsets(topics, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        return self._list_offsets(topics, IsolationLevel.READ_UNCOMMITTED)
 
     def find_open_transactions(self, topics: Sequence[str]) -> list[OpenTransaction]:
         """The partitions where a transaction is open."""
-        committed = self._list_offsets(topics, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+        committed = self._list_offsets(topics, IsolationLevel.READ_COMMITTED)
         return [
             OpenTransaction(*place, committed[place], end)
             for place, end in self.find_ends(topics).items()
@@ -84,10 +84,8 @@ class TopicReader:
         found = self._admin.list_topics(timeout=_PATIENCE_S).topics
         return [(topic, number) for topic in topics for number in found[topic].partitions]
 
-    def _list_offsets(
-        self, topics: Sequence[str], spec: OffsetSpec, isolation: IsolationLevel
-    ) -> dict[tuple[str, int], int]:
-        asked = {TopicPartition(*place): spec for place in self._places(topics)}
+    def _list_offsets(self, topics: Sequence[str], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
+        asked = {TopicPartition(*place): _LATEST for place in self._places(topics)}
         answers = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=_PATIENCE_S)
         return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
 
