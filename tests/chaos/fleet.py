@@ -21,6 +21,10 @@ LONGEST_STOP_S: Final = 60.0  # after SIGTERM; a drain takes at most 20 s, and l
 _ROOT: Final = Path(__file__).parents[2]
 
 
+def make_command(service: str) -> list[str]:
+    return [sys.executable, "-m", "tests.chaos.service", service]
+
+
 class Instance:
     """A process of a service, by a name that stays the same over restarts."""
 
@@ -61,7 +65,7 @@ class Instance:
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                tie_to_this_process([sys.executable, "-m", "tests.chaos.service", self.service]),
+                tie_to_this_process(make_command(self.service)),
                 cwd=_ROOT,
                 env=environment,
                 stdout=log,

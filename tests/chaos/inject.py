@@ -66,7 +66,8 @@ class Injector:
             self._backends.change(name, _MODES[fault.kind], delay_s=DELAY_S[name.partition("-")[0]])
             return
         if fault.kind is FaultKind.KILL_COORDINATOR:
-            name = f"kafka-{self._topics.find_coordinator(self._groups[fault.detail])}"
+            node_id = self._topics.find_coordinator(self._groups[fault.detail])
+            name = name if node_id is None else f"kafka-{node_id}"
         server = self._backends.servers[name]
         match fault.kind:
             case FaultKind.FLUSH:

@@ -40,7 +40,7 @@ class Publisher:
             VIDEO_SEGMENTS,
             key=event.key.encode(),
             value=event.model_dump_json().encode(),
-            headers=make_headers(event, {STEP_HEADER: str(number)}),
+            headers=[*make_headers(event, {STEP_HEADER: str(number)})],
             on_delivery=self._note,
         )
 
@@ -91,7 +91,7 @@ def to_event(step: Step, films: Path, started_at: datetime) -> AssetEvent:
             )
 
 
-def make_headers(event: AssetEvent, more: Mapping[str, str]) -> list[tuple[str, str | bytes | None]]:
+def make_headers(event: AssetEvent, more: Mapping[str, str]) -> list[tuple[str, bytes]]:
     """CloudEvents 1.0 in binary mode, written down here rather than taken from the services."""
     headers = {
         "ce_specversion": "1.0",

@@ -3,13 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, but not by name
 
 from tests.chaos.observed import OpenTransaction, Unread
 
 _PATIENCE_S: Final = 30.0
-_LATEST: Final[Any] = OffsetSpec.latest()
+_LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _QUIET: Final[Mapping[str, Any]] = {"log_level": 0}
 
 
@@ -71,14 +78,13 @@ class TopicReader:
             counts[message.topic(), message.partition()] += 1
         return [Unread(group, *place, count) for place, count in counts.items() if count]
 
-    def find_coordinator(self, group: str) -> int:
-        """The node id of the broker that coordinates a group."""
-        described = self._admin.describe_consumer_groups([group])[group].result(_PATIENCE_S)
+    def find_coordinator(self, group: str) -> int | None:
+        """The node id of the broker that coordinates a group; None while it moves."""
+        try:
+            described = self._admin.describe_consumer_groups([group])[group].result(_PATIENCE_S)
+        except KafkaException:
+            return None
         return int(described.coordinator.id)
-
-    def list_groups(self) -> list[str]:
-        listed = self._admin.list_consumer_groups().result(_PATIENCE_S)
-        return sorted(one.group_id for one in listed.valid)
 
     def _places(self, topics: Sequence[str]) -> list[tuple[str, int]]:
         found = self._admin.list_topics(timeout=_PATIENCE_S).topics
