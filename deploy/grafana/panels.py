@@ -100,6 +100,24 @@ ROWS: Final[dict[str, list[Panel]]] = {
             (("sum by (topic, partition) (copydetect_consumer_lag_records)", "{{topic}} {{partition}}"),),
         ),
         Panel(
+            "Records that no group has committed",
+            "Told by the brokers, so also of a service of which no process lives; what is in work counts.",
+            "short",
+            (("max by (group) (copydetect_group_lag_records)", "{{group}}"),),
+        ),
+        Panel(
+            "Age of the oldest record",
+            "Since the first record that a group has not committed was published. Rule: CopydetectRecordsOverdue.",
+            "s",
+            (("max by (group) (copydetect_group_oldest_record_age_seconds)", "{{group}}"),),
+        ),
+        Panel(
+            "Partitions without an owner",
+            "No member of the group reads them; for seconds during a rebalance. Rule: CopydetectPartitionsUnowned.",
+            "short",
+            (("min by (group) (copydetect_group_unowned_partitions)", "{{group}}"),),
+        ),
+        Panel(
             "Video described",
             "Seconds of video per second: the real-time factor of all ingest replicas.",
             "short",
@@ -206,10 +224,23 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((f"sum by (job, stage) (rate(copydetect_retries_total{RATE}))", "{{job}} {{stage}}"),),
         ),
         Panel(
+            "Events left to other matchers",
+            "Of another model or an earlier release. Their own matchers must run until none come.",
+            "short",
+            (("sum by (reason) (increase(copydetect_left_events_total[$__rate_interval]))", "{{reason}}"),),
+        ),
+        Panel(
             "Dropped evidence",
             "Findings beyond the bounds of a pair or an asset: alerts hold, but are not extended by them.",
             "short",
             (("sum by (bound) (increase(copydetect_dropped_evidence_total[$__rate_interval]))", "{{bound}}"),),
+        ),
+        Panel(
+            "Partitions without states",
+            "A topic was enlarged and the topic of its states was not: their records wait. Rule: "
+            "CopydetectPartitionsRefused.",
+            "short",
+            (("sum by (topic) (copydetect_refused_partitions)", "{{topic}}"),),
         ),
         Panel(
             "Transactions of the alerter",

@@ -17,6 +17,8 @@ from services.contracts.events import AssetRemovedAck, DuplicateAlert, Event
 from services.contracts.evidence import PairLinked
 from services.runtime.rule import AlertRule, alert_score
 
+JUDGED_STEPS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
@@ -24,9 +26,13 @@ class Announcer:
 
     rule: AlertRule
 
-    def __call__(self, state: AssetState, now: datetime) -> tuple[AssetState, list[Event]]:
-        """The state after its events, and the events: alerts first."""
-        alerts = {other: alert for other, pair in state.pairs.items() if (alert := self._alert(state, pair, now))}
+    def __call__(self, before: AssetState, state: AssetState, now: datetime) -> tuple[AssetState, list[Event]]:
+        """The state after its events, and the events: alerts first. `before`: the state that was announced last."""
+        alerts = {
+            other: alert
+            for other, pair in state.pairs.items()
+            if _is_to_be_judged(before, state, pair) and (alert := self._alert(state, pair, now))
+        }
         if alerts:
             published = {other: replace(state.pairs[other], alert=alert) for other, alert in alerts.items()}
             state = replace(state, pairs={**state.pairs, **published})
@@ -52,6 +58,20 @@ class Announcer:
             if self.rule.is_reported(state.tenant, score, pair.calibration) or (pair.is_live and state.is_open):
                 return build_alert(state, pair, joined, score, now=now)
         return withdraw(pair.alert, now=now) if pair.alert and pair.is_live else None
+
+
+def _is_to_be_judged(before: AssetState, state: AssetState, pair: Pair) -> bool:
+    """Whether the alert about a pair may be due.
+
+    To join evidence takes time in proportion to it. While a long video arrives, the alert of a pair with much evidence
+    grows in steps of 2 %; once the video is complete, all of it counts.
+    """
+    if state.is_complete:
+        return (
+            not before.is_complete or before.ended != state.ended or before.pairs.get(pair.other.asset_id) is not pair
+        )
+    count = len(pair.units)
+    return before.pairs.get(pair.other.asset_id) is not pair and count % max(1, count // JUDGED_STEPS) == 0
 
 
 def _build_link(pair: Pair, alert: DuplicateAlert) -> PairLinked:

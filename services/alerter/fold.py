@@ -27,6 +27,10 @@ from services.runtime import metrics
 # verdict and the other alerts do not need the rest.
 MAX_PAIRS = 256
 
+PAIRS_OF_AN_ASSET, SEGMENTS_OF_A_PAIR = "pairs of an asset", "segments of a pair"
+for _bound in (PAIRS_OF_AN_ASSET, SEGMENTS_OF_A_PAIR):
+    metrics.dropped_evidence.labels(_bound)  # a series that begins with its first increase shows none
+
 
 class Folded(NamedTuple):
     """A state after an event, and the asset's own content that it replaced."""
@@ -39,6 +43,8 @@ def add_segment(state: AssetState, event: SegmentSearched) -> Folded:
     """The state after a segment was searched."""
     known = state.segments.get(event.segment_index)
     if state.is_stale(event.segment_index, event.generation) or (known and known.generation > event.generation):
+        return Folded(state)
+    if any(is_superseded(event, one) for one in state.segments.values()):
         return Folded(state)
     if known and event.status == SegmentStatus.FAILED != known.status:
         # The index still holds what was described. The event counts as an upload, which is to be answered.
@@ -199,11 +205,11 @@ def _add_unit(
     """The pairs with this evidence about another asset; the same if it is known, or one bound is reached."""
     known = pairs.get(other.asset_id)
     if known is None and len(pairs) >= MAX_PAIRS:
-        metrics.dropped_evidence.labels("pairs of an asset").inc()
+        metrics.dropped_evidence.labels(PAIRS_OF_AN_ASSET).inc()
         return pairs
     pair = known or Pair(other, event.model_version, event.calibration)
     if key not in pair.units and len(pair.units) >= MAX_UNITS:
-        metrics.dropped_evidence.labels("segments of a pair").inc()
+        metrics.dropped_evidence.labels(SEGMENTS_OF_A_PAIR).inc()
         return pairs
     grown = pair.with_unit(key, unit)
     if grown is pair:

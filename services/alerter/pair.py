@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from services.contracts.events import DuplicateAlert
-from services.contracts.evidence import AssetFacts, ComparedSegment, Finding, SegmentRange
-from tca_model.matching.calibration import Calibration
+from services.contracts.evidence import AssetFacts, ComparedSegment, Finding, SegmentRange, SentCalibration
 from tca_model.matching.evidence import JoinedEvidence, SegmentEvidence, join
 
 # A pair keeps evidence of so many searched segments, the first ones: 18 hours of segments of 32 s. What comes beyond
@@ -72,7 +71,7 @@ class Pair:
 
     other: AssetFacts
     model_version: str
-    calibration: Calibration
+    calibration: SentCalibration
     units: Mapping[UnitKey, Unit] = field(default_factory=dict)
     alert: DuplicateAlert | None = None
 

@@ -87,32 +87,28 @@ class AlertPipeline:
         _add_dead_letter(record, error, batch)
         return batch
 
-    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float) -> Batch:
-        """All effects of deciding these assets, idle for `idle_s` seconds, with the segments they have.
+    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float, batch: Batch) -> None:
+        """Add all effects of deciding these assets, idle for `idle_s` seconds, with the segments they have.
 
         One that cannot be decided, by a defect of this program, is left open and counts as touched now.
         """
-        batch = Batch()
         for key in keys:
             try:
                 state = self._states.get(partition, key)
                 assert state is not None
-                after = self._announce_all(end_for_silence(state, idle_s), None, batch)
+                after = self._announce_all(state, end_for_silence(state, idle_s), None, batch)
                 self._store(partition, state, after, batch)
             except CopydetectError:
                 raise
             except Exception as error:
                 log.error("a defect of this program: an idle asset is not decided", asset=key, exc_info=error)
                 batch.touched[partition, key] = self._clock()
-        return batch
 
-    def forget(self, partition: int, keys: Iterable[str]) -> Batch:
-        """The batch that removes the states of these assets."""
-        batch = Batch()
+    def forget(self, partition: int, keys: Iterable[str], batch: Batch) -> None:
+        """Add the removal of the states of these assets."""
         for key in keys:
             batch.states.setdefault(partition, {}).update(encode_changes(self._states.get(partition, key), None))
             batch.assets[partition, key] = None
-        return batch
 
     def keep(self, batch: Batch) -> None:
         """Make the states of a committed batch current."""
@@ -134,9 +130,9 @@ class AlertPipeline:
             state = self._fold(state, event, message, batch)
             # A verdict must not depend on what else is in the batch.
             if state.is_complete and state.newest_generation > state.answered:
-                state = announced = self._announce_all(state, message, batch)
+                state = announced = self._announce_all(announced, state, message, batch)
         if state is not announced:
-            state = self._announce_all(state, causes[-1].message, batch)
+            state = self._announce_all(announced, state, causes[-1].message, batch)
         if state is before:
             batch.touched[partition, first.key] = self._clock()
         else:
@@ -154,9 +150,9 @@ class AlertPipeline:
                 self._add_message(_tell_replaced(state, query_id, folded.replaced), cause, batch)
         return folded.state
 
-    def _announce_all(self, state: AssetState, cause: Message | None, batch: Batch) -> AssetState:
-        """Add the events that are due, and return the state after them."""
-        state, events = self._announce(state, datetime.fromtimestamp(self._clock(), UTC))
+    def _announce_all(self, before: AssetState, state: AssetState, cause: Message | None, batch: Batch) -> AssetState:
+        """Add the events that are due since the state `before`, and return the state after them."""
+        state, events = self._announce(before, state, datetime.fromtimestamp(self._clock(), UTC))
         for event in events:
             self._add_message(event, cause, batch)
         batch.announced += events

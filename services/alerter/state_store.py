@@ -112,7 +112,11 @@ def _note_touched(held: _Partition, key: str, head: Head | None) -> None:
     for touched in (held.open, held.closed, held.alerted):
         touched.pop(key, None)
     if head is not None:
-        (held.open if head.is_open else held.alerted if head.is_alerted else held.closed)[key] = head.touched_at
+        touched = held.open if head.is_open else held.alerted if head.is_alerted else held.closed
+        # A clock that was ahead was set back: what it noted would hide all that comes after it.
+        for ahead in takewhile(lambda one: touched[one] > head.touched_at, reversed(touched)):
+            touched[ahead] = head.touched_at
+        touched[key] = head.touched_at
 
 
 def _list_due(touched: Mapping[str, float], before: float, limit: int) -> list[str]:

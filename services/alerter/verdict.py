@@ -15,7 +15,7 @@ def build_verdict(state: AssetState, *, now: datetime) -> AssetVerdict:
     assert state.ended is not None
     alerts = [pair.alert for pair in state.pairs.values() if pair.alert and pair.alert.is_live]
     described = state.count(SegmentStatus.DESCRIBED)
-    missed = sum(not one.is_compared for one in state.segments.values())
+    missed = sum(one.status == SegmentStatus.DESCRIBED and not one.is_compared for one in state.segments.values())
     failures = [one.reason for _, one in sorted(state.segments.items()) if one.status == SegmentStatus.FAILED]
     failed = state.ended.status == "failed" or (not described and len(failures) > 0)
     return AssetVerdict(

@@ -4,6 +4,7 @@ An effect that is not committed did not happen: the bus then revokes the partiti
 states are restored from the last commit.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from itertools import takewhile
@@ -23,7 +24,7 @@ from services.runtime.retry import Caller, call_once
 
 GROUP = "alerter"
 BATCH_RECORDS = 256
-TIDIED_ASSETS = 256  # per step: idle assets that are ended, or old ones that are forgotten
+TIDIED_ASSETS = 256  # per step: so many idle assets are ended, and as many old ones are forgotten
 TIDY_EVERY_S = 1.0  # while records keep coming; otherwise in every step without records
 
 log = structlog.get_logger(__name__)
@@ -145,14 +146,16 @@ class AlertWorker:
         return self._commit((), batch)
 
     def _build_tidy_batch(self, now: float) -> Batch:
-        """The batch that ends the first idle assets, or else forgets the first old ones."""
+        """The batch that ends the first idle assets and forgets the first old ones, in all partitions alike."""
+        batch = Batch()
+        limit = math.ceil(TIDIED_ASSETS / max(1, len(self._states.partitions)))
         for partition in self._idle.partitions(now):
-            if idle := self._states.list_open(partition, now - self._asset_idle_s, TIDIED_ASSETS):
-                return self._pipeline.end_idle(partition, idle, self._asset_idle_s)
+            idle = self._states.list_open(partition, now - self._asset_idle_s, limit)
+            self._pipeline.end_idle(partition, idle, self._asset_idle_s, batch)
         for partition in self._states.partitions:
-            if old := self._states.list_forgettable(partition, now, *self._retentions_s, TIDIED_ASSETS):
-                return self._pipeline.forget(partition, old)
-        return Batch()
+            old = self._states.list_forgettable(partition, now, *self._retentions_s, limit)
+            self._pipeline.forget(partition, old, batch)
+        return batch
 
     def _commit(self, records: Sequence[Record], batch: Batch) -> bool:
         """Commit the batch. Returns False if that failed: it is built again, or its records are delivered again."""

@@ -1,5 +1,6 @@
 """`copydetect doctor`: reports what is reachable and what is wrong."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import typer
@@ -7,9 +8,12 @@ import typer
 from services.backends.kafka import topics as kafka_topics
 from services.backends.kafka.admin import count_brokers
 from services.backends.kafka.connection import KafkaConnection
+from services.backends.kafka.group_lag import GroupLagReader
 from services.backends.kafka.topic_problems import find_problems
 from services.cli.console import console
+from services.cli.waiting import print_waiting
 from services.contracts.errors import CopydetectError
+from services.runtime.group_lag import list_groups
 from services.runtime.settings import Settings, load_settings, unknown_variables
 from tca_model.bundle import load_bundle
 from tca_model.errors import BundleError
@@ -18,7 +22,7 @@ CHECK_S = 5.0  # how long to wait for a backend that does not answer
 
 
 def doctor() -> None:
-    """Check settings, model, Kafka, Redis, Milvus and where uploads may come from.
+    """Check settings, model, Kafka, Redis, Milvus and where uploads may come from. Show what waits in the topics.
 
     Exit code 0; 1 if something is wrong; 2 for wrong settings.
     """
@@ -34,6 +38,8 @@ def doctor() -> None:
         "uploads": _check_uploads,
     }
     failed = [name for name, check in checks.items() if not _report(name, check, settings)]
+    if not {"model", "kafka"} & set(failed):
+        _show_waiting(settings)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -60,6 +66,17 @@ def _check_kafka(settings: Settings) -> Iterator[str]:
     brokers = count_brokers(connection)
     replication = min(kafka_topics.REPLICATION, brokers)
     yield from find_problems(connection, kafka_topics.plan(replication=replication))
+
+
+def _show_waiting(settings: Settings) -> None:
+    groups = list_groups(load_bundle(settings.bundle).model_version)
+    reader = GroupLagReader(KafkaConnection.from_settings(settings), groups)
+    try:
+        print_waiting(reader(), time.time())
+    except CopydetectError as error:
+        console.print(f"note   kafka: how many records wait is not known: {error}", soft_wrap=True)
+    finally:
+        reader.close()
 
 
 def _check_redis(settings: Settings) -> Iterator[str]:

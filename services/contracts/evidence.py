@@ -7,12 +7,26 @@ A pair has a query side and a reference side, which only the assets decide (`sid
 searched. Its evidence goes to the partition of the query side.
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.contracts.events import AssetEvent, Role, SegmentStatus, side_order
 from services.contracts.fields import Count, Generation, Identifier, Moment, Seconds, Similarity
-from tca_model.matching.calibration import Calibration
+from tca_model.matching.calibration import Calibration, Curve
 from tca_model.matching.evidence import SegmentEvidence
+
+
+def _ignore_newer_fields(value: Any) -> Any:
+    """Leave out the fields of a newer release. A bundle's own calibration is read strictly."""
+    if isinstance(value, dict):
+        value = {name: one for name, one in value.items() if name in Calibration.model_fields}
+        if isinstance(curve := value.get("curve"), dict):
+            value["curve"] = {name: one for name, one in curve.items() if name in Curve.model_fields}
+    return value
+
+
+SentCalibration: TypeAlias = Annotated[Calibration, BeforeValidator(_ignore_newer_fields)]
 
 
 class _Part(BaseModel):
@@ -78,7 +92,7 @@ class SegmentSearched(AssetEvent):
     is_compared: bool
     model_version: str
     uploaded_at: Moment
-    calibration: Calibration
+    calibration: SentCalibration
     findings: tuple[Finding, ...] = ()
 
 
@@ -91,7 +105,7 @@ class PairEvidence(AssetEvent):
     end_s: Seconds
     finding: Finding
     model_version: str
-    calibration: Calibration
+    calibration: SentCalibration
 
 
 class PairLinked(AssetEvent):

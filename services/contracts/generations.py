@@ -5,6 +5,7 @@ Everything that follows from a record carries its generation, so that what a del
 for an earlier upload is never taken for what replaced it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
@@ -63,16 +64,26 @@ def select_current(stored: Iterable[ContentT]) -> list[ContentT]:
     latest: dict[tuple[int, str | None], ContentT] = {}
     for one in sorted(stored, key=lambda one: one.generation):
         latest[one.segment_index, one.content] = one
-    # What supersedes has the largest generation among whole files, among all, or among those of the same index.
-    whole = max((one for one in latest.values() if one.is_whole_file), key=lambda one: one.generation, default=None)
-    newest = max(latest.values(), key=lambda one: one.generation, default=None)
-    of_index: dict[int, ContentT] = {}
-    for one in latest.values():  # in the order of generations
-        of_index[one.segment_index] = one
+    by_index: defaultdict[int, list[ContentT]] = defaultdict(list)
+    for one in latest.values():
+        by_index[one.segment_index].append(one)
+    # Whatever supersedes a segment is, or is no later than, one of the two latest contents of its kind.
+    whole = _find_two_latest(one for one in latest.values() if one.is_whole_file)
+    newest = _find_two_latest(latest.values())
+    of_index = {index: _find_two_latest(those) for index, those in by_index.items()}
     return [
         one
         for one in latest.values()
-        if not any(
-            other is not None and is_superseded(one, other) for other in (whole, newest, of_index[one.segment_index])
-        )
+        if not any(is_superseded(one, other) for other in (*whole, *newest, *of_index[one.segment_index]))
     ]
+
+
+def _find_two_latest(stored: Iterable[ContentT]) -> list[ContentT]:
+    """The latest two of different content."""
+    found: list[ContentT] = []
+    for one in sorted(stored, key=lambda one: one.generation, reverse=True):
+        if not found or one.content != found[0].content:
+            found.append(one)
+        if len(found) == 2:
+            break
+    return found

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.contracts.ports import DescriptorCache, DescriptorIndex
+from services.contracts.ports import DescriptorIndex
 from services.ingest.decode.limits import decode_limits
 from services.ingest.decode.pool import DecodePool
 from services.ingest.describe import BatchDescriber
@@ -14,6 +14,7 @@ from services.ingest.fetch.media import FetchPolicy
 from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
+from services.ingest.ports import ProgressCache
 from services.runtime.probes import Health
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
@@ -30,7 +31,7 @@ def open_ingest_pipeline(
     bundle: Bundle,
     *,
     index: DescriptorIndex,
-    cache: DescriptorCache,
+    cache: ProgressCache,
     describer: BatchDescriber,
     roots: tuple[Path, ...] | None,
     health: Health | None = None,

@@ -8,6 +8,7 @@ import structlog
 from numpy.typing import NDArray
 
 from services.contracts.segments import DescribedSegment, SegmentRow
+from services.ingest.job import FinishedSegment, FramesToDescribe
 from services.ingest.ports import Extractor
 from services.runtime import metrics
 from tca_model.types import FloatArray, VideoDescriptor
@@ -43,6 +44,15 @@ class BatchDescriber:
         size = self._extractor.batch_frames
         batches = [self._batch(together[start : start + size]) for start in range(0, max(1, len(together)), size)]
         return np.split(np.concatenate(batches), np.cumsum([len(chunk) for chunk in chunks])[:-1])
+
+    def describe_and_cut(self, tracked: Sequence[FramesToDescribe]) -> list[FinishedSegment]:
+        """Describe these frames together. Returns the segments that they complete."""
+        frames = [one for one in tracked if len(one.images)]
+        if not frames:
+            return []
+        with metrics.time_stage("describe"):
+            described = self.describe_frames([one.images for one in frames])
+        return [finished for one, vectors in zip(frames, described, strict=True) for finished in one.cut(vectors)]
 
     def _batch(self, images: NDArray[np.uint8]) -> FloatArray:
         metrics.batch_frames.observe(len(images))

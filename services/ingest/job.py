@@ -1,17 +1,27 @@
 """A record in flight: the progress of its upload, and the rows of its segments; or the removal of an asset."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.contracts.events import AssetRemoved, SegmentUploaded
 from services.contracts.fields import MAX_UPLOADED_SEGMENT_S
 from services.contracts.generations import generation_of
 from services.contracts.ports import Record
-from services.contracts.segments import SegmentRow, make_content
+from services.contracts.segments import SegmentKey, SegmentRow, make_content
+from services.ingest.decode.events import FramesDecoded
 from services.ingest.fetch.media import Media, redact
+from services.ingest.progress import Progress
 from services.ingest.replaced import Replaced
+from tca_model.types import FloatArray, Times
 from tca_model.video.segments import CutSegment, SegmentCutter
 from tca_model.video.stills import Stills
+
+CHECKPOINT_S = 120.0  # of video, which is decoded in a few seconds
+MAX_ATTEMPTS = 3  # to decode a file if the machine may be to blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,9 @@ class Job:
     started_s: float | None = None  # when its decoding began, time.monotonic(); None before
     attempt: int = 1  # to decode its file
     stored_before: int = 0  # segments, before this attempt to decode it
+    resume_s: float = 0.0  # frames before this time are in stored segments
+    progress: Progress | None = None  # where its decoder is to go on
+    reached: list[Progress] = field(default_factory=list)  # where another could, once the frames before are stored
     replaced: tuple[Replaced, ...] = ()
 
     @classmethod
@@ -117,6 +130,16 @@ class Job:
         return math.inf if self.upload.is_whole_file else MAX_UPLOADED_SEGMENT_S
 
     @property
+    def checkpoint_s(self) -> float:
+        """How much video may be decoded again if it is interrupted."""
+        return CHECKPOINT_S if self.upload.is_whole_file else math.inf
+
+    @property
+    def resume(self) -> bytes | None:
+        """The checkpoint at which its decoder is to go on."""
+        return self.progress.checkpoint if self.progress else None
+
+    @property
     def stamp(self) -> str:
         """The content stamp: what the segments are made from, apart from the model. File, cut or start, panels.
 
@@ -130,6 +153,15 @@ class Job:
     def content(self) -> str:
         """The content part of its segments' keys."""
         return make_content(self.stamp, self.upload.role)
+
+    @property
+    def progress_key(self) -> SegmentKey:
+        """The key of its first segment, under which its progress is kept."""
+        return SegmentKey(self.upload.tenant, f"{self.upload.asset_id}:0", self.content)
+
+    def has_stored_until(self, time_s: float) -> bool:
+        """Whether the segment of this time, and all before, are stored."""
+        return time_s // self.options.segment_s < self.stored_count
 
     def row(self, cut: CutSegment, *, last: bool) -> SegmentRow:
         """The index row of a segment; `last` for the last one of this upload."""
@@ -149,6 +181,26 @@ class Job:
             is_whole_file=self.upload.is_whole_file,
         )
 
+    def skip_stored(self, rows: Sequence[SegmentRow]) -> None:
+        """Go on behind these rows, the first segments of a whole file: do not describe their frames again."""
+        self.stored_before = max(self.stored_before, len(rows))
+        self.resume_s = rows[-1].end_s
+        self.cutter = SegmentCutter(
+            dimension=self.options.dimension, segment_s=self.options.segment_s, segment_count=len(rows)
+        )
+
+    def track(self, frames: FramesDecoded) -> "FramesToDescribe":
+        """Take in the next frames. Returns those that must be described."""
+        timestamps_s, images = frames.timestamps_s, frames.images
+        if self.progress is not None:
+            if timestamps_s[0] >= self.progress.time_s:  # otherwise the decoder had to begin at the start
+                self.stills = Stills(self.progress.shown)
+            self.progress = None
+        # Those of stored segments too: a picture that was first shown in one of them is shown again later.
+        first_shown_s = self.stills.track(timestamps_s, images)
+        new = timestamps_s >= self.resume_s
+        return FramesToDescribe(self, timestamps_s[new], images[new], first_shown_s[new])
+
     def has_same_segments_as(self, other: "Job") -> bool:
         """Whether both write the same segments: done at the same time, they would leave a mixture of the two."""
         if self.key != other.key:
@@ -160,6 +212,21 @@ class Job:
         """Close the file and release its bytes; call it when no decoder has it open."""
         if self.media is not None:
             self.media.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramesToDescribe:
+    """The next frames (N, H, W, 3) of a job, their times (N,), and when the picture of each was first shown (N,)."""
+
+    job: Job
+    timestamps_s: Times
+    images: NDArray[np.uint8]
+    first_shown_s: Times
+
+    def cut(self, frames: FloatArray) -> "list[FinishedSegment]":
+        """The segments that these frames, which are described by `frames` (N, D), complete."""
+        cuts = self.job.cutter.add(self.timestamps_s, frames, self.first_shown_s)
+        return [FinishedSegment(self.job, cut, last=False) for cut in cuts]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """Uploads in, encoded segments out: fetch -> decode -> describe -> cut -> store -> announce -> delete what it replaces.
 
 `accept` begins the work on a record, `advance` does one step of all work; frames of all files in flight share a batch.
-A segment is announced after it is stored. One that is stored already, with equal content, is only announced again.
+A segment is announced after it is stored. One that is stored already, with equal content, is only announced again, also
+if a file was interrupted and others are still missing.
 One thread drives the pipeline and waits only for decoders: files are fetched in threads and decoded in processes.
 """
 
@@ -15,22 +16,22 @@ from services.contracts.envelope import read_event
 from services.contracts.errors import InvalidMessage
 from services.contracts.events import AssetRemoved, SegmentUploaded, UploadEnded
 from services.contracts.generations import generation_of
-from services.contracts.ports import DescriptorCache, DescriptorIndex, Record
+from services.contracts.ports import DescriptorIndex, Record
 from services.contracts.segments import SegmentRow
 from services.ingest.announce import build_asset_ended, build_asset_erased, build_failure_events, build_stored_events
-from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.decode.events import CheckpointReached, DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.deletions import Deletions
 from services.ingest.describe import BatchDescriber
 from services.ingest.fetch.media import Media
 from services.ingest.in_flight import InFlight
-from services.ingest.job import DescribeOptions, FinishedSegment, Job, Removal
+from services.ingest.job import MAX_ATTEMPTS, DescribeOptions, FinishedSegment, Job, Removal
 from services.ingest.outcome import Outcome, announce, refuse
-from services.ingest.ports import Decoders, Fetches
+from services.ingest.ports import Decoders, Fetches, ProgressCache
 from services.ingest.replaced import find_replaced
-from services.ingest.store import SegmentStore, find_stored, find_uploaded_s
+from services.ingest.resume import ProgressKeeper
+from services.ingest.store import SegmentStore, find_begun, find_stored, find_uploaded_s
 from services.runtime import metrics
 
-MAX_ATTEMPTS = 3  # to decode a file if the machine may be to blame
 MAX_DELETIONS = 4  # per step: each takes the index some tenths of a second
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ class IngestPipeline:
         self,
         *,
         index: DescriptorIndex,
-        cache: DescriptorCache,
+        cache: ProgressCache,
         fetches: Fetches,
         pool: Decoders,
         describer: BatchDescriber,
@@ -52,6 +53,7 @@ class IngestPipeline:
     ) -> None:
         self._version = index.model_version
         self._store = SegmentStore(index, cache)
+        self._progress = ProgressKeeper(cache)
         self._fetches = fetches
         self._pool = pool
         self._describer = describer
@@ -103,10 +105,13 @@ class IngestPipeline:
         self._submit_to_decoders()
         can_wait = len(self._in_flight) > 0 and not outcomes and not self._deletions
         progress = self._pool.poll(timeout_s if can_wait else 0.0)
-        finished = self._describe_and_cut([event for event in progress if isinstance(event, FramesDecoded)])
+        frames = [event for event in progress if isinstance(event, FramesDecoded)]
+        finished = self._describer.describe_and_cut([self._in_flight.job(one.job).track(one) for one in frames])
         failed: list[Outcome] = []
         for event in progress:
             match event:
+                case CheckpointReached():
+                    self._progress.note(self._in_flight.job(event.job), event)
                 case DecodeFinished():
                     job = self._on_decoded(event.job)
                     finished.append(FinishedSegment(job, job.cutter.finish(event.duration_s), last=True))
@@ -170,24 +175,30 @@ class IngestPipeline:
             job.uploaded_s = self._in_flight.find_uploaded_s(job) if stored_s is None else stored_s
             if isinstance(result, InvalidMessage):
                 outcomes.append(self._fail(self._end(job.name), result))
-            elif stored := self._reuse_stored(job, rows):
-                outcomes.append(self._announce(self._end(job.name), stored, None, last=True))
+            elif outcome := self._announce_stored(job, rows):
+                outcomes.append(outcome)
         return outcomes
 
-    def _reuse_stored(self, job: Job, rows: Sequence[SegmentRow]) -> list[SegmentRow]:
-        """Bring stored segments of this upload up to date. Returns the rows to announce, [] if it must be described."""
+    def _announce_stored(self, job: Job, rows: Sequence[SegmentRow]) -> Outcome | None:
+        """Announce again what is stored of this upload, which ends it if that is all. None if nothing is."""
         upload, generation = job.upload, job.generation
         job.replaced = find_replaced(rows, upload, content=job.content, generation=generation)
-        stored = find_stored(rows, upload, job.stamp)
+        whole = find_stored(rows, upload, job.stamp)
+        stored = whole or find_begun(rows, upload, job.content)
         stored = self._store.refresh(stored, role=upload.role, generation=generation, uploaded_s=job.uploaded_s)
-        job.stored_before = max(job.stored_before, len(stored))
-        return stored
+        if not stored:
+            return None
+        job.skip_stored(stored)
+        if not whole:
+            self._progress.load(job)
+        return self._announce(self._end(job.name) if whole else job, stored, None, last=bool(whole))
 
     def _submit_to_decoders(self) -> None:
         """Pass fetched files to free decoders, oldest record first."""
         for job in self._in_flight.jobs:
             if self._pool.free and job.media is not None and job.waits_for_decoder:
-                self._pool.submit(job.name, job.media.file, max_duration_s=job.max_duration_s)
+                limits = {"max_duration_s": job.max_duration_s, "checkpoint_s": job.checkpoint_s}
+                self._pool.submit(job.name, job.media.file, **limits, resume=job.resume)
                 job.started_s = time.monotonic()
 
     def _end(self, name: str) -> Job:
@@ -216,20 +227,6 @@ class IngestPipeline:
         self._in_flight.add_again(job.next_attempt())
         return []
 
-    def _describe_and_cut(self, chunks: Sequence[FramesDecoded]) -> list[FinishedSegment]:
-        """Describe these frames together. Returns the segments that they complete."""
-        if not chunks:
-            return []
-        with metrics.time_stage("describe"):
-            described = self._describer.describe_frames([chunk.images for chunk in chunks])
-        finished = []
-        for chunk, frames in zip(chunks, described, strict=True):
-            job = self._in_flight.job(chunk.job)
-            first_shown_s = job.stills.track(chunk.timestamps_s, chunk.images)
-            cuts = job.cutter.add(chunk.timestamps_s, frames, first_shown_s)
-            finished += [FinishedSegment(job, cut, last=False) for cut in cuts]
-        return finished
-
     def _store_and_announce(self, finished: Sequence[FinishedSegment]) -> list[Outcome]:
         """Store these segments together. Returns the outcomes that announce them, one per segment."""
         if not finished:
@@ -247,12 +244,15 @@ class IngestPipeline:
 
     def _announce(self, job: Job, rows: Sequence[SegmentRow], timestamp: int | None, *, last: bool) -> Outcome:
         """The outcome that announces these rows. If they are the `last` ones, what they replace is deleted next."""
+        self._progress.save(job)
         if last:
             self._deletions.add_job(job)
+            self._progress.drop(job)
         events = build_stored_events(job, rows, model_version=self._version, index_timestamp=timestamp, ended=last)
         return announce(job.record, events, done=last)
 
     def _fail(self, job: Job, error: InvalidMessage) -> Outcome:
         """End a job: the outcome is its dead letter and the events without which its asset would never be complete."""
         self._deletions.add_job(job)
+        self._progress.drop(job)
         return refuse(job.record, error, build_failure_events(job, error, model_version=self._version))

@@ -6,7 +6,9 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.decode.pool import DecodeEvent
+from services.contracts.ports import DescriptorCache
+from services.contracts.segments import SegmentKey
+from services.ingest.decode.events import DecodeEvent
 from services.ingest.fetch.pool import FetchFinished
 from tca_model.types import FloatArray
 
@@ -33,11 +35,23 @@ class Decoders(Protocol):
     @property
     def free(self) -> int: ...
 
-    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float) -> None: ...
+    def submit(
+        self, job: str, file: BinaryIO, *, max_duration_s: float, checkpoint_s: float, resume: bytes | None
+    ) -> None: ...
 
     def poll(self, timeout_s: float) -> list[DecodeEvent]: ...
 
     def cancel(self, job: str) -> None: ...
+
+
+class ProgressCache(DescriptorCache, Protocol):
+    """A cache that also keeps the progress of a file under the key of its first segment, and may lose it."""
+
+    def get_progress(self, key: SegmentKey) -> bytes | None: ...
+
+    def put_progress(self, key: SegmentKey, progress: bytes) -> None: ...
+
+    def discard_progress(self, key: SegmentKey) -> None: ...
 
 
 class Extractor(Protocol):

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from services.contracts.events import Role, SegmentUploaded
 from services.contracts.generations import select_current
-from services.contracts.ports import DescriptorCache, DescriptorIndex
+from services.contracts.ports import DescriptorIndex
 from services.contracts.segments import DescribedSegment, SegmentRow
+from services.ingest.ports import ProgressCache
 from services.ingest.replaced import Replaced
 
 
 class SegmentStore:
-    def __init__(self, index: DescriptorIndex, cache: DescriptorCache) -> None:
+    def __init__(self, index: DescriptorIndex, cache: ProgressCache) -> None:
         self._index = index
         self._cache = cache
 
@@ -56,7 +57,11 @@ class SegmentStore:
         """Remove all segments of these generations from index and cache."""
         rows = self._index.read_rows(tenant, [asset_id])
         self._index.erase(tenant, asset_id, before=before)
-        self._cache.discard([row.key for row in rows if row.generation < before])
+        erased = [row.key for row in rows if row.generation < before]
+        self._cache.discard(erased)
+        for key in erased:
+            if key.segment_id == f"{asset_id}:0":
+                self._cache.discard_progress(key)
 
 
 def find_stored(rows: Collection[SegmentRow], upload: SegmentUploaded, stamp: str) -> list[SegmentRow]:
@@ -70,6 +75,12 @@ def find_stored(rows: Collection[SegmentRow], upload: SegmentUploaded, stamp: st
         if not upload.is_whole_file or len(of_role) == of_role[-1].segment_count:
             return of_role
     return []
+
+
+def find_begun(rows: Collection[SegmentRow], upload: SegmentUploaded, content: str) -> list[SegmentRow]:
+    """The rows of the first segments of a whole file that are stored with this content, up to the first gap."""
+    same = [row for row in rows if row.content == content] if upload.is_whole_file else []
+    return [row for index, row in enumerate(same) if row.segment_index == index]
 
 
 def find_uploaded_s(rows: Iterable[SegmentRow], upload: SegmentUploaded, stamp: str | None) -> float | None:

@@ -26,6 +26,10 @@ SOURCE = "copydetect/matcher"
 AssetKey: TypeAlias = tuple[str, str]  # tenant, asset_id
 EncodedEvent: TypeAlias = SegmentEncoded | AssetEnded | AssetErased
 
+OTHER_MODEL, EARLIER_RELEASE = "of another model", "of an earlier release"
+for _reason in (OTHER_MODEL, EARLIER_RELEASE):
+    metrics.left_events.labels(_reason)  # a series that begins with its first increase shows none
+
 
 class Work(NamedTuple):
     """Records of one asset, in order, and the events in them."""
@@ -60,10 +64,7 @@ class MatchPipeline:
         self._already_decided = already_decided
 
     def sort(self, records: Sequence[Record]) -> tuple[list[Work], list[Message]]:
-        """The work on these records, by asset, and the dead letters of those that are invalid.
-
-        Events of another model version are left to the matchers of that version, which have a group of their own.
-        """
+        """The work on these records, by asset, and the dead letters of those that are invalid."""
         by_asset: defaultdict[tuple[int, str], Work] = defaultdict(lambda: Work([], []))
         dead_letters = []
         for record in records:
@@ -72,8 +73,11 @@ class MatchPipeline:
             except InvalidMessage as error:
                 dead_letters.append(refuse(record, error))
                 continue
-            is_own = event.model_version in (None, self._model_version)
-            if is_own and (event.tenant, event.asset_id) not in self._already_decided:
+            if (event.tenant, event.asset_id) in self._already_decided:
+                continue
+            if reason := self._find_reason_to_leave(event):
+                metrics.left_events.labels(reason).inc()
+            else:
                 work = by_asset[record.partition, event.key]
                 work.records.append(record)
                 work.events.append(event)
@@ -100,6 +104,13 @@ class MatchPipeline:
                 event = self._to_searched(event.model_copy(update=failed), (), is_compared=False)
             messages.append(to_message(topics.MATCH_EVIDENCE, event, source=SOURCE, cause=record.message))
         return [*messages, refuse(record, error)]
+
+    def _find_reason_to_leave(self, event: EncodedEvent) -> str | None:
+        """Why the event is left to other matchers, which have a group of their own; None if it is not."""
+        if event.model_version not in (None, self._model_version):
+            return OTHER_MODEL
+        # Announced by a release whose index has another layout.
+        return None if event.generation else EARLIER_RELEASE
 
     def _read(self, record: Record) -> EncodedEvent:
         event = read_event(record)

@@ -24,6 +24,7 @@ expired_records = Counter(
 )
 segments = Counter("copydetect_segments", "Segments announced by ingest", ["status"])
 uncompared_segments = Counter("copydetect_uncompared_segments", "Described segments that the index does not hold")
+left_events = Counter("copydetect_left_events", "Events that a matcher left to matchers of another model", ["reason"])
 dropped_evidence = Counter("copydetect_dropped_evidence", "Findings beyond a bound of the alerter", ["bound"])
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
@@ -36,6 +37,17 @@ paused = Gauge(
     "1 while consumption is paused: a budget or the disk is used up, or a backend is down",
 )
 lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
+# From the brokers' side, by every process for all groups.
+group_lag = Gauge("copydetect_group_lag_records", "Offsets of a group's topic that it has not committed", ["group"])
+group_oldest_age = Gauge(
+    "copydetect_group_oldest_record_age_seconds", "Age of the oldest record that a group has not committed", ["group"]
+)
+group_unowned = Gauge(
+    "copydetect_group_unowned_partitions", "Partitions of a group's topic that no member owns", ["group"]
+)
+refused_partitions = Gauge(
+    "copydetect_refused_partitions", "Assigned partitions whose records wait: the state topic lacks them", ["topic"]
+)
 rebalances = Counter("copydetect_rebalances", "Partitions assigned, revoked and lost", ["event"])
 transactions = Counter("copydetect_transactions", "Transactions of the alerter", ["outcome"])
 last_tick = Gauge("copydetect_loop_last_tick_timestamp_seconds", "When the service's loop last made a step")

@@ -20,13 +20,17 @@ from services.runtime import metrics
 
 
 class Health:
-    """What the probes report; written by the service's thread, read by the threads of the probes."""
+    """What the probes report. For any number of threads."""
 
     def __init__(self, *, loop_timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._loop_timeout_s = loop_timeout_s
         self._clock = clock
         self._ticked_s = clock()
+        self._lock = threading.Lock()
         self._hindrances: dict[str, str] = {"start": "the service is starting"}
+        self._degradations: dict[str, str] = {}
+        # Else it would count from 1970 until the first step.
+        metrics.last_tick.set_to_current_time()
 
     def tick(self) -> None:
         """Note that the loop made a step."""
@@ -35,10 +39,23 @@ class Health:
 
     def mark_unready(self, what: str, reason: str) -> None:
         """Be unready for this reason until `clear(what)`."""
-        self._hindrances = {**self._hindrances, what: reason}
+        with self._lock:
+            self._hindrances = {**self._hindrances, what: reason}
+
+    def mark_degraded(self, what: str, reason: str) -> None:
+        """Do the work worse for this reason, but ready, until `clear(what)`."""
+        with self._lock:
+            self._degradations = {**self._degradations, what: reason}
 
     def clear(self, what: str) -> None:
-        self._hindrances = {name: reason for name, reason in self._hindrances.items() if name != what}
+        with self._lock:
+            self._hindrances = {name: reason for name, reason in self._hindrances.items() if name != what}
+            self._degradations = {name: reason for name, reason in self._degradations.items() if name != what}
+
+    @property
+    def degradations(self) -> dict[str, str]:
+        """The reasons why the service does its work worse than it could, although it is ready."""
+        return self._degradations
 
     def why_not_alive(self) -> dict[str, str]:
         """The reasons why the service is not alive; empty if it is."""
@@ -54,6 +71,7 @@ class ProbeServer:
     """A context that serves the probes from threads of its own. Raises UsageError if the port is in use."""
 
     def __init__(self, health: Health, *, host: str, port: int) -> None:
+        self._health = health
         self._probes = {"/livez": health.why_not_alive, "/readyz": health.why_not_ready}
         self._metrics = make_wsgi_app()
         try:
@@ -85,7 +103,10 @@ class ProbeServer:
             return [b"/metrics, /livez, /readyz\n"]
         wrong = self._probes[path]()
         start_response("503 Service Unavailable" if wrong else "200 OK", [("Content-Type", "application/json")])
-        return [json.dumps({"ok": not wrong, **wrong}).encode() + b"\n"]
+        told: dict[str, Any] = {"ok": not wrong, **wrong}
+        if path == "/readyz" and (degraded := self._health.degradations):
+            told["degraded"] = degraded
+        return [json.dumps(told).encode() + b"\n"]
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -1,36 +1,30 @@
-"""Frames of a video file at true timestamps: the only reader of files that may be uploads.
-
-FFmpeg sees a nameless file object, a short list of containers and no way to open anything else: a playlist named
-.mp4 opened local files and sent HTTP requests until `io_open`, `format_whitelist` and `protocol_whitelist` were set.
-What can still go wrong in C (crashes, endless loops, memory) is why services.ingest decodes in child processes.
-"""
+"""Frames of a video file at true timestamps, and the points between them from which sampling can go on later."""
 
 import math
-import os
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from types import SimpleNamespace
-from typing import BinaryIO, NoReturn
+from itertools import chain
+from typing import BinaryIO, cast
 
 import av
 from av.container import InputContainer
-from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tca_model.errors import DecodeError
 from tca_model.types import Frame
-from tca_model.video.containers import CONTAINERS
+from tca_model.video.checkpoint import Checkpoint, sum_picture
+from tca_model.video.clock import FrameClock
+from tca_model.video.reader import check_pixels, decode_frames, find_video_stream, open_container, stores_pts
 from tca_model.video.views import Views
 
-# Each read crosses from C to Python; PyAV's own 32 KiB make eight times as many crossings.
-READ_BYTES = 256 * 1024
-# Times that go back further than reordering explains start a new origin: concatenated recordings restart at zero.
-MAX_STEP_BACK_S = 1
-# A still may rest on screen for minutes (slides, surveillance); a jump of hours is a damaged timestamp.
-MAX_GAP_S = 3600
 FALLBACK_FRAME_S = Fraction(1, 25)  # if neither the frame nor the stream says
+
+# How far before a checkpoint to seek, one after the other: most files have an index of their keyframes, but a transport
+# stream is entered anywhere, and shows its first picture at the keyframe after that.
+LEADS_S = (0, 12, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +46,19 @@ class DecodeLimits:
                 raise ValueError(f"{field.name} must be positive and finite, got {value}")
 
 
-class FrameClock:
-    """Seconds from the first frame, of frames in display order; `due_s` is the next time to sample.
+@dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """How a file is sampled; the meaning of all of it is that of `sample_frames`."""
 
-    A frame without a timestamp starts when the previous one ends.
-    """
+    every_s: float = 1.0
+    size: tuple[int, int] | None = None
+    remove_bars: bool = False
+    panels: bool = False
+    limits: DecodeLimits = DecodeLimits()
 
-    def __init__(self, time_base: Fraction, frame_s: Fraction) -> None:
-        self.due_s = Fraction(0)
-        self.end_s = Fraction(0)  # where the latest frame stops being shown
-        self._time_base = time_base
-        self._frame_s = frame_s
-        self._origin_s: Fraction | None = None
-        self._latest_s = Fraction(0)
-
-    def tick(self, stamp: int | None, duration: int) -> Fraction:
-        """The time of the next frame in seconds."""
-        now_s = self.end_s
-        if stamp is not None:
-            stamp_s = stamp * self._time_base
-            if self._origin_s is None:
-                self._origin_s = stamp_s - self.end_s
-            if -MAX_STEP_BACK_S <= stamp_s - self._origin_s - self._latest_s <= MAX_GAP_S:
-                now_s = stamp_s - self._origin_s
-            else:
-                self._origin_s = stamp_s - self.end_s
-        self._latest_s = max(self._latest_s, now_s)
-        self.end_s = max(self.end_s, now_s + (duration * self._time_base if duration > 0 else self._frame_s))
-        return now_s
-
-    def skip_if_early(self, stamp: int | None, duration: int) -> bool:
-        """Skip the frame of a packet if it is certainly shown before `due_s`. Returns whether it was skipped."""
-        if stamp is None or self._origin_s is None:
-            return False
-        now_s = stamp * self._time_base - self._origin_s
-        if now_s >= self.due_s:
-            return False
-        self.end_s = max(self.end_s, now_s + duration * self._time_base)
-        return True
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.every_s) and self.every_s > 0 and min(self.size or (1, 1)) > 0):
+            raise ValueError(f"every_s and size must be positive, got {self.every_s} and {self.size}")
 
 
 def sample_frames(
@@ -111,118 +80,93 @@ def sample_frames(
     exceeded, possibly after yielding frames; ValueError for an `every_s` or a `size` that is not positive. OSError of
     the file itself passes through.
     """
-    if not (math.isfinite(every_s) and every_s > 0 and min(size or (1, 1)) > 0):
-        raise ValueError(f"every_s and size must be positive, got {every_s} and {size}")
-    # Exact arithmetic: 3 * 0.1 is above 0.3 in floats, and the frame at 0.3 s would be missed.
-    grid_s = Fraction(every_s).limit_denominator(1_000_000)
-    with _open(file, limits) as container:
-        stream = _video_stream(container, limits)
-        rate = stream.average_rate
-        frame_s = 1 / rate if rate and 1 <= rate <= 240 else FALLBACK_FRAME_S
-        clock = FrameClock(stream.time_base or frame_s, frame_s)
-        views = Views(size, remove_bars=remove_bars, panels=panels)
-        sampled = 0
-        for frame in _decode(container, stream, clock):
-            now_s = clock.tick(frame.pts if _stores_pts(container) else frame.dts, frame.duration)
+    options = SampleOptions(every_s, size, remove_bars, panels, limits)
+    return (yield from cast(Generator[Frame, None, float], sample_with_checkpoints(file, options)))
+
+
+def sample_with_checkpoints(
+    file: BinaryIO, options: SampleOptions, *, checkpoint_s: float = math.inf, resume: Checkpoint | None = None
+) -> Generator[Frame | Checkpoint, None, float]:
+    """The frames of `sample_frames`, and among them about every `checkpoint_s` seconds a checkpoint.
+
+    `resume`: a checkpoint of this file and these options, to yield only the frames after it. It is ignored if the
+    decoder does not come to the same picture there. A file whose times are not unique has no checkpoints.
+    """
+    for start in (resume, None) if resume else (None,):
+        with open_container(file, max_bytes=options.limits.max_bytes) as container:
+            stream = find_video_stream(container, max_pixels=options.limits.max_pixels)
+            rate = stream.average_rate
+            frame_s = 1 / rate if rate and 1 <= rate <= 240 else FALLBACK_FRAME_S
+            clock = FrameClock(stream.time_base or frame_s, frame_s, start.clock if start else None)
+            frames = _seek(container, stream, clock, start) if start else decode_frames(container, stream, clock)
+            if frames is not None:
+                has_pts = stores_pts(container)
+                sampler = _Sampler(options, clock, start, checkpoint_s if has_pts else math.inf)
+                return (yield from sampler.sample(frames, has_pts=has_pts))
+    raise AssertionError("frames from the start are always tried")
+
+
+class _Sampler:
+    """Selects frames and turns them into pictures; continues at the checkpoint `start`."""
+
+    def __init__(
+        self, options: SampleOptions, clock: FrameClock, start: Checkpoint | None, checkpoint_s: float
+    ) -> None:
+        # Exact arithmetic: 3 * 0.1 is above 0.3 in floats, and the frame at 0.3 s would be missed.
+        self._grid_s = Fraction(options.every_s).limit_denominator(1_000_000)
+        self._limits = options.limits
+        self._clock = clock
+        memory = start.panels if start else None
+        self._views = Views(options.size, remove_bars=options.remove_bars, panels=options.panels, memory=memory)
+        self._sampled = start.sampled if start else 0
+        self._checkpoint_s = checkpoint_s
+        self._next_s = (start.time_s if start else 0.0) + checkpoint_s
+
+    def sample(self, frames: Iterator[VideoFrame], *, has_pts: bool) -> Generator[Frame | Checkpoint, None, float]:
+        clock, limits = self._clock, self._limits
+        for frame in frames:
+            now_s = clock.tick(frame.pts if has_pts else frame.dts, frame.duration)
             if now_s > limits.max_duration_s:
                 raise DecodeError(f"longer than the limit of {limits.max_duration_s:g} s")
             if now_s < clock.due_s:
                 continue
-            if sampled == limits.max_sampled_frames:
+            if self._sampled == limits.max_sampled_frames:
                 raise DecodeError(f"more than {limits.max_sampled_frames} sampled frames")
-            _check_pixels(frame.width, frame.height, limits)
-            sampled += 1
-            clock.due_s = (now_s // grid_s + 1) * grid_s
-            yield from views.add_frame(float(now_s), frame)
-        yield from views.flush()
+            check_pixels(frame.width, frame.height, limits.max_pixels)
+            if now_s >= self._next_s and (checkpoint := self._make_checkpoint(float(now_s), frame)):
+                self._next_s = float(now_s) + self._checkpoint_s
+                yield checkpoint
+            self._sampled += 1
+            clock.due_s = (now_s // self._grid_s + 1) * self._grid_s
+            yield from self._views.add_frame(float(now_s), frame)
+        yield from self._views.flush()
         return float(clock.end_s)
 
-
-def _deny(*_: object) -> NoReturn:
-    raise DecodeError("refers to other files")
-
-
-def _open(file: BinaryIO, limits: DecodeLimits) -> InputContainer:
-    file.seek(0)
-    is_mp4 = file.read(8)[4:] == b"ftyp"
-    size_bytes = file.seek(0, os.SEEK_END)
-    if size_bytes == 0:
-        raise DecodeError("empty file")
-    if size_bytes > limits.max_bytes:
-        raise DecodeError(f"{size_bytes} bytes exceed the limit of {limits.max_bytes} bytes")
-    file.seek(0)
-    try:
-        return av.open(
-            # Without its name, by which FFmpeg would guess a format or resolve relative paths, and without close().
-            SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell),
-            mode="r",
-            container_options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": ""},
-            metadata_errors="replace",
-            buffer_size=READ_BYTES,
-            io_open=_deny,
-        )
-    except av.error.MemoryError as error:
-        raise DecodeError("opening it needs more memory than is allowed") from error
-    except av.error.FFmpegError as error:
-        if is_mp4:
-            raise DecodeError("truncated or damaged: the index of the file (moov) cannot be read") from error
-        raise DecodeError("not a video, or of a format that is not accepted") from error
-
-
-def _video_stream(container: InputContainer, limits: DecodeLimits) -> VideoStream:
-    """The stream that a player shows, with its decoder set up; cover art is ignored."""
-    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
-    films = [stream for stream in container.streams.video if not stream.disposition & pictures]
-    if not films:
-        raise DecodeError("no video stream (audio only)" if container.streams.audio else "no video, or truncated")
-    streams = [stream for stream in films if stream.codec_context is not None]  # can be None, contrary to the stubs
-    if not streams:
-        raise DecodeError("no decoder for its video codec")
-    best = max(streams, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
-    _check_pixels(best.width, best.height, limits)
-    for other in container.streams:
-        other.discard = Discard.default if other.index == best.index else Discard.all
-    best.codec_context.thread_count = 1  # one child process per core; frame threads would also delay `skip_frame`
-    best.codec_context.options = {"max_pixels": str(limits.max_pixels)}
-    return best
-
-
-def _decode(container: InputContainer, stream: VideoStream, clock: FrameClock) -> Iterator[VideoFrame]:
-    """The frames that can be decoded, in display order; raises DecodeError if there is none.
-
-    Frames that are neither due nor referenced are not decoded: the same samples, and up to half the time saved on files
-    with B-frames.
-    """
-    codec = stream.codec_context
-    any_frame = False
-    damage: av.error.FFmpegError | None = None
-    packets = container.demux(stream)
-    while True:
+    def _make_checkpoint(self, time_s: float, frame: VideoFrame) -> Checkpoint | None:
+        """The checkpoint before this frame; None if there can be none."""
+        memory = self._clock.memory
+        if frame.pts is None or not memory.is_continuous or self._views.holds_frames:
+            return None
         try:
-            packet = next(packets, None)
-            if packet is None:
-                break
-            skip = _stores_pts(container) and clock.skip_if_early(packet.pts, packet.duration or 0)
-            codec.skip_frame = "NONREF" if skip else "DEFAULT"
-            frames = packet.decode()
-        except av.error.MemoryError as error:
-            raise DecodeError("decoding it needs more memory than is allowed") from error
-        except av.error.FFmpegError as error:
-            # After an error of the demuxer itself its generator is spent, and the next turn ends the loop.
-            damage = error
-            continue
-        for frame in frames:
-            any_frame = True
-            yield frame
-    if not any_frame:
-        raise DecodeError("no frame could be decoded" + (f" ({damage.strerror})" if damage else "")) from damage
+            checksum = sum_picture(frame)
+        except DecodeError:
+            return None
+        return Checkpoint(time_s, frame.pts, checksum, self._sampled, memory, self._views.memory)
 
 
-def _stores_pts(container: InputContainer) -> bool:
-    """Whether packets say when they are shown; in AVI only the order of the decoded frames does."""
-    return container.format.name != "avi"
-
-
-def _check_pixels(width: int, height: int, limits: DecodeLimits) -> None:
-    if width * height > limits.max_pixels:
-        raise DecodeError(f"{width}x{height} pixels exceed the limit of {limits.max_pixels} pixels")
+def _seek(
+    container: InputContainer, stream: VideoStream, clock: FrameClock, start: Checkpoint
+) -> Iterator[VideoFrame] | None:
+    """The frames from that of the checkpoint on; None if there is another picture, or none, at its time."""
+    clock.skips = False  # the picture depends on frames that are early
+    for lead_s in LEADS_S:
+        with suppress(av.error.FFmpegError, DecodeError):
+            container.seek(start.pts - round(lead_s / (stream.time_base or 1)), stream=stream)
+            frames = decode_frames(container, stream, clock)
+            for frame in frames:
+                if frame.pts == start.pts and sum_picture(frame) == start.checksum:
+                    clock.skips = True
+                    return chain([frame], frames)
+                if frame.pts is None or frame.pts >= start.pts:
+                    break
+    return None

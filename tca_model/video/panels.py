@@ -44,15 +44,33 @@ class Panel(NamedTuple):
     bottom: float
 
 
-class PanelFinder:
-    """Tracks the panels in the frames of one video that were seen so far."""
+class PanelMemory(NamedTuple):
+    """What a PanelFinder remembers of the frames so far; nothing in it is ever changed.
 
-    def __init__(self) -> None:
-        self._last: NDArray[np.int16] | None = None  # (H, W)
-        # (H, W) share of the frames in which the picture steps from left to right, and from top to bottom.
-        self._vertical = self._horizontal = np.zeros((0, 0), np.float32)
-        self._seen = 0  # distinct frames
-        self.panels: list[Panel] = []  # the parts of a divided picture, else its best inset
+    last         (H, W) green of the last distinct frame
+    vertical     (H, W) share of the frames in which the picture steps from left to right
+    horizontal   (H, W) the same from top to bottom
+    seen         number of distinct frames
+    panels       the parts of a divided picture, else its best inset
+    """
+
+    last: NDArray[np.int16] | None = None
+    vertical: FloatArray = np.zeros((0, 0), np.float32)
+    horizontal: FloatArray = np.zeros((0, 0), np.float32)
+    seen: int = 0
+    panels: tuple[Panel, ...] = ()
+
+
+class PanelFinder:
+    """Tracks the panels in the frames of one video that were seen so far; `memory`: of a finder that it continues."""
+
+    def __init__(self, memory: PanelMemory | None = None) -> None:
+        self._last, self._vertical, self._horizontal, self._seen, panels = memory or PanelMemory()
+        self.panels = list(panels)
+
+    @property
+    def memory(self) -> PanelMemory:
+        return PanelMemory(self._last, self._vertical, self._horizontal, self._seen, tuple(self.panels))
 
     @property
     def has_seen_enough(self) -> bool:

@@ -24,10 +24,13 @@ class SegmentCutter:
 
     Stretches without a frame (a jump in the timestamps) make no segment, so that damaged times cannot make millions.
     A segment file of a longer upload is one segment: `segment_s` infinite, with its own index and start.
+    `segment_count`: of segments that were cut before, if the first frames are left out.
     """
 
-    def __init__(self, *, dimension: int, segment_s: float, first_index: int = 0, start_s: float = 0.0) -> None:
-        self.segment_count = 0
+    def __init__(
+        self, *, dimension: int, segment_s: float, first_index: int = 0, start_s: float = 0.0, segment_count: int = 0
+    ) -> None:
+        self.segment_count = segment_count
         self._dimension = dimension
         self._segment_s = segment_s
         self._first_index = first_index

@@ -6,6 +6,8 @@ Test pictures, cover art and photographs recur in videos that share nothing else
 long copy.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,10 +49,16 @@ class Stills:
     Frames with equal times are views of one frame; each is compared with every view of the previous time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shown: Sequence[tuple[FloatArray, float]] = ()) -> None:
+        """`shown`: of another one, to go on after its last frame."""
         self._time = -np.inf
-        self._now: list[tuple[FloatArray, float]] = []  # block means, and when the picture was first shown
+        self._now = list(shown)  # block means, and when the picture was first shown
         self._before: list[tuple[FloatArray, float]] = []
+
+    @property
+    def shown(self) -> tuple[tuple[FloatArray, float], ...]:
+        """Block means of the views of the last frame, and when each picture was first shown."""
+        return tuple(self._now)
 
     def track(self, times: Times, images: NDArray[np.uint8]) -> Times:
         """Follow the next frames (N, H, W, 3) at `times` (N,).

@@ -5,18 +5,32 @@ from collections.abc import Iterator
 from av.video.frame import VideoFrame
 
 from tca_model.types import Frame
-from tca_model.video.panels import ENOUGH_FRAMES, PanelFinder
+from tca_model.video.panels import ENOUGH_FRAMES, PanelFinder, PanelMemory
 from tca_model.video.picture import PictureConverter
 
 
 class Views:
     """The views of one video's frames; up to ENOUGH_FRAMES are held back until their panels are known."""
 
-    def __init__(self, size: tuple[int, int] | None, *, remove_bars: bool, panels: bool) -> None:
-        """`size` is (width, height), None the stored size; without `panels`, whole frames only."""
+    def __init__(
+        self, size: tuple[int, int] | None, *, remove_bars: bool, panels: bool, memory: PanelMemory | None = None
+    ) -> None:
+        """`size` is (width, height), None the stored size; without `panels`, whole frames only.
+
+        `memory`: of views that these continue.
+        """
         self._converter = PictureConverter(size, remove_bars=remove_bars)
-        self._finder = PanelFinder() if panels else None
+        self._finder = PanelFinder(memory) if panels else None
         self._held: list[tuple[float, VideoFrame]] = []
+
+    @property
+    def memory(self) -> PanelMemory | None:
+        """What is remembered of the frames so far, unless some are held back; None without panels."""
+        return self._finder.memory if self._finder else None
+
+    @property
+    def holds_frames(self) -> bool:
+        return bool(self._held)
 
     def add_frame(self, time_s: float, frame: VideoFrame) -> Iterator[Frame]:
         """Take in the next frame, and yield the views that are ready, in time order. Raises DecodeError."""

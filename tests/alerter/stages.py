@@ -1,7 +1,7 @@
 """Matcher and alerter over an index in memory, a bus that can fail and a clock that tests set; and assets for them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -9,14 +9,12 @@ from services.alerter.pipeline import AlertPipeline
 from services.alerter.state import AssetState
 from services.alerter.state_store import StateStore
 from services.alerter.worker import GROUP, AlertWorker
-from services.backends.memory.bus import MemoryBus, MemoryStateConsumer
 from services.backends.memory.cache import MemoryCache
 from services.backends.memory.index import MemoryIndex
 from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
-from services.contracts.errors import TransientError
-from services.contracts.events import AssetEnded, AssetVerdict, DuplicateAlert, Event, SegmentEncoded
-from services.contracts.ports import Message, Rebalance, Record, States
+from services.contracts.events import AssetEnded, AssetRemovedAck, AssetVerdict, DuplicateAlert, Event, SegmentEncoded
+from services.contracts.ports import Message, Record
 from services.contracts.segments import DescribedSegment
 from services.ingest.announce import build_segment_encoded
 from services.matcher.assemble import build_match_pipeline
@@ -25,6 +23,7 @@ from services.matcher.worker import MatchWorker, name_group
 from services.runtime.rule import AlertRule
 from tca_model.matching.calibration import Calibration
 from tca_model.types import FloatArray
+from tests.alerter.flaky import Clock, FlakyBus, FlakyConsumer
 from tests.descriptors import UPLOADED_AT, RowFields, cut, work
 from tests.vectors import unit
 
@@ -36,84 +35,17 @@ IDLE_S = 3600.0
 RETENTION_S = 7 * 24 * 3600.0
 ALERT_RETENTION_S = 30 * 24 * 3600.0
 
-Failure = Literal["before", "after"]  # the failed commit had no effect, or its full effect
-
-
-class Clock:
-    """Seconds since the epoch; each call advances it by a millisecond."""
-
-    def __init__(self) -> None:
-        self.at = UPLOADED_AT + 1000
-
-    def __call__(self) -> float:
-        self.at += 0.001
-        return self.at
-
-
-class FlakyBus(MemoryBus):
-    """A bus whose next commit can fail, and that delivers records only after their partition was restored."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fails: Failure | None = None
-        self.error: Exception = TransientError("the bus is down")
-        self.commits: list[tuple[Sequence[Record], Sequence[Message], States]] = []
-
-    def open_state_consumer(self, topic: str, group: str, state_topic: str) -> "FlakyConsumer":
-        return FlakyConsumer(self, topic, group, self._states[state_topic])
-
-    def fail_next(self, fails: Failure) -> None:
-        self.fails = fails
-
-    def lag(self) -> int:
-        """Records that the stages have not committed."""
-        read = ((topics.ENCODED_SEGMENTS, name_group(MODEL)), (topics.MATCH_EVIDENCE, GROUP))
-        return sum(len(self._topics[topic]) - self._committed[topic, group] for topic, group in read)
-
-    def states(self) -> dict[str, bytes]:
-        return dict(self._states[topics.ALERTER_STATE])
-
-
-class FlakyConsumer(MemoryStateConsumer):
-    def __init__(self, bus: FlakyBus, topic: str, group: str, states: dict[str, bytes]) -> None:
-        super().__init__(bus, topic, group, states)
-        self._flaky = bus
-        self._is_restored = False
-        self.hidden_lag = 0  # lag that an outage hides, or of a replay
-
-    def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        return super().poll(max_records, timeout_s) if self._is_restored else []
-
-    def restore(self, partition: int) -> dict[str, bytes]:
-        self._is_restored = True
-        return super().restore(partition)
-
-    def lag(self) -> dict[int, int]:
-        return {partition: lag + self.hidden_lag for partition, lag in super().lag().items()}
-
-    def commit_all(self, records: Sequence[Record], messages: Sequence[Message], states: States) -> None:
-        fails, self._flaky.fails = self._flaky.fails, None
-        if fails != "before":
-            super().commit_all(records, messages, states)
-            self._flaky.commits.append((records, messages, states))
-        if fails:
-            self.rebalance()
-            raise self._flaky.error
-
-    def rebalance(self) -> None:
-        """The partition is revoked and assigned again."""
-        self._position = self._committed[self._group]
-        self._rebalance = Rebalance(assigned=frozenset({0}), revoked=frozenset({0}))
-        self._is_restored = False
-
 
 class Stages:
     """A matcher and an alerter under test, with their bus, index and clock."""
 
-    def __init__(self, *, rule: AlertRule = RULE, **options: Any) -> None:
+    def __init__(
+        self, *, rule: AlertRule = RULE, calibration: Calibration = CALIBRATION, partitions: int = 1, **options: Any
+    ) -> None:
         self._rule = rule
+        self._calibration = calibration
         self.index = MemoryIndex(model_version=MODEL)
-        self.bus = FlakyBus()
+        self.bus = FlakyBus(partitions)
         self.clock = Clock()
         self._options = options
         self.restart()
@@ -124,15 +56,15 @@ class Stages:
             self.index = MemoryIndex(model_version=model_version)
         self.states = StateStore()
         self.cache = MemoryCache(10**8)
-        pipeline = build_match_pipeline(
+        self.match_pipeline = build_match_pipeline(
             self.index,
             self.cache,
             NearestCandidates(self.index),
             rule=self._rule,
-            calibration=CALIBRATION,
+            calibration=self._calibration,
             **self._options,
         )
-        self.matcher = MatchWorker(self.bus, pipeline, group=name_group(self.index.model_version))
+        self.matcher = MatchWorker(self.bus, self.match_pipeline, group=name_group(self.index.model_version))
         self.pipeline = AlertPipeline(states=self.states, rule=self._rule, clock=self.clock)
         self.alerter = AlertWorker(
             self.bus,
@@ -157,9 +89,29 @@ class Stages:
         self.publish(*events)
         self.run()
 
+    def search(self, *events: Event) -> list[Message]:
+        """What a matcher has to say about these events now, and has not published yet."""
+        messages = [to_message(topics.ENCODED_SEGMENTS, event, source="copydetect/test") for event in events]
+        works, _ = self.match_pipeline.sort([Record(message, 0, offset) for offset, message in enumerate(messages)])
+        return [message for work in works for message in self.match_pipeline(work)]
+
+    def evidence(self, *events: Event) -> None:
+        """Give these events to the alerter alone."""
+        self.deliver([to_message(topics.MATCH_EVIDENCE, event, source="copydetect/test") for event in events])
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Publish these messages, and process them."""
+        self.bus.publish(messages)
+        self.run()
+
+    def lag(self) -> int:
+        """Records that the stages have not committed."""
+        matched = self.bus.lag(topics.ENCODED_SEGMENTS, name_group(self.index.model_version))
+        return matched + self.bus.lag(topics.MATCH_EVIDENCE, GROUP)
+
     def run(self) -> None:
         """Run until nothing is left to do."""
-        while self.matcher.run_once(0) | self.alerter.run_once(0) or self.bus.lag():
+        while self.matcher.run_once(0) | self.alerter.run_once(0) or self.lag():
             pass
 
     def wait(self, seconds: float, *, step_s: float = 60.0) -> None:
@@ -170,8 +122,7 @@ class Stages:
             self.run()
 
     def state(self, key: str = "default/copy") -> AssetState:
-        state = self.states.get(0, key)
-        assert state is not None
+        [state] = [state for one in self.states.partitions if (state := self.states.get(one, key))]
         return state
 
     def alerts(self) -> list[DuplicateAlert]:
@@ -187,10 +138,13 @@ class Stages:
             latest[alert.alert_id] = alert
         return latest
 
+    def live(self) -> list[DuplicateAlert]:
+        """The alerts that hold, by query and reference."""
+        live = [alert for alert in self.latest().values() if alert.is_live]
+        return sorted(live, key=lambda alert: (alert.query.asset_id, alert.reference.asset_id))
+
     def all_verdicts(self) -> list[AssetVerdict]:
-        events = [to_event(record.message) for record in self.bus.records(topics.ASSET_VERDICTS)]
-        assert all(isinstance(event, AssetVerdict) for event in events)
-        return events  # type: ignore[return-value]
+        return [event for event in self._answers() if isinstance(event, AssetVerdict)]
 
     def verdicts(self) -> dict[str, AssetVerdict]:
         """The highest revision by asset; asserts that each revision is published once, and that they rise."""
@@ -200,8 +154,14 @@ class Stages:
             latest[verdict.key] = verdict
         return latest
 
-    def dead_letters(self) -> list[Message]:
-        return [record.message for record in self.bus.records(f"{topics.ENCODED_SEGMENTS}.dlq")]
+    def acknowledgements(self) -> list[AssetRemovedAck]:
+        return [event for event in self._answers() if isinstance(event, AssetRemovedAck)]
+
+    def dead_letters(self, topic: str = topics.ENCODED_SEGMENTS) -> list[Message]:
+        return [record.message for record in self.bus.records(topic + topics.DEAD_LETTER_SUFFIX)]
+
+    def _answers(self) -> list[Event]:
+        return [to_event(record.message) for record in self.bus.records(topics.ASSET_VERDICTS)]
 
 
 def segment_events(segments: Iterable[DescribedSegment], *, model_version: str = MODEL) -> list[SegmentEncoded]:

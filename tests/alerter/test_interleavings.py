@@ -29,8 +29,8 @@ def run_interleaved(seed: int, *assets: Sequence[DescribedSegment], stages: Stag
         stages.publish(event)
         if not left[turn]:
             stages.publish(ends[turn])
-        for worker in random.sample([stages.matcher, stages.alerter], random.randint(0, 2)):
-            worker.run_once(0)
+        for step in random.sample([stages.matcher.run_once, stages.alerter.run_once], random.randint(0, 2)):
+            step(0)
     stages.run()
     return stages
 

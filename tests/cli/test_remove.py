@@ -20,7 +20,7 @@ class FakeBus:
         """Connects to nothing."""
 
     def publish(self, messages: list[Message]) -> None:
-        self.published += messages
+        FakeBus.published += messages
 
     def close(self) -> None:
         """Nothing is open."""

@@ -40,13 +40,16 @@ def test_a_pair_that_is_uploaded_simultaneously_always_has_an_alert(cluster: Clu
     names = [f"{side}-{number}" for number in range(ROUNDS) for side in ("one", "two")]
     cluster.publish([cluster.upload(name, twins / f"{name}.mp4") for name in names])
     verdicts = cluster.wait_for_verdicts(names, timeout_s=400)
+    alerts = {(alert.query.asset_id, alert.reference.asset_id): alert for alert in cluster.alerts() if alert.is_live}
     for number in range(ROUNDS):
-        one, two = verdicts[f"one-{number}"], verdicts[f"two-{number}"]
-        assert sorted([one.verdict, two.verdict]) == ["copies", "unique"], number
-        assert one.copied_by != two.copied_by
-
-    missed = {number for number in range(ROUNDS) if {f"one-{number}", f"two-{number}"} not in cluster.pairs()}
-    assert not missed
+        one, two = f"one-{number}", f"two-{number}"
+        [(query, reference)] = alerts.keys() & {(one, two), (two, one)}
+        # Generated clips may resemble others, too.
+        assert verdicts[query].verdict == "copies"
+        alert_id = alerts[query, reference].alert_id
+        assert alert_id in verdicts[query].alert_ids
+        assert alert_id not in verdicts[reference].alert_ids
+        assert verdicts[reference].copied_by
     partitions = {
         record.partition for record in cluster.bus.read(["video-segments"]) if record.message.key.split("/")[1] in names
     }

@@ -1,5 +1,6 @@
 """Fakes of what ingest works with: files decode to scripted steps."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.contracts.errors import InvalidMessage
-from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.decode.events import CheckpointReached, DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.fetch.budget import ByteBudget
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
@@ -23,25 +24,35 @@ BLINK = 120  # of 255, every other second: still pictures are not described
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """Frames that a decoder sends together: one per second from `start_s`, of one picture with a blinking light."""
+    """Frames that a decoder sends together: one per second from `start_s`, of one picture with a blinking light.
+
+    `still`: without it.
+    """
 
     start_s: int
     end_s: int
     tag: int = 100
     black: bool = False
+    still: bool = False
 
     def frames(self, job: str) -> FramesDecoded:
         times_s = np.arange(self.start_s, self.end_s, dtype=np.float64)
         images = np.zeros((len(times_s), 4, 4, 3), np.uint8)
         if not self.black:
             images[:, 0, 0, 0] = self.tag
-            images[:, 0, 0, 2] = BLINK * (times_s % 2)
+            images[:, 0, 0, 2] = 0 if self.still else BLINK * (times_s % 2)
             images[:, 2:, :] = 255
         return FramesDecoded(job, times_s, images)
 
 
 class Pause(NamedTuple):
     """The decoder has nothing ready at this step."""
+
+
+class Mark(NamedTuple):
+    """The decoder can go on here: before its frame at this time."""
+
+    time_s: float
 
 
 class End(NamedTuple):
@@ -53,7 +64,7 @@ class Failure(NamedTuple):
     may_pass: bool = False
 
 
-Step: TypeAlias = Shot | Pause | End | Failure
+Step: TypeAlias = Shot | Pause | Mark | End | Failure
 
 
 class FakePool:
@@ -63,18 +74,27 @@ class FakePool:
         self._scripts = scripts
         self._workers = workers
         self._busy: dict[str, list[Step]] = {}
+        self._steps: dict[str, list[Step]] = {}  # all of the job
         self.decoded: list[str] = []  # names of files, as they were submitted
         self.limits_s: list[float] = []
+        self.resumed: list[int] = []  # after how many steps
+        self.can_seek = True
 
     @property
     def free(self) -> int:
         return self._workers - len(self._busy)
 
-    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float) -> None:
+    def submit(
+        self, job: str, file: BinaryIO, *, max_duration_s: float, checkpoint_s: float, resume: bytes | None
+    ) -> None:
         assert self.free > 0
         assert job not in self._busy
+        assert (checkpoint_s < max_duration_s) == (max_duration_s == math.inf), "none in segment files"
         with file:
-            self._busy[job] = list(self._scripts[file.name])
+            done = int(resume) if resume and self.can_seek else 0
+            self.resumed += [done] if resume else []
+            self._steps[job] = self._scripts[file.name]
+            self._busy[job] = list(self._scripts[file.name][done:])
             self.decoded.append(Path(file.name).name)
         self.limits_s.append(max_duration_s)
 
@@ -88,6 +108,9 @@ class FakePool:
             match steps.pop(0):
                 case Shot() as shot:
                     events.append(shot.frames(job))
+                case Mark(time_s):
+                    done = len(self._steps[job]) - len(steps)
+                    events.append(CheckpointReached(job, time_s, str(done).encode()))
                 case End(duration_s):
                     events.append(DecodeFinished(job, duration_s))
                     del self._busy[job]

@@ -121,17 +121,6 @@ def test_another_role_is_stored_without_decoding(service: Service) -> None:
     assert service.pool.decoded == ["a.mp4"], "stamp and segment count are unchanged"
 
 
-def test_an_interrupted_asset_is_described_again(service: Service) -> None:
-    service.publish(upload(service.write_film("a.mp4", Shot(0, 40), Shot(40, 70), End(70))))
-    assert service.worker.run_once(0)
-    assert [row.segment_id for row in service.index.read_rows("default")] == ["a:0"]
-    service.restart()
-    service.run()
-    assert service.pool.decoded == ["a.mp4"]
-    assert [stable_fields(event)[0] for event in service.events()] == ["a:0", "a:0", "a:1", "a:2", "a"]
-    assert service.committed_offset() == 1
-
-
 def test_an_asset_that_was_stored_but_not_committed_is_only_announced_again(service: Service) -> None:
     event = upload(service.write_film("a.mp4", Shot(0, 40), End(40)))
     service.publish(event)

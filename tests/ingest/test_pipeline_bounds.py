@@ -113,7 +113,7 @@ def test_a_defect_leaves_no_bytes_reserved_when_its_partition_is_abandoned(
     for offset, name in enumerate("ab"):
         film = service.write_film(name, Shot(0, 3), End(3))
         service.pipeline.accept(record(upload(film, name), partition=0, offset=offset))
-    monkeypatch.setattr(service.pipeline, "_reuse_stored", fail)
+    monkeypatch.setattr(service.pipeline, "_announce_stored", fail)
     with pytest.raises(RuntimeError, match="a defect"):
         service.pipeline.advance(0)
     service.pipeline.abandon(0)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pytest
 from structlog.testing import capture_logs
 
-from services.ingest.decode.pool import DecodeEvent, FramesDecoded
+from services.ingest.decode.events import DecodeEvent, FramesDecoded
 from services.ingest.fetch import disk
 from services.ingest.fetch.budget import ByteBudget, Reservation
 from services.ingest.fetch.media import FetchPolicy
@@ -45,11 +45,13 @@ class HoldingPool(FakePool):
         super().__init__(service.scripts, workers)
         self._held: dict[str, int] = {}
 
-    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float) -> None:
+    def submit(
+        self, job: str, file: BinaryIO, *, max_duration_s: float, checkpoint_s: float, resume: bytes | None
+    ) -> None:
         self._held[job] = os.dup(file.fileno())
         name = file.readline().decode().strip()
         with file, Path(name).open("rb") as script:
-            super().submit(job, script, max_duration_s=max_duration_s)
+            super().submit(job, script, max_duration_s=max_duration_s, checkpoint_s=checkpoint_s, resume=resume)
 
     def cancel(self, job: str) -> None:
         super().cancel(job)

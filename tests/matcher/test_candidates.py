@@ -1,5 +1,6 @@
 """Candidates: near by segment or by frame, from other assets only, and no asset crowds out the rest."""
 
+from collections.abc import Iterable
 from typing import Unpack
 
 import numpy as np
@@ -46,7 +47,7 @@ class SpyIndex(MemoryIndex):
 
 
 def find(stage: CandidateStage, *queries: DescribedSegment) -> list[list[str]]:
-    return [[key.segment_id for key in keys] for keys in stage(queries, after=None)]
+    return [names(keys) for keys in stage(queries, after=None)]
 
 
 def at_angles(*degrees: float) -> FloatArray:
@@ -80,27 +81,35 @@ def test_different_frames_are_all_kept_unchanged() -> None:
     np.testing.assert_array_equal(distinct_frames(work(1)), work(1))
 
 
+def found(segment_id: str, similarity: float) -> Candidate:
+    return Candidate(SegmentKey("default", segment_id, "content"), segment_id.split(":")[0], similarity)
+
+
+def names(keys: Iterable[SegmentKey]) -> list[str]:
+    return [key.segment_id for key in keys]
+
+
 def test_assets_are_ranked_by_their_nearest_vector_and_segments_within_them() -> None:
     candidates = [
-        Candidate("a:0", "a", 0.2),
-        Candidate("a:1", "a", 0.9),
-        Candidate("b:0", "b", 0.5),
-        Candidate("a:0", "a", 0.3),
-        Candidate("c:7", "c", 0.95),
+        found("a:0", 0.2),
+        found("a:1", 0.9),
+        found("b:0", 0.5),
+        found("a:0", 0.3),
+        found("c:7", 0.95),
     ]
-    assert merge(candidates, CandidateLimits()) == ["c:7", "a:1", "a:0", "b:0"]
+    assert names(merge(candidates, CandidateLimits())) == ["c:7", "a:1", "a:0", "b:0"]
 
 
 def test_an_asset_with_a_thousand_near_frames_does_not_crowd_out_another() -> None:
-    lecture = [Candidate(f"lecture:{n}", "lecture", 0.9) for n in range(1000)]
-    merged = merge([*lecture, Candidate("film:3", "film", 0.4)], CandidateLimits(assets=2, segments_per_asset=16))
+    lecture = [found(f"lecture:{n}", 0.9) for n in range(1000)]
+    merged = merge([*lecture, found("film:3", 0.4)], CandidateLimits(assets=2, segments_per_asset=16))
     assert len(merged) == 17
-    assert merged[-1] == "film:3"
+    assert names(merged)[-1] == "film:3"
 
 
 def test_only_the_best_assets_are_kept() -> None:
-    candidates = [Candidate(f"{n}:0", str(n), n / 10) for n in range(5)]
-    assert merge(candidates, CandidateLimits(assets=2)) == ["4:0", "3:0"]
+    candidates = [found(f"{n}:0", n / 10) for n in range(5)]
+    assert names(merge(candidates, CandidateLimits(assets=2))) == ["4:0", "3:0"]
 
 
 def test_no_results_give_no_candidates() -> None:
@@ -128,17 +137,18 @@ def test_own_segments_probes_other_tenants_and_empty_segments_are_no_candidates(
     stage: type[NearestCandidates] | type[ExhaustiveCandidates],
 ) -> None:
     query = described("mine", 0, work(1))
+    reference, upload = described("reference", 0, work(1), role=Role.REFERENCE), described("upload", 0, work(1))
     index = index_of(
         query,
+        reference,
+        upload,
         described("mine", 1, work(1)),
         described("probe", 0, work(1), role=Role.PROBE),
         described("theirs", 0, work(1), tenant="other"),
         described("black", 0, work(1, 0, 0)),
-        described("reference", 0, work(1), role=Role.REFERENCE),
-        described("upload", 0, work(1)),
     )
     [keys] = stage(index)([query], after=None)
-    assert set(keys) == {SegmentKey("default", "reference:0"), SegmentKey("default", "upload:0")}
+    assert set(keys) == {reference.row.key, upload.row.key}, "with their content"
 
 
 def test_exhaustive_candidates_are_all_other_segments() -> None:

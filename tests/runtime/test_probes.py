@@ -1,13 +1,18 @@
 """The probes distinguish a service that waits from one that hangs, and metrics are served beside them."""
 
 import json
+import sys
+import threading
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
 
 from services.contracts.errors import UsageError
 from services.runtime.probes import Health, ProbeServer
+from tests.metric_values import metric_value
 
 
 class Clock:
@@ -75,3 +80,50 @@ def test_a_port_in_use_is_a_usage_error() -> None:
         pytest.raises(UsageError, match="COPYDETECT_HTTP_PORT"),
     ):
         ProbeServer(health, host="127.0.0.1", port=probes.port)
+
+
+def test_a_degraded_service_is_ready_and_says_why() -> None:
+    health = Health(loop_timeout_s=10)
+    health.clear("start")
+    health.mark_degraded("redis", "does not answer")
+    with ProbeServer(health, host="127.0.0.1", port=0) as probes:
+        status, body = get(probes.port, "/readyz")
+        assert (status, json.loads(body)) == (200, {"ok": True, "degraded": {"redis": "does not answer"}})
+        assert json.loads(get(probes.port, "/livez")[1]) == {"ok": True}
+        health.clear("redis")
+        assert json.loads(get(probes.port, "/readyz")[1]) == {"ok": True}
+
+
+def test_before_its_first_step_a_loop_has_been_silent_since_its_start() -> None:
+    before_s = time.time()
+    Health(loop_timeout_s=10)
+    assert metric_value("copydetect_loop_last_tick_timestamp_seconds") >= before_s - 1
+
+
+@pytest.fixture
+def frequent_switches() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual_s)
+
+
+@pytest.mark.usefixtures("frequent_switches")
+def test_no_reason_is_lost_between_threads() -> None:
+    health = Health(loop_timeout_s=10)
+    health.clear("start")
+
+    def mark(name: str) -> None:
+        for _ in range(2000):
+            health.mark_unready(name, "down")
+            health.clear(name)
+        health.mark_unready(name, "down")
+
+    names = [f"backend-{number}" for number in range(4)]
+    threads = [threading.Thread(target=mark, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(health.why_not_ready()) == set(names)

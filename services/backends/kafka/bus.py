@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from kafka import KafkaConsumer as Client
 from kafka import KafkaProducer, TopicPartition
@@ -26,12 +27,13 @@ class KafkaBus:
     """A Bus over Kafka. `instance` names this process within its group, and stays the same over restarts."""
 
     def __init__(self, connection: KafkaConnection, instance: str = "") -> None:
-        self._connection = connection
+        self.connection = connection
         self._timeouts = connection.timeouts
         self._instance = instance
         self._lock = threading.Lock()
         self._producer: Any = None
         self._partitions: dict[str, int] = {}  # of topics used so far
+        self._consumers: WeakSet[KafkaConsumer] = WeakSet()
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Return when every message is acknowledged. After a DependencyDown some may have been written."""
@@ -56,19 +58,35 @@ class KafkaBus:
 
     def open_consumer(self, topic: str, group: str) -> KafkaConsumer:
         self._partition_count(topic)
-        return KafkaConsumer(self._connection, topic, group)
+        consumer = KafkaConsumer(self.connection, topic, group)
+        self._consumers.add(consumer)
+        return consumer
 
     def open_state_consumer(self, topic: str, group: str, state_topic: str) -> KafkaStateConsumer:
         if not self._instance:
             raise UsageError("a consumer with states needs a name that is kept over restarts: set COPYDETECT_INSTANCE")
         inputs, states = self._partition_count(topic), self._partition_count(state_topic)
-        if inputs != states:
+        # More partitions of the input are no reason to stand still: it was enlarged, and the old ones can go on.
+        if inputs < states:
             raise UsageError(
                 f"{topic} has {inputs} partitions and {state_topic} {states}: a state is kept in the partition of its "
                 "records; create both topics with the same number (`copydetect topics`)"
             )
-        transactions = Transactions(self._connection, f"{group}-{self._instance}")
-        return KafkaStateConsumer(self._connection, topic, group, state_topic, transactions)
+        transactions = Transactions(self.connection, f"{group}-{self._instance}")
+        consumer = KafkaStateConsumer(
+            self.connection, topic, group, transactions, state_topic=state_topic, state_partitions=states
+        )
+        self._consumers.add(consumer)
+        return consumer
+
+    def owned_partitions(self, topic: str) -> frozenset[int]:
+        """The partitions of the topic that are assigned to consumers of this bus now. For any thread."""
+        mine = [one.owned_partitions for one in list(self._consumers) if one.topic == topic]
+        return frozenset[int]().union(*mine)
+
+    def why_held(self, topic: str) -> str | None:
+        """Why some of these partitions give no records, if that is so. For any thread."""
+        return next((one.hindrance for one in list(self._consumers) if one.topic == topic and one.hindrance), None)
 
     def read(
         self,
@@ -92,7 +110,7 @@ class KafkaBus:
             if starts is None or number in starts
         ]
         try:
-            client = open_client(Client, self._connection.consumer_arguments() | {"group_id": None})
+            client = open_client(Client, self.connection.consumer_arguments() | {"group_id": None})
         except KafkaError as error:
             raise translate(error, "reading") from error
         try:
@@ -149,7 +167,7 @@ class KafkaBus:
         with self._lock:
             if self._producer is None:
                 try:
-                    self._producer = open_client(KafkaProducer, self._connection.producer_arguments())
+                    self._producer = open_client(KafkaProducer, self.connection.producer_arguments())
                 except KafkaError as error:
                     raise translate(error, "opening a producer") from error
             return self._producer
@@ -166,5 +184,5 @@ class KafkaBus:
 
     def _partition_count(self, topic: str) -> int:
         if topic not in self._partitions:
-            self._partitions[topic] = count_partitions(self._connection, topic)
+            self._partitions[topic] = count_partitions(self.connection, topic)
         return self._partitions[topic]

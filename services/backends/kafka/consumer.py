@@ -15,6 +15,7 @@ from kafka.structs import MemberState
 from services.backends.kafka.assignment import Assignment
 from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
 from services.backends.kafka.errors import KafkaError, report_up, translate
+from services.backends.kafka.parked import return_parked_records
 from services.backends.kafka.rejoin import keep_join_results, report_lost_partitions
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import DependencyDown, TransientError
@@ -54,6 +55,7 @@ class KafkaConsumer:
             raise translate(error, f"reading {topic}") from error
         keep_join_results(self._client)
         report_lost_partitions(self._client)
+        return_parked_records(self._client)
         self._unreadable: list[UnreadableBatch] = []  # found by the current poll
         pass_unreadable(self._client, self._unreadable.append)
         self._assignment = Assignment(topic, self._client, holds_assigned=self._holds_assigned)
@@ -93,6 +95,20 @@ class KafkaConsumer:
 
     def take_rebalance(self) -> Rebalance:
         return self._assignment.take_rebalance()
+
+    @property
+    def topic(self) -> str:
+        return self._topic
+
+    @property
+    def owned_partitions(self) -> frozenset[int]:
+        """The partitions that are assigned to it now. For any thread."""
+        return self._assignment.owned_partitions
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why some of its partitions give no records, if that is so. For any thread."""
+        return None
 
     def pause(self) -> None:
         self._assignment.pause()

@@ -85,6 +85,11 @@ def report_down(error: BaseException | str) -> None:
     _report(kind, log.warning, "Kafka does not answer", error=error if isinstance(error, str) else repr(error))
 
 
+def why_down() -> str | None:
+    """Why Kafka does not answer; None if it does, or was not asked yet. For any thread."""
+    return f"does not answer: {_reported}" if _reported else None
+
+
 def _report(state: str, write: Callable[..., object], event: str, **fields: str) -> None:
     global _reported
     metrics.dependency_up.labels("kafka").set(not state)

@@ -4,40 +4,54 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from kafka import KafkaConsumer as Client
-from kafka import TopicPartition
-
-from services.backends.kafka.connection import KafkaConnection, milliseconds, open_client
-from services.backends.kafka.consumer import KafkaConsumer, text
+from services.backends.kafka.connection import KafkaConnection
+from services.backends.kafka.consumer import KafkaConsumer
 from services.backends.kafka.errors import KafkaError, translate
+from services.backends.kafka.parked import drop_parked_records
+from services.backends.kafka.refusal import Refusal
+from services.backends.kafka.state_reader import StateReader, remaining_ms
 from services.backends.kafka.transaction import Outgoing, Transactions, to_outgoing
-from services.contracts.errors import CopydetectError, DependencyDown, TransientError
-from services.contracts.ports import Message, Record, States
-
-_ROUND_S = 0.5
+from services.contracts.errors import CopydetectError, TransientError
+from services.contracts.ports import Message, Rebalance, Record, States
 
 
 class KafkaStateConsumer(KafkaConsumer):
-    """Made by KafkaBus.open_state_consumer; `state_topic` has as many partitions as `topic`.
+    """Made by KafkaBus.open_state_consumer.
 
-    A newly assigned partition gives no records until `restore`, so no record comes before its state.
+    A newly assigned partition gives no records until `restore`, so no record comes before its state. A partition that
+    the state topic does not have, since the other topic was enlarged, is not reported as assigned: see `Refusal`.
     """
 
     _holds_assigned = True
 
     def __init__(
-        self, connection: KafkaConnection, topic: str, group: str, state_topic: str, transactions: Transactions
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        group: str,
+        transactions: Transactions,
+        *,
+        state_topic: str,
+        state_partitions: int,
     ) -> None:
         super().__init__(connection, topic, group)
         self._state_topic = state_topic
         self._transactions = transactions
         self._reader = StateReader(connection, state_topic)
+        self._refusal = Refusal(connection, topic, state_topic, state_partitions)
         self._member_id = ""  # as of the last poll
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
         records = super().poll(max_records, timeout_s)
         self._member_id = self._client.group_metadata().member_id
         return records
+
+    def take_rebalance(self) -> Rebalance:
+        return self._refusal.apply(super().take_rebalance())
+
+    @property
+    def hindrance(self) -> str | None:
+        return self._refusal.reason
 
     def restore(self, partition: int) -> dict[str, bytes]:
         if partition not in self._assignment.owned_partitions:
@@ -49,12 +63,13 @@ class KafkaStateConsumer(KafkaConsumer):
         try:
             # With read_committed the broker answers only when no open transaction is about to commit this offset. The
             # states are read after it, so they contain everything that belongs to the records before the offset.
-            committed = self._client.committed(place, timeout_ms=_remaining_ms(deadline))
+            committed = self._client.committed(place, timeout_ms=remaining_ms(deadline))
             if committed is None:
-                committed = self._client.beginning_offsets([place], timeout_ms=_remaining_ms(deadline))[place]
+                committed = self._client.beginning_offsets([place], timeout_ms=remaining_ms(deadline))[place]
             states = self._reader.read(partition, deadline)
             if partition in self._assignment.owned_partitions:
                 self._client.seek(place, committed)
+                drop_parked_records(self._client, [place])
         except KafkaError as error:
             raise translate(error, f"restoring the states of partition {partition}") from error
         except ValueError:
@@ -91,6 +106,7 @@ class KafkaStateConsumer(KafkaConsumer):
 
     def close(self) -> None:
         super().close()
+        self._refusal.forget()
         self._transactions.close()
         self._reader.close()
 
@@ -122,53 +138,3 @@ class KafkaStateConsumer(KafkaConsumer):
             if last is not None:
                 offsets[partition] = last
         return offsets | self._assignment.offsets_to_commit(records)
-
-
-class StateReader:
-    """Reads the committed states of a partition of a state topic."""
-
-    def __init__(self, connection: KafkaConnection, topic: str) -> None:
-        self._topic = topic
-        self._arguments = connection.consumer_arguments() | {"group_id": None}
-        self._committed: Any = None
-        self._uncommitted: Any = None
-
-    def read(self, partition: int, deadline: float) -> dict[str, bytes]:
-        """The latest value of each key, after the end of every transaction that was open at the start.
-
-        `deadline` is a time of time.monotonic(); each batch of records extends it. Raises DependencyDown after it.
-        """
-        patience_s = deadline - time.monotonic()
-        self._open()
-        place = TopicPartition(self._topic, partition)
-        # For a read_committed reader the end is where the oldest open transaction begins, which is not far enough.
-        end = self._uncommitted.end_offsets([place], timeout_ms=_remaining_ms(deadline))[place]
-        self._committed.assign([place])
-        self._committed.seek_to_beginning(place)
-        states: dict[str, bytes] = {}
-        while (self._committed.position(place, timeout_ms=_remaining_ms(deadline)) or 0) < end:
-            if time.monotonic() > deadline:
-                raise DependencyDown(f"Kafka: a transaction in {self._topic}, partition {partition}, does not end")
-            for records in self._committed.poll(milliseconds(_ROUND_S)).values():
-                deadline = time.monotonic() + patience_s  # only a standstill runs into the deadline
-                for record in records:
-                    if record.value is None:
-                        states.pop(text(record.key), None)
-                    else:
-                        states[text(record.key)] = bytes(record.value)
-        return states
-
-    def close(self) -> None:
-        for client in (self._committed, self._uncommitted):
-            if client is not None:
-                client.close()
-
-    def _open(self) -> None:
-        if self._committed is None:
-            self._committed = open_client(Client, self._arguments)
-        if self._uncommitted is None:
-            self._uncommitted = open_client(Client, self._arguments | {"isolation_level": "read_uncommitted"})
-
-
-def _remaining_ms(deadline: float) -> int:
-    return max(1, milliseconds(deadline - time.monotonic()))

@@ -8,6 +8,8 @@ from cachetools import LRUCache
 from services.contracts.segments import DescribedSegment, SegmentKey
 from tca_model.types import VideoDescriptor
 
+PROGRESS_BYTES = 16 * 2**20  # for about a hundred files in work
+
 
 class MemoryCache:
     """A DescriptorCache of at most `max_bytes`; the least recently used segment is dropped first.
@@ -17,6 +19,7 @@ class MemoryCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
+        self._progress: LRUCache[SegmentKey, bytes] = LRUCache(PROGRESS_BYTES, getsizeof=len)
         self._stored: LRUCache[SegmentKey, _HalfPrecision] = LRUCache(max_bytes, getsizeof=_HalfPrecision.size_bytes)
 
     def get_many(self, keys: Collection[SegmentKey]) -> dict[SegmentKey, DescribedSegment]:
@@ -32,6 +35,17 @@ class MemoryCache:
     def discard(self, keys: Collection[SegmentKey]) -> None:
         for key in keys:
             self._stored.pop(key, None)
+
+    def get_progress(self, key: SegmentKey) -> bytes | None:
+        progress: bytes | None = self._progress.get(key)
+        return progress
+
+    def put_progress(self, key: SegmentKey, progress: bytes) -> None:
+        if len(progress) <= PROGRESS_BYTES:
+            self._progress[key] = progress
+
+    def discard_progress(self, key: SegmentKey) -> None:
+        self._progress.pop(key, None)
 
 
 class _HalfPrecision:

@@ -23,6 +23,7 @@ from services.runtime import metrics
 TIMEOUT_S = 0.2  # reading a hundred segments takes 15 ms
 CHUNK_BYTES = 2 * 2**20  # during one command the server serves no other client
 TYPICAL_BYTES = 64 * 2**10  # 32 frames of 1024 dimensions
+PROGRESS_TTL_S = 24 * 3600  # an interrupted file goes on when the next worker is up; a day leaves time for a repair
 TTL_JITTER = 0.1  # keys that were written together must not expire together
 
 log = structlog.get_logger(__name__)
@@ -98,6 +99,20 @@ class RedisCache:
         except _Unavailable as reason:
             log.warning("segments of a removed asset stay in the cache until they expire", result=reason.result)
 
+    def get_progress(self, key: SegmentKey) -> bytes | None:
+        with suppress(_Unavailable):
+            value: bytes | None = self._call(self._client.get, self._progress_name(key))
+            return value
+        return None
+
+    def put_progress(self, key: SegmentKey, progress: bytes) -> None:
+        with suppress(_Unavailable):
+            self._call(self._client.set, self._progress_name(key), progress, ex=PROGRESS_TTL_S)
+
+    def discard_progress(self, key: SegmentKey) -> None:
+        with suppress(_Unavailable):
+            self._call(self._client.delete, self._progress_name(key))
+
     def problems(self) -> list[str]:
         """What is wrong with the server, one sentence per problem."""
         try:
@@ -114,12 +129,15 @@ class RedisCache:
     def _name(self, key: SegmentKey) -> str:
         return f"{self._prefix}{key.tenant}:{key.segment_id}:{key.content}"
 
-    def _call(self, call: Callable[..., Any], *args: Any) -> Any:
+    def _progress_name(self, key: SegmentKey) -> str:
+        return f"{self._name(key)}:progress"
+
+    def _call(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Make the call, and return its result. Raises only _Unavailable."""
         if not self._circuit.allow():
             raise _Unavailable("skipped")
         try:
-            result = call(*args)
+            result = call(*args, **options)
         except redis.RedisError as error:
             self._circuit.record_failure()
             self._report(is_up=False, reason=str(error))

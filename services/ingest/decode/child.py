@@ -5,15 +5,18 @@ Run as `python -m services.ingest.decode.child FD`; the parent holds a DecoderPr
 Files come from strangers and FFmpeg is a million lines of C, so this process is expendable. A file that takes it over
 gains little: no environment, no writable files, limited memory, and only JSON with raw bytes to communicate.
 
-    parent -> child   one JSON object with the file's descriptor attached: every_s, size, remove_bars, panels, limits
+    parent -> child   one JSON object with the file's descriptor attached: every_s, size, remove_bars, panels, limits,
+                      checkpoint_s; a second descriptor has the checkpoint from which to go on
     child -> parent   {"type": "ready"}, once; then per job
-                      {"type": "frames", "timestamps_s": [...], "shape": [n, H, W, 3]} and the pixels, repeatedly, then
+                      {"type": "frames", "timestamps_s": [...], "shape": [n, H, W, 3]} and the pixels, repeatedly, and
+                      {"type": "checkpoint", "time_s": ...} with the checkpoint among them, then
                       {"type": "done", "duration_s": ...} or {"type": "failed", "reason": ...}
     child messages    PREFIX (bytes of JSON, bytes of payload), JSON, payload
 """
 
 import ctypes
 import json
+import math
 import os
 import resource
 import select
@@ -24,7 +27,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,10 +37,12 @@ import numpy as np
 import services
 from tca_model.errors import DecodeError
 from tca_model.types import Frame
-from tca_model.video.decode import DecodeLimits, sample_frames
+from tca_model.video.checkpoint import Checkpoint
+from tca_model.video.decode import DecodeLimits, SampleOptions, sample_with_checkpoints
 
 PREFIX = struct.Struct("!II")
 CHUNK_FRAMES = 16  # 2.4 MB at 224x224: large enough to amortise a message, small enough to arrive early
+MAX_CHECKPOINT_BYTES = 1024 * 1024  # 0.1 MB is usual; a file that needs more has none
 # A job is far smaller than what one sendmsg() on a Unix socket transfers atomically, so one read receives all of it.
 JOB_BYTES = 4096
 MAX_HEADER_BYTES = 16 * 1024  # a chunk's header is below 1 KB
@@ -53,25 +58,21 @@ def main() -> None:
     _confine()
     _send(channel, {"type": "ready"})  # a death before this message is not the fault of a video
     with suppress(ConnectionError):  # the parent exited during a job
-        while (received := socket.recv_fds(channel, JOB_BYTES, 1))[0]:
+        while (received := socket.recv_fds(channel, JOB_BYTES, 2))[0]:
             data, descriptors, _, _ = received
-            _serve(channel, json.loads(data), descriptors[0])
+            _serve(channel, json.loads(data), *descriptors)
 
 
-def _serve(channel: socket.socket, job: dict[str, Any], descriptor: int) -> None:
+def _serve(channel: socket.socket, job: dict[str, Any], descriptor: int, checkpoint: int | None = None) -> None:
     limits = DecodeLimits(**job["limits"])
     _cap(limits)
     try:
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            frames = sample_frames(
-                file,
-                every_s=job["every_s"],
-                size=tuple(job["size"]),
-                remove_bars=job["remove_bars"],
-                panels=job["panels"],
-                limits=limits,
-            )
-            duration_s = _send_frames(channel, frames)
+            options = SampleOptions(job["every_s"], tuple(job["size"]), job["remove_bars"], job["panels"], limits)
+            resume = None if checkpoint is None else _read_checkpoint(checkpoint)
+            checkpoint_s = job["checkpoint_s"] or math.inf
+            sampling = sample_with_checkpoints(file, options, checkpoint_s=checkpoint_s, resume=resume)
+            duration_s = _send_frames(channel, sampling)
         _send(channel, {"type": "done", "duration_s": duration_s})
     except DecodeError as error:
         _send(channel, {"type": "failed", "reason": str(error)})
@@ -79,15 +80,25 @@ def _serve(channel: socket.socket, job: dict[str, Any], descriptor: int) -> None
         _send(channel, {"type": "failed", "reason": "decoding needs more memory than is allowed"})
 
 
-def _send_frames(channel: socket.socket, frames: Generator[Frame, None, float]) -> float:
+def _read_checkpoint(descriptor: int) -> Checkpoint | None:
+    with os.fdopen(descriptor, "rb") as file, suppress(ValueError):  # of another release
+        return Checkpoint.from_bytes(file.read())
+    return None
+
+
+def _send_frames(channel: socket.socket, sampling: Generator[Frame | Checkpoint, None, float]) -> float:
     """Send the frames in chunks, including those before an error. Returns the duration in seconds."""
     chunk: list[Frame] = []
     try:
         while True:
-            chunk.append(next(frames))
-            if len(chunk) == CHUNK_FRAMES:
+            sampled = next(sampling)
+            if isinstance(sampled, Frame):
+                chunk.append(sampled)
+            if chunk and (len(chunk) == CHUNK_FRAMES or isinstance(sampled, Checkpoint)):
                 _send_chunk(channel, chunk)
                 chunk = []
+            if isinstance(sampled, Checkpoint) and len(state := sampled.to_bytes()) <= MAX_CHECKPOINT_BYTES:
+                _send(channel, {"type": "checkpoint", "time_s": sampled.time_s}, state)
     except StopIteration as end:
         duration_s: float = end.value
         return duration_s
@@ -172,10 +183,10 @@ class DecoderProcess:
         self._max_payload_bytes = max_payload_bytes
         self._inbox = bytearray()
 
-    def take(self, job: str, message: bytes, file: BinaryIO) -> bool:
+    def take(self, job: str, message: bytes, files: Sequence[BinaryIO]) -> bool:
         """Send a job to the child. Returns False if the process has ended."""
         try:
-            socket.send_fds(self.channel, [message], [file.fileno()])
+            socket.send_fds(self.channel, [message], [file.fileno() for file in files])
         except (BrokenPipeError, ConnectionResetError):
             return False
         self.job, self.frames, self.latest_s, self.progress_s = job, 0, 0.0, time.monotonic()

@@ -11,14 +11,15 @@ import os
 import selectors
 import signal
 import time
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeAlias
+from typing import Any, BinaryIO, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.ingest.decode.child import CHUNK_FRAMES, DecoderProcess
+from services.ingest.decode.child import CHUNK_FRAMES, MAX_CHECKPOINT_BYTES, DecoderProcess
+from services.ingest.decode.events import CheckpointReached, DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
 from tca_model.types import Times
 from tca_model.video.decode import DecodeLimits
 from tca_model.video.panels import MOST_VIEWS
@@ -28,42 +29,6 @@ MAX_REASON_CHARACTERS = 300
 FILES_PER_CHILD = 100
 # After its socket has closed, a child only has to exit the interpreter.
 EXIT_GRACE_S = 2.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FramesDecoded:
-    """The next frames (n, H, W, 3) of a job and their times (n,) in seconds; frames of equal time are views of one."""
-
-    job: str
-    timestamps_s: Times
-    images: NDArray[np.uint8]
-
-    def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.timestamps_s.shape != (len(self.images),):
-            raise ValueError(f"expected (n, H, W, 3) with (n,), got {self.images.shape}, {self.timestamps_s.shape}")
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeFinished:
-    """All frames of the job were sent; the video lasts `duration_s`."""
-
-    job: str
-    duration_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeFailed:
-    """The job failed, possibly after some frames; `reason` is for people.
-
-    `may_pass`: the machine may be to blame, which had no memory or no time for the decoder.
-    """
-
-    job: str
-    reason: str
-    may_pass: bool = False
-
-
-DecodeEvent: TypeAlias = FramesDecoded | DecodeFinished | DecodeFailed
 
 
 class DecodePool:
@@ -111,19 +76,32 @@ class DecodePool:
         """How many more jobs `submit` accepts now."""
         return self._workers - len(self._busy)
 
-    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float = math.inf) -> None:
+    def submit(
+        self,
+        job: str,
+        file: BinaryIO,
+        *,
+        max_duration_s: float = math.inf,
+        checkpoint_s: float = math.inf,
+        resume: bytes | None = None,
+    ) -> None:
         """Start a job; the file must have a descriptor, and is closed here.
 
-        `max_duration_s`: a limit for this file, if it is below the pool's. Raises RuntimeError if no worker is free
-        or children cannot start.
+        `max_duration_s`: a limit for this file, if it is below the pool's. `checkpoint_s`: how much video lies between
+        two checkpoints. `resume`: a checkpoint of an equal file from which to go on; its frames come from the start if
+        that is impossible. Raises RuntimeError if no worker is free or children cannot start.
         """
         if self.free == 0:
             raise RuntimeError(f"all {self._workers} decoders are busy")
         limits = replace(self._limits, max_duration_s=min(max_duration_s, self._limits.max_duration_s))
-        message = json.dumps({**self._task, "limits": asdict(limits)}).encode()
-        with file:
+        every = {"checkpoint_s": checkpoint_s if math.isfinite(checkpoint_s) else None}
+        message = json.dumps({**self._task, **every, "limits": asdict(limits)}).encode()
+        with ExitStack() as files:
+            sent = [files.enter_context(file)]
+            if resume is not None:
+                sent.append(files.enter_context(_in_memory(resume)))
             child = self._idle.pop() if self._idle else self._start()
-            while not child.take(job, message, file):
+            while not child.take(job, message, sent):
                 status = child.reap(EXIT_GRACE_S)
                 if not child.ready:
                     raise RuntimeError(f"the decoder process cannot start (exit status {status})")
@@ -174,7 +152,7 @@ class DecodePool:
         self._bell.close()
 
     def _start(self) -> DecoderProcess:
-        return DecoderProcess(CHUNK_FRAMES * math.prod(self._picture))
+        return DecoderProcess(max(CHUNK_FRAMES * math.prod(self._picture), MAX_CHECKPOINT_BYTES))
 
     def _advance(self, child: DecoderProcess) -> DecodeEvent | None:
         try:
@@ -203,6 +181,11 @@ class DecodePool:
                 if child.latest_s > self._limits.max_duration_s:
                     raise ValueError("a time beyond the limit")
                 return FramesDecoded(job, times_s, images)
+            case "checkpoint":
+                time_s = float(header["time_s"])
+                if not child.latest_s <= time_s <= self._limits.max_duration_s:
+                    raise ValueError("a checkpoint among frames that were sent before")
+                return CheckpointReached(job, time_s, bytes(payload))
             case "done":
                 duration_s = float(header["duration_s"])
                 if not (math.isfinite(duration_s) and duration_s >= child.latest_s and child.frames):
@@ -250,6 +233,14 @@ class DecodePool:
         else:
             reason = f"the decoder ended in the middle of the file (exit status {status})"
         return DecodeFailed(str(child.job), reason, may_pass=status == -signal.SIGKILL)
+
+
+def _in_memory(content: bytes) -> BinaryIO:
+    """A file with this content that has a descriptor and no name."""
+    file = os.fdopen(os.memfd_create("checkpoint"), "w+b", buffering=0)
+    file.write(content)
+    file.seek(0)
+    return file
 
 
 def _is_ascending(latest_s: float, times_s: Times) -> bool:

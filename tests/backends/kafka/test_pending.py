@@ -36,7 +36,7 @@ class Client:
 def test_a_commit_waits_for_the_end_of_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(failures=4)
     monkeypatch.setattr(kafka_consumer, "open_client", lambda *arguments, **options: client)  # noqa: ARG005
-    for fix in ("keep_join_results", "report_lost_partitions", "pass_unreadable"):
+    for fix in ("keep_join_results", "report_lost_partitions", "return_parked_records", "pass_unreadable"):
         monkeypatch.setattr(kafka_consumer, fix, lambda *_: None)
     consumer = kafka_consumer.KafkaConsumer(KafkaConnection("nowhere:1"), "video-segments", "ingest")
     consumer._assignment.on_partitions_assigned([TopicPartition("video-segments", 0)])

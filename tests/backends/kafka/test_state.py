@@ -87,7 +87,7 @@ def test_after_an_error_nothing_is_visible_and_everything_comes_again(place: Pla
     assert sorted(values(again)) == sorted(values(rest))
     with pytest.raises(TransientError, match="were revoked"):
         consumer.commit_all([Record(again[0].message, again[0].partition, 99)], [], {})
-    join_and_restore(consumer, 2)
+    join_and_restore(consumer, len({record.partition for record in again}))
     again = take(consumer, len(rest))
     consumer.commit_all(again, [message(place.output, "rest")], {0: {"x": None}})
     assert place.output_values() == ["first", "rest"]

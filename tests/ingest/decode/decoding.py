@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 
 from services.ingest.decode.child import DecoderProcess
-from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinished, DecodePool, FramesDecoded
+from services.ingest.decode.events import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.decode.pool import DecodePool
 from tca_model.video.decode import DecodeLimits
 
 SIZE = (32, 24)
@@ -44,7 +45,7 @@ def drain(pool: DecodePool, jobs: int = 1) -> list[DecodeEvent]:
     """Poll until `jobs` jobs have ended. Returns all events."""
     events: list[DecodeEvent] = []
     give_up_s = time.monotonic() + TIMEOUT_S
-    while sum(not isinstance(event, FramesDecoded) for event in events) < jobs:
+    while sum(isinstance(event, DecodeFinished | DecodeFailed) for event in events) < jobs:
         assert time.monotonic() < give_up_s, f"only {events}"
         events += pool.poll(1.0)
     return events
@@ -53,7 +54,7 @@ def drain(pool: DecodePool, jobs: int = 1) -> list[DecodeEvent]:
 def drain_one(pool: DecodePool) -> tuple[list[FramesDecoded], DecodeFinished | DecodeFailed]:
     """Poll until the only job has ended. Returns its frames, and its end."""
     *before, end = drain(pool)
-    assert not isinstance(end, FramesDecoded)
+    assert isinstance(end, DecodeFinished | DecodeFailed)
     chunks = [event for event in before if isinstance(event, FramesDecoded)]
     assert len(chunks) == len(before), "nothing but frames comes before the end"
     return chunks, end

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.decode.events import DecodeFailed, DecodeFinished, FramesDecoded
 from tca_model.video.decode import DecodeLimits
 from tests.clips import steady, write_clip
 from tests.ingest.decode.decoding import TIMEOUT_S, MakePool, child_of, drain, is_running, wait_until

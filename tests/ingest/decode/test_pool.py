@@ -11,7 +11,7 @@ import pytest
 
 from services.ingest.decode import child as decode_child
 from services.ingest.decode import pool as decode_pool
-from services.ingest.decode.pool import DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.decode.events import DecodeFailed, DecodeFinished, FramesDecoded
 from tca_model.video.decode import DecodeLimits, sample_frames
 from tests.clips import write_parted_clip
 from tests.ingest.decode.decoding import SIZE, TIMEOUT_S, MakePool, child_of, drain, drain_one, is_running, wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.ingest.decode.child import PREFIX
-from services.ingest.decode.pool import DecodeFailed
+from services.ingest.decode.events import DecodeFailed
 from tests.clips import picture
 from tests.ingest.decode.decoding import SIZE, MakePool, child_of, drain_one
 

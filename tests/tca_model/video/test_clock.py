@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from tca_model.video.decode import FrameClock
+from tca_model.video.clock import FrameClock
 
 
 class TestFrameClock:

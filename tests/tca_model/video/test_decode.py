@@ -16,7 +16,8 @@ import pytest
 
 from tca_model.errors import DecodeError
 from tca_model.types import Frame
-from tca_model.video.decode import DecodeLimits, FrameClock, sample_frames
+from tca_model.video.clock import FrameClock
+from tca_model.video.decode import DecodeLimits, sample_frames
 from tests.clips import four_corners, steady, write_clip, write_parted_clip
 from tests.tca_model.video.cases import Sampling, assert_pictures_belong, sample, times
 
