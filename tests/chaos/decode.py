@@ -1,5 +1,6 @@
 """Decoders and a model for made films, in place of FFmpeg and torch; everything else of ingest is real."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,13 @@ from typing import Any, BinaryIO, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.decode.pool import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.decode.events import (
+    CheckpointReached,
+    DecodeEvent,
+    DecodeFailed,
+    DecodeFinished,
+    FramesDecoded,
+)
 from tca_model.types import FloatArray
 from tests.chaos.films import Film, describe_pictures, make_pictures, parse_film
 from tests.chaos.steps import SEGMENT_S
@@ -17,12 +24,14 @@ from tests.chaos.steps import SEGMENT_S
 # A long film takes a second or two, so that faults meet it in the middle.
 CHUNK_S: Final = SEGMENT_S
 CHUNK_TAKES_S: Final = 0.05
+CHECKPOINT_S: Final = 3 * SEGMENT_S  # of film between two checkpoints
 
 
 @dataclass(slots=True)
 class _Decoding:
     film: Film
     read_s: int
+    checkpoint_at_s: float
     due_s: float  # when the next chunk is ready, by time.monotonic()
 
 
@@ -45,10 +54,20 @@ class FilmDecoders:
     def free(self) -> int:
         return self._workers - len(self._busy)
 
-    def submit(self, job: str, file: BinaryIO, *, max_duration_s: float) -> None:  # noqa: ARG002 - films are short
+    def submit(
+        self,
+        job: str,
+        file: BinaryIO,
+        *,
+        max_duration_s: float,  # noqa: ARG002 - films are short
+        checkpoint_s: float,
+        resume: bytes | None,
+    ) -> None:
         with file:
             film = parse_film(file.read().decode())
-        self._busy[job] = _Decoding(film, 0, time.monotonic() + CHUNK_TAKES_S)
+        start_s = int(resume or b"0")
+        checkpoint_at_s = start_s + CHECKPOINT_S if math.isfinite(checkpoint_s) else math.inf
+        self._busy[job] = _Decoding(film, start_s, checkpoint_at_s, time.monotonic() + CHUNK_TAKES_S)
 
     def cancel(self, job: str) -> None:
         self._busy.pop(job, None)
@@ -57,13 +76,16 @@ class FilmDecoders:
         """Does nothing: polls are short."""
 
     def poll(self, timeout_s: float) -> list[DecodeEvent]:
-        due_s = min((one.due_s for one in self._busy.values()), default=np.inf)
+        due_s = min((one.due_s for one in self._busy.values()), default=math.inf)
         time.sleep(max(0.0, min(timeout_s, due_s - time.monotonic(), CHUNK_TAKES_S)))
         ready = [job for job, one in self._busy.items() if one.due_s <= time.monotonic()]
         return [self._advance(job) for job in ready]
 
     def _advance(self, job: str) -> DecodeEvent:
         one = self._busy[job]
+        if one.read_s >= one.checkpoint_at_s:
+            one.checkpoint_at_s += CHECKPOINT_S
+            return CheckpointReached(job, float(one.read_s), str(one.read_s).encode())
         start_s, one.read_s = one.read_s, min(one.read_s + CHUNK_S, one.film.readable_s)
         one.due_s = time.monotonic() + CHUNK_TAKES_S
         if start_s < one.read_s:
