@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -38,18 +39,18 @@ def run(scenario: Scenario, folder: Path, *, say: Callable[[str], None] = lambda
         kafka_topics.create(direct, kafka_topics.plan(scenario.partitions))
         fleet = Fleet(folder, backends.environment() | _settings(folder), scenario.control)
         try:
-            with TopicReader(backends.direct_brokers) as topics:
-                fleet.start()
-                started_at = datetime.now(UTC)
-                injector = Injector(backends, fleet, topics, _groups(bundle))
-                publisher = Publisher(backends.direct_brokers, folder / "films", started_at)
-                say(f"{len(scenario.steps)} steps, {len(scenario.faults)} faults")
-                _play(scenario, fleet, injector, publisher)
-                say("all faults end")
-                drained = drain(backends, fleet, topics, list_inputs(bundle), say)
-                reached = fleet.count_fail_points()
-                say("checking")
-                observed = observe(scenario.steps, topics, backends.direct_milvus, bundle)
+            topics = TopicReader(backends.direct_brokers)
+            fleet.start()
+            started_at = datetime.now(UTC)
+            injector = Injector(backends, fleet, topics, _groups(bundle))
+            publisher = Publisher(backends.direct_brokers, folder / "films", started_at)
+            say(f"{len(scenario.steps)} steps, {len(scenario.faults)} faults")
+            _play(scenario, fleet, injector, publisher)
+            say("all faults end")
+            drained = drain(backends, fleet, topics, list_inputs(bundle), say)
+            reached = fleet.count_fail_points()
+            say("checking")
+            observed = observe(scenario.steps, topics, backends.direct_milvus, bundle)
         finally:
             fleet.close()
     finally:
@@ -68,10 +69,10 @@ def _play(scenario: Scenario, fleet: Fleet, injector: Injector, publisher: Publi
     """Publish every step and let every fault begin and end when its time has come."""
     due: list[tuple[float, Callable[[], None]]] = []
     for number, step in enumerate(scenario.steps):
-        due.append((step.at_s, lambda number=number, step=step: publisher.publish(number, step)))  # type: ignore[misc]
+        due.append((step.at_s, partial(publisher.publish, number, step)))
     for fault in scenario.faults:
-        due.append((fault.begin_s, lambda fault=fault: injector.begin(fault)))  # type: ignore[misc]
-        due.append((fault.end_s, lambda fault=fault: injector.end(fault)))  # type: ignore[misc]
+        due.append((fault.begin_s, partial(injector.begin, fault)))
+        due.append((fault.end_s, partial(injector.end, fault)))
     due.sort(key=lambda one: one[0])
     began_s = time.monotonic()
     for at_s, act in due:

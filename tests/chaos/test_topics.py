@@ -1,22 +1,19 @@
 """What the checker reads off a real broker: committed records, what a group has not read, and open transactions."""
 
-from collections.abc import Iterator
-
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.backends.kafka.cases import connect, make_topic, unique_name
 from tests.chaos.observed import OpenTransaction, Unread
-from tests.chaos.topics import TopicReader
+from tests.chaos.topics import TopicReader, hash_like_java
 from tests.servers.process import Backend
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def topics(kafka: Backend) -> Iterator[TopicReader]:
-    with TopicReader(kafka.address) as reader:
-        yield reader
+def topics(kafka: Backend) -> TopicReader:
+    return TopicReader(kafka.address)
 
 
 @pytest.fixture
@@ -80,3 +77,8 @@ def test_marks_of_transactions_are_not_left_to_read(
         assert topics.find_unread(group, topic) == left
     consumer.close()
     assert topics.find_coordinator(group) == 1
+
+
+@pytest.mark.parametrize(("text", "value"), [("", 0), ("a", 97), ("alerter", 917721335), ("polygenelubricants", 0)])
+def test_groups_are_hashed_as_by_kafka(text: str, value: int) -> None:
+    assert hash_like_java(text) == value
