@@ -28,7 +28,8 @@ from services.ingest.worker import IngestWorker
 from services.matcher.assemble import build_match_pipeline
 from services.matcher.candidates import CandidateStage, ExhaustiveCandidates, NearestCandidates
 from services.matcher.pipeline import AssetKey
-from services.matcher.worker import MatchWorker, name_group
+from services.matcher.worker import MatchWorker
+from services.runtime.group_lag import name_matcher_group
 from services.runtime.rule import AlertRule
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
@@ -112,7 +113,7 @@ class Embedded:
             searching_roles=searching_roles,
             already_decided=already_decided,
         )
-        matcher = MatchWorker(self._bus, pipeline, group=name_group(self.index.model_version))
+        matcher = MatchWorker(self._bus, pipeline, group=name_matcher_group(self.index.model_version))
         states = StateStore()
         alerter = AlertWorker(
             self._bus,

@@ -20,9 +20,9 @@ from services.contracts.errors import CopydetectError, TransientError
 from services.contracts.ports import Bus, Record
 from services.runtime import metrics
 from services.runtime.defects import Suspects
+from services.runtime.group_lag import ALERTER_GROUP
 from services.runtime.retry import Caller, call_once
 
-GROUP = "alerter"
 BATCH_RECORDS = 256
 TIDIED_ASSETS = 256  # per step: so many idle assets are ended, and as many old ones are forgotten
 TIDY_EVERY_S = 1.0  # while records keep coming; otherwise in every step without records
@@ -42,10 +42,14 @@ class AlertWorker:
         asset_idle_s: float,
         state_retention_s: float,
         alert_retention_s: float,
+        processed_until: Callable[[], float] = lambda: math.inf,
         call: Caller = call_once,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`states`: those of the pipeline; the worker loads them. `call` makes the calls to the bus, and may retry.
+
+        `processed_until`: up to when the stages before this one have processed what was published, in seconds since the
+        epoch. Only then does silence about an asset mean that nothing was sent.
 
         Assets are forgotten `state_retention_s` after their last event, those that alerts name `alert_retention_s`.
         """
@@ -53,6 +57,7 @@ class AlertWorker:
         self._states = states
         self._asset_idle_s = asset_idle_s
         self._retentions_s = state_retention_s, alert_retention_s
+        self._processed_until = processed_until
         self._call = call
         self._clock = clock
         self._idle = IdlePartitions(asset_idle_s)
@@ -60,7 +65,7 @@ class AlertWorker:
         self._suspects = Suspects()
         self._to_restore: frozenset[int] = frozenset()
         self._tidied_at = clock()
-        self._consumer = bus.open_state_consumer(topics.MATCH_EVIDENCE, GROUP, topics.ALERTER_STATE)
+        self._consumer = bus.open_state_consumer(topics.MATCH_EVIDENCE, ALERTER_GROUP, topics.ALERTER_STATE)
 
     def run_once(self, timeout_s: float) -> bool:
         """Process one batch. Returns False if there was none within the time, or it was not committed."""
@@ -149,8 +154,9 @@ class AlertWorker:
         """The batch that ends the first idle assets and forgets the first old ones, in all partitions alike."""
         batch = Batch()
         limit = math.ceil(TIDIED_ASSETS / max(1, len(self._states.partitions)))
+        silent_since = min(now, self._processed_until()) - self._asset_idle_s
         for partition in self._idle.partitions(now):
-            idle = self._states.list_open(partition, now - self._asset_idle_s, limit)
+            idle = self._states.list_open(partition, silent_since, limit)
             self._pipeline.end_idle(partition, idle, self._asset_idle_s, batch)
         for partition in self._states.partitions:
             old = self._states.list_forgettable(partition, now, *self._retentions_s, limit)

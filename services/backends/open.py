@@ -8,6 +8,7 @@ from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.connection import KafkaConnection
 from services.backends.milvus.index import MilvusIndex
 from services.backends.redis.cache import RedisCache
+from services.runtime.readiness import Question
 from services.runtime.retry import Retrier
 from services.runtime.settings import Settings
 from tca_model.bundle import Bundle
@@ -32,6 +33,14 @@ def open_backends(settings: Settings, bundle: Bundle, retrier: Retrier) -> Itera
         bus.close()
         cache.close()
         index.close()
+
+
+def list_questions(backends: Backends) -> list[Question]:
+    """What readiness asks about the backends besides Kafka. Without Redis a service is slower, but ready."""
+    return [
+        Question("milvus", backends.index.find_problem),
+        Question("redis", lambda: next(iter(backends.cache.problems()), None), is_needed=False),
+    ]
 
 
 def open_milvus_index(settings: Settings, bundle: Bundle) -> MilvusIndex:

@@ -10,6 +10,10 @@ from services.ingest.job import MAX_ATTEMPTS, Job
 from services.ingest.ports import ProgressCache
 from services.ingest.progress import Progress
 
+# Checkpoints of a job that are waiting. Segments are not much longer than the video between two of them, so more come
+# only from a decoder that a file has taken over.
+MAX_REACHED = 4
+
 log = structlog.get_logger(__name__)
 
 
@@ -33,6 +37,7 @@ class ProgressKeeper:
     def note(self, job: Job, event: CheckpointReached) -> None:
         """Keep this checkpoint of a decoder, as soon as all frames before it are in stored segments."""
         job.reached.append(Progress(event.time_s, job.stills.shown, event.checkpoint))
+        del job.reached[:-MAX_REACHED]
         self.save(job)
 
     def save(self, job: Job) -> None:

@@ -1,10 +1,12 @@
 """The ingest service."""
 
-from services.backends.open import open_backends
+from services.backends.kafka.watch import watch_service
+from services.backends.open import list_questions, open_backends
 from services.backends.retrying_index import RetryingIndex
 from services.contracts.errors import UsageError
 from services.ingest.assemble import describer_of, open_ingest_pipeline
 from services.ingest.worker import IngestWorker
+from services.runtime.group_lag import list_groups
 from services.runtime.process import service_process
 from services.runtime.settings import Settings
 from tca_model.bundle import load_bundle
@@ -40,4 +42,12 @@ def serve(settings: Settings) -> None:
                 call=retrier,
                 max_invalid_in_a_row=settings.max_invalid_in_a_row,
             )
-            service.run(worker)
+            ingest, *others = list_groups(bundle.model_version)
+            with watch_service(
+                service.health,
+                backends.bus,
+                own=ingest,
+                groups=[ingest, *others],
+                backends=list_questions(backends),
+            ):
+                service.run(worker)

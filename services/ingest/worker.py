@@ -13,10 +13,10 @@ from services.ingest.pipeline import IngestPipeline
 from services.runtime import metrics
 from services.runtime.defects import Suspects
 from services.runtime.flood import FloodGuard
+from services.runtime.group_lag import INGEST_GROUP
 from services.runtime.offsets import OffsetTracker
 from services.runtime.retry import Caller, call_once
 
-GROUP = "ingest"
 # Records that are done but wait for an earlier one: a crash repeats them, so their number is limited.
 MAX_UNCOMMITTED = 1000
 # Records per step: some take no room, and decoders, probes and signals must not wait for them.
@@ -35,7 +35,7 @@ class IngestWorker:
         self._bus = bus
         self._pipeline = pipeline
         self._call = call
-        self._consumer = bus.open_consumer(topics.VIDEO_SEGMENTS, GROUP)
+        self._consumer = bus.open_consumer(topics.VIDEO_SEGMENTS, INGEST_GROUP)
         self._tracker = OffsetTracker()
         self._flood = FloodGuard(max_invalid_in_a_row)
         self._suspects = Suspects()

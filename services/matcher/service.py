@@ -2,11 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from services.backends.open import open_backends
+from services.backends.kafka.watch import watch_service
+from services.backends.open import list_questions, open_backends
 from services.backends.retrying_index import RetryingIndex
 from services.matcher.assemble import build_match_pipeline
 from services.matcher.candidates import NearestCandidates
-from services.matcher.worker import MatchWorker, name_group
+from services.matcher.worker import MatchWorker
+from services.runtime.group_lag import list_groups
 from services.runtime.process import service_process
 from services.runtime.rule import AlertRule
 from services.runtime.settings import Settings
@@ -16,6 +18,8 @@ from tca_model.bundle import load_bundle
 def serve(settings: Settings) -> None:
     """Run until a signal arrives. Raises UsageError if the settings or the state of a backend make that impossible."""
     bundle = load_bundle(settings.bundle)
+    groups = list_groups(bundle.model_version)
+    _, matcher, _ = groups
     with (
         service_process(settings, bundle) as service,
         open_backends(settings, bundle, service.retrier_until_ready()) as backends,
@@ -35,8 +39,9 @@ def serve(settings: Settings) -> None:
             MatchWorker,
             backends.bus,
             pipeline,
-            group=name_group(bundle.model_version),
+            group=matcher.group,
             threads=threads,
             call=service.retrier_in_loop(lambda: worker.keep_alive()),
         )
-        service.run(worker)
+        with watch_service(service.health, backends.bus, own=matcher, groups=groups, backends=list_questions(backends)):
+            service.run(worker)

@@ -27,11 +27,6 @@ WAIT_S = 0.2  # for threads, between two looks whether a poll is due
 log = structlog.get_logger(__name__)
 
 
-def name_group(model_version: str) -> str:
-    """The consumer group of the matchers of a model version: each leaves events of other versions alone."""
-    return f"matcher-{model_version}"
-
-
 class MatchWorker:
     """Runs a matcher pipeline on the records of a bus."""
 

@@ -18,8 +18,8 @@ class GroupTopic(NamedTuple):
     group: str
 
 
-def matcher_group(model_version: str) -> str:
-    """The group of the matchers of one model; another model's read everything again."""
+def name_matcher_group(model_version: str) -> str:
+    """The group of the matchers of one model version: each leaves events of other versions alone."""
     return f"matcher-{model_version}"
 
 
@@ -27,7 +27,7 @@ def list_groups(model_version: str) -> list[GroupTopic]:
     """What the three services read."""
     return [
         GroupTopic(VIDEO_SEGMENTS, INGEST_GROUP),
-        GroupTopic(ENCODED_SEGMENTS, matcher_group(model_version)),
+        GroupTopic(ENCODED_SEGMENTS, name_matcher_group(model_version)),
         GroupTopic(MATCH_EVIDENCE, ALERTER_GROUP),
     ]
 

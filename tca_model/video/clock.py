@@ -27,7 +27,6 @@ class FrameClock:
 
     def __init__(self, time_base: Fraction, frame_s: Fraction, memory: ClockMemory | None = None) -> None:
         """`memory`: of a clock that this one continues."""
-        self.skips = True
         self._time_base = time_base
         self._frame_s = frame_s
         # `end_s`: where the latest frame stops being shown.
@@ -54,11 +53,8 @@ class FrameClock:
         return now_s
 
     def skip_if_early(self, stamp: int | None, duration: int) -> bool:
-        """Skip the frame of a packet if it is certainly shown before `due_s`. Returns whether it was skipped.
-
-        While `skips` is False, none is.
-        """
-        if not self.skips or stamp is None or self._origin_s is None:
+        """Skip the frame of a packet if it is certainly shown before `due_s`. Returns whether it was skipped."""
+        if stamp is None or self._origin_s is None:
             return False
         now_s = stamp * self._time_base - self._origin_s
         if now_s >= self.due_s:

@@ -158,14 +158,12 @@ def _seek(
     container: InputContainer, stream: VideoStream, clock: FrameClock, start: Checkpoint
 ) -> Iterator[VideoFrame] | None:
     """The frames from that of the checkpoint on; None if there is another picture, or none, at its time."""
-    clock.skips = False  # the picture depends on frames that are early
     for lead_s in LEADS_S:
         with suppress(av.error.FFmpegError, DecodeError):
             container.seek(start.pts - round(lead_s / (stream.time_base or 1)), stream=stream)
             frames = decode_frames(container, stream, clock)
             for frame in frames:
                 if frame.pts == start.pts and sum_picture(frame) == start.checksum:
-                    clock.skips = True
                     return chain([frame], frames)
                 if frame.pts is None or frame.pts >= start.pts:
                     break

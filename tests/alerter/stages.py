@@ -1,5 +1,6 @@
 """Matcher and alerter over an index in memory, a bus that can fail and a clock that tests set; and assets for them."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Unpack
 
@@ -8,7 +9,7 @@ import numpy as np
 from services.alerter.pipeline import AlertPipeline
 from services.alerter.state import AssetState
 from services.alerter.state_store import StateStore
-from services.alerter.worker import GROUP, AlertWorker
+from services.alerter.worker import AlertWorker
 from services.backends.memory.cache import MemoryCache
 from services.backends.memory.index import MemoryIndex
 from services.contracts import topics
@@ -19,7 +20,8 @@ from services.contracts.segments import DescribedSegment
 from services.ingest.announce import build_segment_encoded
 from services.matcher.assemble import build_match_pipeline
 from services.matcher.candidates import NearestCandidates
-from services.matcher.worker import MatchWorker, name_group
+from services.matcher.worker import MatchWorker
+from services.runtime.group_lag import ALERTER_GROUP, name_matcher_group
 from services.runtime.rule import AlertRule
 from tca_model.matching.calibration import Calibration
 from tca_model.types import FloatArray
@@ -48,6 +50,7 @@ class Stages:
         self.bus = FlakyBus(partitions)
         self.clock = Clock()
         self._options = options
+        self.processed_until = math.inf  # as far as ingest and matcher are, seconds since the epoch
         self.restart()
 
     def restart(self, *, model_version: str | None = None) -> None:
@@ -64,7 +67,7 @@ class Stages:
             calibration=self._calibration,
             **self._options,
         )
-        self.matcher = MatchWorker(self.bus, self.match_pipeline, group=name_group(self.index.model_version))
+        self.matcher = MatchWorker(self.bus, self.match_pipeline, group=name_matcher_group(self.index.model_version))
         self.pipeline = AlertPipeline(states=self.states, rule=self._rule, clock=self.clock)
         self.alerter = AlertWorker(
             self.bus,
@@ -73,6 +76,7 @@ class Stages:
             asset_idle_s=IDLE_S,
             state_retention_s=RETENTION_S,
             alert_retention_s=ALERT_RETENTION_S,
+            processed_until=lambda: self.processed_until,
             clock=self.clock,
         )
         self.consumer: FlakyConsumer = self.alerter._consumer  # type: ignore[assignment]
@@ -106,8 +110,8 @@ class Stages:
 
     def lag(self) -> int:
         """Records that the stages have not committed."""
-        matched = self.bus.lag(topics.ENCODED_SEGMENTS, name_group(self.index.model_version))
-        return matched + self.bus.lag(topics.MATCH_EVIDENCE, GROUP)
+        matched = self.bus.lag(topics.ENCODED_SEGMENTS, name_matcher_group(self.index.model_version))
+        return matched + self.bus.lag(topics.MATCH_EVIDENCE, ALERTER_GROUP)
 
     def run(self) -> None:
         """Run until nothing is left to do."""
@@ -144,7 +148,7 @@ class Stages:
         return sorted(live, key=lambda alert: (alert.query.asset_id, alert.reference.asset_id))
 
     def all_verdicts(self) -> list[AssetVerdict]:
-        return [event for event in self._answers() if isinstance(event, AssetVerdict)]
+        return [event for event in self.answers() if isinstance(event, AssetVerdict)]
 
     def verdicts(self) -> dict[str, AssetVerdict]:
         """The highest revision by asset; asserts that each revision is published once, and that they rise."""
@@ -155,12 +159,13 @@ class Stages:
         return latest
 
     def acknowledgements(self) -> list[AssetRemovedAck]:
-        return [event for event in self._answers() if isinstance(event, AssetRemovedAck)]
+        return [event for event in self.answers() if isinstance(event, AssetRemovedAck)]
 
     def dead_letters(self, topic: str = topics.ENCODED_SEGMENTS) -> list[Message]:
         return [record.message for record in self.bus.records(topic + topics.DEAD_LETTER_SUFFIX)]
 
-    def _answers(self) -> list[Event]:
+    def answers(self) -> list[Event]:
+        """All verdicts and acknowledgements, in order."""
         return [to_event(record.message) for record in self.bus.records(topics.ASSET_VERDICTS)]
 
 

@@ -177,18 +177,18 @@ def test_each_revision_tells_the_reference_and_names_the_segments_that_it_rests_
         make_finding(other="mine", segment_index=5), reference=own.other, generation=6, asset_id="mine"
     )
     state = after(searched(0, own, asset_id="mine"), reverse, state=AssetState("default", "mine"))
-    state, events = Announcer(RULE)(state, DETECTED)
+    state, events = Announcer(RULE)(AssetState("default", "mine"), state, DETECTED)
     [alert, link] = events
     assert isinstance(alert, DuplicateAlert)
     assert isinstance(link, PairLinked)
     assert (link.asset_id, link.query_id, link.alert_id, link.is_live) == ("other", "mine", alert.alert_id, True)
     assert places(link.compared) == [(0, 4), (2, 4), (5, 6)]
-    state, events = Announcer(RULE)(replace(state, pairs=without_units(state)), DETECTED + HOUR)
+    state, events = Announcer(RULE)(state, replace(state, pairs=without_units(state)), DETECTED + HOUR)
     [withdrawn, unlink] = events
     assert isinstance(withdrawn, DuplicateAlert)
     assert isinstance(unlink, PairLinked)
     assert (withdrawn.status, unlink.is_live, unlink.compared) == ("withdrawn", False, ())
-    assert Announcer(RULE)(state, DETECTED + HOUR) == (state, []), "once"
+    assert Announcer(RULE)(state, state, DETECTED + HOUR) == (state, []), "once"
 
 
 def places(compared: Sequence[ComparedSegment]) -> list[tuple[int, int]]:
@@ -201,7 +201,7 @@ def without_units(state: AssetState) -> dict[str, Pair]:
 
 def test_alerts_come_before_the_verdict_that_names_them() -> None:
     state = after(searched(0, FINDING), ended(1, 80.0))
-    _, events = Announcer(RULE)(state, DETECTED)
+    _, events = Announcer(RULE)(AssetState("default", "mine"), state, DETECTED)
     alert, link, verdict = events
     assert isinstance(alert, DuplicateAlert)
     assert isinstance(link, PairLinked)

@@ -110,11 +110,11 @@ def test_an_idle_asset_that_cannot_be_decided_leaves_the_others(monkeypatch: pyt
     stages.process(*upload(bad)[:1], *upload(good)[:1])
     announce, tries = stages.pipeline._announce, list[str]()
 
-    def announce_or_raise(state: AssetState, now: datetime) -> Any:
+    def announce_or_raise(before: AssetState, state: AssetState, now: datetime) -> Any:
         if state.asset_id == "bad":
             tries.append(state.asset_id)
             raise Defect("too much")
-        return announce(state, now)
+        return announce(before, state, now)
 
     monkeypatch.setattr(stages.pipeline, "_announce", announce_or_raise)
     stages.wait(IDLE_S + 240)

@@ -48,6 +48,8 @@ def test_a_segment_announced_again_only_gets_a_later_generation() -> None:
     assert again.pairs.keys() == {"one", "two"}
     assert {(one.since, one.generation) for one in again.segments.values()} == {(1, 2)}
     assert not again.is_complete, "its end is still to come"
+    for old in STEPS:
+        assert apply(again, old).state is again
     assert after(ended(3, 96.0, generation=2), state=again).is_complete
 
 

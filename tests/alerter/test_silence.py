@@ -28,6 +28,18 @@ def test_an_upload_that_does_not_end_is_decided_after_the_idle_time() -> None:
     assert {get_asset_key(name) for name in states[0]} == {"default/copy"}
 
 
+def test_a_backlog_before_the_alerter_does_not_count_as_idle_time() -> None:
+    """Ingest or the matcher is an hour behind: the missing segment may have been published long ago."""
+    stages = stages_without_end()
+    came_at = stages.clock.at
+    stages.processed_until = came_at + IDLE_S - 1
+    stages.wait(3 * IDLE_S)
+    assert stages.verdicts() == {}
+    stages.processed_until = came_at + IDLE_S + 1
+    stages.wait(60)
+    assert stages.verdicts()["default/copy"].verdict == "copies"
+
+
 def test_the_reason_names_how_many_segments_are_missing() -> None:
     stages = stages_without_end()
     stages.process(end_event(copy()))

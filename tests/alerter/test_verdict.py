@@ -32,7 +32,7 @@ def make_state(segments: list[SegmentStatus], **end: Any) -> AssetState:
 def with_alert(state: AssetState) -> AssetState:
     """The state with a live alert."""
     found = after(searched(0, make_finding()))
-    announced, _ = Announcer(RULE)(found, AT)
+    announced, _ = Announcer(RULE)(AssetState(found.tenant, found.asset_id), found, AT)
     return replace(state, pairs=announced.pairs)
 
 
@@ -104,7 +104,7 @@ def test_a_verdict_without_a_reason_of_its_own_has_the_reason_of_the_first_faile
 
 
 def answer(state: AssetState) -> tuple[AssetState, list[AssetVerdict]]:
-    state, events = Announcer(RULE)(state, LATER)
+    state, events = Announcer(RULE)(AssetState(state.tenant, state.asset_id), state, LATER)
     return state, [event for event in events if isinstance(event, AssetVerdict)]
 
 

@@ -24,12 +24,12 @@ from services.contracts import topics
 from services.contracts.envelope import to_event, to_message
 from services.contracts.events import AssetVerdict, DuplicateAlert, Event, Role, SegmentUploaded, now
 from services.contracts.ports import Message
-from services.matcher.worker import name_group
+from services.runtime.group_lag import name_matcher_group
 from tca_model.bundle import load_bundle
 from tests.servers.process import Backend
 
 PARTITIONS = 4
-MATCHERS = name_group(load_bundle().model_version)
+MATCHERS = name_matcher_group(load_bundle().model_version)
 COMMAND = [sys.executable, "-m", "services.cli.main"]
 ROOT = Path(__file__).parents[2]
 

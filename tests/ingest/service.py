@@ -21,7 +21,8 @@ from services.ingest.describe import BatchDescriber
 from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
 from services.ingest.ports import Fetches
-from services.ingest.worker import GROUP, IngestWorker
+from services.ingest.worker import IngestWorker
+from services.runtime.group_lag import INGEST_GROUP
 from tests.ingest.fakes import FakeExtractor, FakeFetches, FakePool, Step
 
 AT = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
@@ -157,7 +158,7 @@ class Service:
 
     def committed_offset(self) -> int:
         """The offset at which a worker would start now."""
-        rest = self.bus.open_consumer(topics.VIDEO_SEGMENTS, GROUP).poll(1, 0)
+        rest = self.bus.open_consumer(topics.VIDEO_SEGMENTS, INGEST_GROUP).poll(1, 0)
         return rest[0].offset if rest else len(self.bus.records(topics.VIDEO_SEGMENTS))
 
 

@@ -19,14 +19,15 @@ FILM: list[Step] = [
     Shot(20, 50, tag=2),
     Shot(50, 70, tag=3, still=True),
     Mark(70),
-    Shot(70, 80, tag=3, still=True),
-    Shot(80, 96, tag=4),
-    Mark(96),
-    Shot(96, 130, tag=5),
+    Shot(70, 84, tag=3, still=True),
+    Shot(84, 93, tag=4, still=True),
+    Mark(93),
+    Shot(93, 98, tag=4, still=True),  # too short for a still, had it begun at the checkpoint
+    Shot(98, 130, tag=5),
     Shot(130, 170, tag=6),
     End(170),
 ]
-BEFORE = {2: 20, 5: 70, 8: 96}  # seconds of film before a number of steps
+BEFORE = {2: 20, 5: 70, 8: 93}  # seconds of film before a number of steps
 
 
 class Restarted(Service):

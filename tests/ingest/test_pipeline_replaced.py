@@ -5,40 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from services.contracts import topics
-from services.contracts.events import AssetEnded, Role, SegmentStatus, UploadEnded
+from services.contracts.events import AssetEnded, Role, SegmentStatus
 from services.contracts.generations import select_current
 from services.contracts.ports import Message
-from services.contracts.segments import SegmentRow
 from tests.ingest.fakes import End, Failure, Shot, Step, describe_film
+from tests.ingest.replacing import files, publish_film, rows, run_until_ended
 from tests.ingest.service import Service, stable_fields, upload
-
-
-def publish_film(service: Service, name: str, seconds: int) -> None:
-    """Publish a whole file as the asset "a"."""
-    service.publish(upload(service.write_film(name, Shot(0, seconds), End(seconds))))
-
-
-def publish_files(service: Service, name: str, *indexes: int, last: int | None = None) -> None:
-    """Publish segment files of 9 s as segments of the asset "a"; `last` ends it."""
-    for index in indexes:
-        uri = service.write_film(f"{name}{index}.ts", Shot(0, 9), End(9))
-        service.publish(upload(uri, segment_index=index, start_s=9 * index, last_segment=index == last))
-
-
-def rows(service: Service) -> list[SegmentRow]:
-    return service.index.read_rows("default", ["a"])
-
-
-def files(service: Service) -> list[str]:
-    """The names of the files that the stored segments of the asset "a" come from, in the order of the segments."""
-    return [row.uri.rsplit("/", 1)[1] for row in rows(service)]
-
-
-def run_until_ended(service: Service, count: int) -> None:
-    """Run until so many assets have ended, and not one step longer."""
-    while len(service.endings()) < count:
-        service.worker.run_once(0)
 
 
 def test_other_content_replaces_the_asset_completely(service: Service) -> None:
@@ -174,85 +146,6 @@ def test_a_worker_that_was_stopped_in_the_middle_of_old_content_does_no_harm(ser
     assert {event.generation for event in service.segments(since=before)} == {first}
     assert {row.generation for row in new} == {second}
     assert service.cached()[0].row == new[0]
-
-
-def test_segment_files_replace_a_whole_file_and_not_each_other(service: Service) -> None:
-    publish_film(service, "whole", 100)
-    service.run()
-    publish_files(service, "s", 0, 1, last=1)
-    service.run()
-    assert files(service) == ["s0.ts", "s1.ts"]
-
-
-def test_segment_files_that_are_done_in_any_order_do_not_delete_each_other(service: Service) -> None:
-    publish_film(service, "whole", 100)
-    service.run()
-    service.fetches.held.add("s0.ts")
-    publish_files(service, "s", 0, 1)
-    for _ in range(4):
-        service.worker.run_once(0)
-    assert files(service) == ["s1.ts"], "all of the whole file is obsolete"
-    service.fetches.held.clear()
-    service.run()
-    assert files(service) == ["s0.ts", "s1.ts"]
-
-
-def test_a_segment_file_that_is_delivered_late_leaves_a_later_whole_file(service: Service) -> None:
-    publish_files(service, "s", 0)
-    service.run()
-    publish_film(service, "whole", 40)
-    service.run()
-    service.pipeline.accept(service.bus.records(topics.VIDEO_SEGMENTS)[0])
-    while not service.pipeline.is_idle:
-        service.pipeline.advance(0)
-    assert sorted(files(service)) == ["s0.ts", "whole", "whole"]
-    assert [one.row.uri.rsplit("/", 1)[1] for one in service.stored()] == ["whole", "whole"]
-
-
-def test_a_whole_file_replaces_segment_files(service: Service) -> None:
-    publish_files(service, "s", 0, 1, 2, last=2)
-    service.run()
-    publish_film(service, "whole", 40)
-    service.run()
-    assert files(service) == ["whole", "whole"]
-
-
-def test_a_segment_file_replaces_that_segment_alone(service: Service) -> None:
-    publish_files(service, "s", 0, 1, 2, last=2)
-    service.run()
-    publish_files(service, "t", 1)
-    service.run()
-    assert files(service) == ["s0.ts", "t1.ts", "s2.ts"]
-
-
-@pytest.mark.parametrize("marked", [True, False], ids=["last_segment", "UploadEnded"])
-def test_an_upload_that_became_shorter_has_no_tail(service: Service, marked: bool) -> None:
-    publish_files(service, "s", 0, 1, 2, 3, last=3)
-    service.run()
-    publish_files(service, "t", 0, 1, last=1 if marked else None)
-    service.run()
-    if not marked:
-        assert files(service) == ["t0.ts", "t1.ts", "s2.ts", "s3.ts"]
-        service.publish(UploadEnded(asset_id="a", segment_count=2))
-        service.run()
-    assert files(service) == ["t0.ts", "t1.ts"]
-
-
-def test_the_end_of_an_upload_whose_segment_files_all_failed_leaves_the_whole_file(service: Service) -> None:
-    publish_film(service, "whole", 100)
-    service.run()
-    service.publish(upload(str(service.folder / "none"), segment_index=0, start_s=0, last_segment=True))
-    service.publish(UploadEnded(asset_id="a", segment_count=1))
-    service.run()
-    assert files(service) == ["whole"] * 4
-
-
-def test_the_end_of_an_upload_spares_later_segments(service: Service) -> None:
-    publish_files(service, "s", 0)
-    service.publish(UploadEnded(asset_id="a", segment_count=1))
-    publish_files(service, "t", 1)
-    service.run()
-    assert files(service) == ["s0.ts", "t1.ts"]
 
 
 def test_a_moved_partition_takes_its_deletions_along(service: Service) -> None:

@@ -8,7 +8,8 @@ from services.backends.memory.bus import MemoryConsumer
 from services.contracts import topics
 from services.contracts.events import UploadEnded
 from services.contracts.ports import Rebalance, Record
-from services.ingest.worker import GROUP, MAX_ACCEPTED, IngestWorker
+from services.ingest.worker import MAX_ACCEPTED, IngestWorker
+from services.runtime.group_lag import INGEST_GROUP
 from tests.ingest.fakes import End, Pause, Shot
 from tests.ingest.service import Service, upload
 
@@ -48,7 +49,7 @@ class RebalancingConsumer:
 
 
 def open_worker(service: Service) -> tuple[IngestWorker, RebalancingConsumer]:
-    consumer = RebalancingConsumer(service.bus.open_consumer(topics.VIDEO_SEGMENTS, GROUP))
+    consumer = RebalancingConsumer(service.bus.open_consumer(topics.VIDEO_SEGMENTS, INGEST_GROUP))
     service.bus.open_consumer = lambda topic, group: consumer  # type: ignore[method-assign, assignment, return-value]  # noqa: ARG005
     return IngestWorker(service.bus, service.pipeline), consumer
 

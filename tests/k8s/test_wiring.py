@@ -6,10 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.alerter import worker as alerter
-from services.contracts import topics
-from services.ingest import worker as ingest
-from services.matcher import worker as matcher
+from services.runtime.group_lag import list_groups
 from services.runtime.settings import Settings
 from tca_model.bundle import load_bundle
 from tests.k8s.manifests import Build, Manifest, container
@@ -18,11 +15,13 @@ from tests.k8s.test_manifests import settings_in
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 # The topic that each service consumes, from the services' code.
-CONSUMED = {
-    "copydetect-ingest": (topics.VIDEO_SEGMENTS, ingest.GROUP),
-    "copydetect-matcher": (topics.ENCODED_SEGMENTS, matcher.name_group(load_bundle(Settings().bundle).model_version)),
-    "copydetect-alerter": (topics.MATCH_EVIDENCE, alerter.GROUP),
-}
+CONSUMED = dict(
+    zip(
+        ("copydetect-ingest", "copydetect-matcher", "copydetect-alerter"),
+        list_groups(load_bundle(Settings().bundle).model_version),
+        strict=True,
+    )
+)
 
 
 def pods_labels(build: Build) -> dict[str, dict[str, str]]:

@@ -140,6 +140,11 @@ class MilvusIndex:
                 if self._milvus.load(collection):  # perhaps nobody has opened that model version
                     self._milvus.delete(collection, older)
 
+    def find_problem(self) -> None:
+        """Ask the server for something small. Raises DependencyDown if it does not answer, nothing else is checked."""
+        with self._milvus.translating_errors():
+            self._milvus.list_collections()
+
     def flush(self) -> None:
         with self._milvus.translating_errors():
             for pair in (self._searchable, self._probes):

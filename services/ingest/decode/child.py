@@ -179,6 +179,8 @@ class DecoderProcess:
         self.files = 0
         self.frames = 0
         self.latest_s = 0.0
+        # How much video lies between two checkpoints, and the earliest time of the next one.
+        self.checkpoint_s = self.next_checkpoint_s = math.inf
         self.progress_s = 0.0  # time.monotonic() when the job started or the child last sent something
         self._max_payload_bytes = max_payload_bytes
         self._inbox = bytearray()

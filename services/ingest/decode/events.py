@@ -22,7 +22,7 @@ class FramesDecoded:
             raise ValueError(f"expected (n, H, W, 3) with (n,), got {self.images.shape}, {self.timestamps_s.shape}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class CheckpointReached:
     """The job can go on from here: all frames before `time_s` were sent, and none of those after."""
 

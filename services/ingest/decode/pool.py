@@ -106,6 +106,7 @@ class DecodePool:
                 if not child.ready:
                     raise RuntimeError(f"the decoder process cannot start (exit status {status})")
                 child = self._idle.pop() if self._idle else self._start()
+        child.checkpoint_s = child.next_checkpoint_s = checkpoint_s
         self._busy.append(child)
         self._selector.register(child.channel, selectors.EVENT_READ, child)
 
@@ -183,8 +184,9 @@ class DecodePool:
                 return FramesDecoded(job, times_s, images)
             case "checkpoint":
                 time_s = float(header["time_s"])
-                if not child.latest_s <= time_s <= self._limits.max_duration_s:
-                    raise ValueError("a checkpoint among frames that were sent before")
+                if not max(child.latest_s, child.next_checkpoint_s) <= time_s <= self._limits.max_duration_s:
+                    raise ValueError("a checkpoint too early, or beyond the limit")
+                child.next_checkpoint_s = time_s + child.checkpoint_s
                 return CheckpointReached(job, time_s, bytes(payload))
             case "done":
                 duration_s = float(header["duration_s"])

@@ -10,7 +10,7 @@ import redis
 import structlog
 
 from services.backends.redis import circuit
-from services.backends.redis.cache import RedisCache
+from services.backends.redis.cache import PROGRESS_TTL_S, RedisCache
 from services.backends.redis.codec import encode
 from services.contracts.errors import UsageError
 from services.contracts.events import Role
@@ -205,6 +205,20 @@ def test_a_removal_that_the_server_does_not_hear_of_is_a_warning(cache: RedisCac
     with structlog.testing.capture_logs() as logs:
         cache.discard(keys_of(stored[1:2]))
     assert [entry["log_level"] for entry in logs if "removed asset" in entry["event"]] == ["warning"]
+
+
+def test_progress_expires_and_a_frozen_server_costs_little(
+    cache: RedisCache, server: RedisServer, admin: redis.Redis
+) -> None:
+    [key] = keys_of(segments(1))
+    cache.put_progress(key, b"here")
+    assert admin.keys() == [f"{CACHED}:progress".encode()]
+    assert 0 < admin.ttl(admin.keys()[0]) <= PROGRESS_TTL_S
+    server.pause()
+    assert measure_s(lambda: cache.get_progress(key)) < SOON_S
+    assert cache.get_progress(key) is None
+    assert measure_s(lambda: cache.put_progress(key, b"there")) < SOON_S
+    assert measure_s(lambda: cache.discard_progress(key)) < SOON_S
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://nobody.invalid:6379/0"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.ingest.decode.child import PREFIX
-from services.ingest.decode.events import DecodeFailed
+from services.ingest.decode.events import CheckpointReached, DecodeFailed
 from tests.clips import picture
 from tests.ingest.decode.decoding import SIZE, MakePool, child_of, drain_one
 
@@ -37,13 +37,18 @@ PIXELS = picture(0, SIZE).tobytes()
         message(b'{"type": "done", "duration_s": 9}'),
         message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS) + message(b'{"type": "done", "duration_s": 8}'),
         message(b'{"type": "frames", "timestamps_s": [1e300]}', PIXELS),
+        message(b'{"type": "checkpoint"}'),
+        message(b'{"type": "checkpoint", "time_s": 1e300}'),
+        message(b'{"type": "checkpoint", "time_s": NaN}'),
+        message(b'{"type": "checkpoint", "time_s": 4.9}'),
+        message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS) + message(b'{"type": "checkpoint", "time_s": 8}'),
     ],
 )
 def test_a_child_that_breaks_the_protocol_is_killed(
     make_pool: MakePool, clip: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     pool = make_pool()
-    pool.submit("job", clip.open("rb"))
+    pool.submit("job", clip.open("rb"), checkpoint_s=5)
     child = child_of(pool)
     ours, theirs = socket.socketpair()
     pool._selector.unregister(child.channel)
@@ -57,3 +62,21 @@ def test_a_child_that_breaks_the_protocol_is_killed(
     assert isinstance(end, DecodeFailed)
     assert end.reason.startswith("the decoder broke the protocol")
     assert child.process.returncode is not None
+
+
+def test_a_child_cannot_flood_its_parent_with_checkpoints(make_pool: MakePool, clip: Path) -> None:
+    pool = make_pool()
+    pool.submit("job", clip.open("rb"), checkpoint_s=5)
+    child = child_of(pool)
+    for time_s in (5, 10, 15):
+        event = pool._accept(child, {"type": "checkpoint", "time_s": time_s}, bytearray(b"x"))
+        assert event == CheckpointReached("job", time_s, b"x")
+    with pytest.raises(ValueError, match="too early"):
+        pool._accept(child, {"type": "checkpoint", "time_s": 19}, bytearray(b"x"))
+
+
+def test_a_child_without_checkpoints_cannot_send_one(make_pool: MakePool, clip: Path) -> None:
+    pool = make_pool()
+    pool.submit("job", clip.open("rb"))
+    with pytest.raises(ValueError, match="too early"):
+        pool._accept(child_of(pool), {"type": "checkpoint", "time_s": 1000}, bytearray(b"x"))

@@ -146,3 +146,23 @@ def test_how_the_frames_come_makes_no_difference() -> None:
 def test_no_frames_are_accepted() -> None:
     assert distinctive_frames(np.empty(0), np.empty(0)).shape == (0,)
     assert not distinctive_frames(np.arange(3.0), np.full(3, np.nan)).any()
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_stills_go_on_after_any_frame(views: int) -> None:
+    """A slow drift, stills and cuts: whatever was shown before the interruption counts after it."""
+    random = np.random.default_rng(3)
+    scenes = random.integers(0, 256, (4, 40, 60, 3)).astype(np.int16)
+    shown = random.integers(0, 4, (30, views)).repeat(3, axis=0)
+    drift = np.cumsum(random.integers(-1, 2, len(shown)))
+    images = np.clip(scenes[shown] + drift[:, None, None, None, None], 0, 255).astype(np.uint8)  # (T, V, H, W, 3)
+    times = np.arange(len(images), dtype=np.float64).repeat(views)
+    images = images.reshape(-1, *images.shape[2:])
+    expected = Stills().track(times, images)
+    assert len(set(expected)) > 5
+    assert (expected < times).any()
+    for cut in range(0, len(images), views):
+        before = Stills()
+        first = before.track(times[:cut], images[:cut])
+        after = Stills(before.shown).track(times[cut:], images[cut:])
+        np.testing.assert_array_equal(np.concatenate([first, after]), expected)
