@@ -14,7 +14,23 @@ from tests.servers.process import Server, Unavailable, cache_folder, find_progra
 VERSION: Final = "4.1.0"  # as in the pom
 _POM: Final = Path(__file__).parents[1] / "kafka" / "pom.xml"
 # Little memory and a fast start: a broker for tests never runs long enough for the optimising compiler.
-_JAVA_OPTIONS: Final = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_JAVA_OPTIONS: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+SETTINGS: Final[dict[str, object]] = {
+    "process.roles": "broker,controller",
+    "controller.listener.names": "CONTROLLER",
+    # There is only one broker for replicas.
+    "offsets.topic.replication.factor": 1,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "share.coordinator.state.topic.replication.factor": 1,
+    "share.coordinator.state.topic.min.isr": 1,
+    # Every partition costs time at the start, and when a group or a transaction is first used.
+    "offsets.topic.num.partitions": 4,
+    "transaction.state.log.num.partitions": 4,
+    "group.initial.rebalance.delay.ms": 0,
+    # A misspelt topic must be an error, not a new topic with the wrong number of partitions.
+    "auto.create.topics.enable": "false",
+}
 
 
 class KafkaServer(Server):
@@ -22,15 +38,32 @@ class KafkaServer(Server):
 
     name: ClassVar[str] = "kafka"
     port_count: ClassVar[int] = 2
+    heap_mb: ClassVar[int] = 512
 
     def prepare(self) -> None:
         self._java = find_program("java", "default-jre-headless")
         self._jars = ensure_jars()
         self._properties = self.folder / "server.properties"
-        client, controller = self._ports
-        self._properties.write_text(_settings(self.folder / "data", client, controller))
+        self._properties.write_text("".join(f"{name}={value}\n" for name, value in self.settings().items()))
         if not (self.folder / "data" / "meta.properties").exists():
-            self._format()
+            self._format(self.cluster_id())
+
+    def settings(self) -> dict[str, object]:
+        """The broker's properties."""
+        client, controller = (f"127.0.0.1:{port}" for port in self._ports)
+        return SETTINGS | {
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{controller}",
+            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
+            "advertised.listeners": f"CLIENT://{client}",
+            "inter.broker.listener.name": "CLIENT",
+            "log.dirs": self.folder / "data",
+        }
+
+    def cluster_id(self) -> str:
+        """The id of the cluster that a new data folder belongs to."""
+        return make_cluster_id()
 
     def command(self) -> list[str]:
         return self._run("kafka.Kafka", str(self._properties))
@@ -38,9 +71,7 @@ class KafkaServer(Server):
     def answers(self) -> bool:
         return "Kafka Server started" in self.log_text()
 
-    def _format(self) -> None:
-        # The letter prevents ids that start with a dash, which the tool would treat as an option.
-        cluster = "k" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+    def _format(self, cluster: str) -> None:
         formatted = subprocess.run(
             self._run("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)),
             capture_output=True,
@@ -52,35 +83,13 @@ class KafkaServer(Server):
             raise Unavailable(f"Kafka cannot create its data folder: {formatted.stdout}{formatted.stderr}")
 
     def _run(self, main_class: str, *arguments: str) -> list[str]:
-        return [self._java, *_JAVA_OPTIONS, "-cp", f"{self._jars}/*", main_class, *arguments]
+        return [self._java, f"-Xmx{self.heap_mb}m", *_JAVA_OPTIONS, "-cp", f"{self._jars}/*", main_class, *arguments]
 
 
-def _settings(data: Path, client_port: int, controller_port: int) -> str:
-    client, controller = (f"127.0.0.1:{port}" for port in (client_port, controller_port))
-    settings = {
-        "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@{controller}",
-        "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
-        "advertised.listeners": f"CLIENT://{client}",
-        "inter.broker.listener.name": "CLIENT",
-        "log.dirs": data,
-        # There is only one broker for replicas.
-        "offsets.topic.replication.factor": 1,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
-        # Every partition costs time at the start, and when a group or a transaction is first used.
-        "offsets.topic.num.partitions": 4,
-        "transaction.state.log.num.partitions": 4,
-        "group.initial.rebalance.delay.ms": 0,
-        # A misspelt topic must be an error, not a new topic with the wrong number of partitions.
-        "auto.create.topics.enable": "false",
-    }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+def make_cluster_id() -> str:
+    """A new id of a cluster."""
+    # The letter prevents ids that start with a dash, which the tool would treat as an option.
+    return "k" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
 def ensure_jars() -> Path:

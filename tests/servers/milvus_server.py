@@ -33,6 +33,8 @@ class MilvusServer(Server):
     name: ClassVar[str] = "milvus"
     address_start: ClassVar[str] = "http://"
     port_count: ClassVar[int] = len(_PORT_NAMES) + 3
+    # A strongly consistent read waits for the next tick; the default of 200 ms is most of a test's time.
+    tick_ms: int = 50
     stop_s: ClassVar[float] = 5.0  # it sometimes ignores SIGTERM; acknowledged writes survive SIGKILL
 
     def prepare(self) -> None:
@@ -62,8 +64,7 @@ class MilvusServer(Server):
             # A new process waits so long for the registrations of a killed one to expire, and serves nothing
             # meanwhile; the default is 30 s. A server that is frozen for longer may end.
             "COMMON_SESSION_TTL": "20",
-            # A strongly consistent read waits for the next tick; the default of 200 ms is most of a test's time.
-            "PROXY_TIMETICKINTERVAL": "50",
+            "PROXY_TIMETICKINTERVAL": str(self.tick_ms),
             "LD_LIBRARY_PATH": str(self._programs),
         }
 

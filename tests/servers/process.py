@@ -106,13 +106,34 @@ class Server(abc.ABC):
                 self._choose_ports()
             try:
                 self._launch()
-                self._await_ready()
+                self.await_ready()
             except BaseException as error:
                 self.kill()
                 if first and isinstance(error, NotStarted) and attempt < _ATTEMPTS - 1:
                     continue
                 raise
             return
+
+    def launch(self) -> None:
+        """Start it without waiting until it answers (`await_ready`). Raises Unavailable."""
+        if self.is_running:
+            raise ValueError(f"{self.name} is already running")
+        if not self._ports:
+            self._choose_ports()
+        self._launch()
+
+    def await_ready(self) -> None:
+        """Return when the server answers. Raises NotStarted."""
+        deadline = time.monotonic() + self.start_s
+        while self.is_running and time.monotonic() < deadline:
+            try:
+                if self.answers():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        what = "takes too long" if self.is_running else "ended"
+        raise NotStarted(f"{self.name} {what}:\n{self.log_text()[-4000:]}")
 
     def stop(self) -> None:
         """End it as an operator would; does nothing if it is not running."""
@@ -161,9 +182,7 @@ class Server(abc.ABC):
     def _launch(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.prepare()
-        command = self.command()
-        if not self.lasting:
-            command = [sys.executable, "-S", "-E", "-c", _LAUNCH, str(os.getpid()), *command]
+        command = self.command() if self.lasting else tie_to_this_process(self.command())
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
@@ -175,18 +194,6 @@ class Server(abc.ABC):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C goes to the tests, which stop their servers themselves
             )
-
-    def _await_ready(self) -> None:
-        deadline = time.monotonic() + self.start_s
-        while self.is_running and time.monotonic() < deadline:
-            try:
-                if self.answers():
-                    return
-            except OSError:
-                pass
-            time.sleep(0.05)
-        what = "takes too long" if self.is_running else "ended"
-        raise NotStarted(f"{self.name} {what}:\n{self.log_text()[-4000:]}")
 
     def _signal(self, number: signal.Signals) -> None:
         if not self.is_running or self._process is None:
@@ -202,6 +209,11 @@ class Server(abc.ABC):
             self._process.kill()
             self._process.wait()
         self._process = None
+
+
+def tie_to_this_process(command: list[str]) -> list[str]:
+    """The command for a process that ends, on Linux, with the thread that starts it."""
+    return [sys.executable, "-S", "-E", "-c", _LAUNCH, str(os.getpid()), *command]
 
 
 def free_ports(count: int) -> list[int]:
