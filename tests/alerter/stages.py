@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from services.alerter.pair import BOUNDS, Bounds
 from services.alerter.pipeline import AlertPipeline
 from services.alerter.state import AssetState
 from services.alerter.state_store import StateStore
@@ -42,9 +43,16 @@ class Stages:
     """A matcher and an alerter under test, with their bus, index and clock."""
 
     def __init__(
-        self, *, rule: AlertRule = RULE, calibration: Calibration = CALIBRATION, partitions: int = 1, **options: Any
+        self,
+        *,
+        rule: AlertRule = RULE,
+        calibration: Calibration = CALIBRATION,
+        bounds: Bounds = BOUNDS,
+        partitions: int = 1,
+        **options: Any,
     ) -> None:
         self._rule = rule
+        self._bounds = bounds
         self._calibration = calibration
         self.index = MemoryIndex(model_version=MODEL)
         self.bus = FlakyBus(partitions)
@@ -68,7 +76,7 @@ class Stages:
             **self._options,
         )
         self.matcher = MatchWorker(self.bus, self.match_pipeline, group=name_matcher_group(self.index.model_version))
-        self.pipeline = AlertPipeline(states=self.states, rule=self._rule, clock=self.clock)
+        self.pipeline = AlertPipeline(states=self.states, rule=self._rule, bounds=self._bounds, clock=self.clock)
         self.alerter = AlertWorker(
             self.bus,
             self.pipeline,

@@ -18,7 +18,7 @@ from tests.chaos.truth import find_truth
 
 
 @pytest.fixture(autouse=True)
-def restore() -> Iterator[None]:
+def restore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - is undone after this, not before
     yield
     patch.stopall()
 
