@@ -10,7 +10,7 @@ CopydetectError
     Fenced              another process replaced this one: exit, a supervisor starts it again
     Flood               too many invalid records in a row: exit, a producer is broken (services.runtime.flood)
     Stopped             a signal ended the wait for a backend: exit (services.runtime.retry)
-    UnreadableState     a state of the matcher is damaged or of another version: exit (services.matcher.state_codec)
+    UnreadableState     a state of the alerter is damaged or of another version: exit (services.alerter.state_codec)
     CommandFailed       a command failed although it was used correctly: exit (services.cli.errors)
 
 Anything else is a bug: the records in progress are tried again, each alone, and the one to blame becomes a dead letter

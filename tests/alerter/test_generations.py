@@ -5,7 +5,7 @@ The asset in the middle copies an original, and is copied itself.
 
 from collections.abc import Sequence
 from random import Random
-from typing import Any, Unpack
+from typing import Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from services.contracts.segments import DescribedSegment
 from tca_model.types import FloatArray
 from tests.alerter.outcomes import assert_same_outcome
 from tests.alerter.stages import Stages, end_event, frames, original, segment_events, upload
-from tests.descriptors import SEGMENT_S, UPLOADED_AT, RowFields, cut, described, work
+from tests.descriptors import SEGMENT_S, UPLOADED_AT, cut, described, work
 
 Upload = tuple[Sequence[DescribedSegment], Sequence[Event]]
 
@@ -23,10 +23,10 @@ def middle() -> FloatArray:
     return frames(work(2, 0, 22), work(1, 20, 50), work(2, 22, 60))
 
 
-def whole(shown: FloatArray, generation: int, **fields: Unpack[RowFields]) -> Upload:
+def whole(shown: FloatArray, generation: int, role: Role = Role.UPLOAD) -> Upload:
     """A whole file of the asset in the middle."""
-    changed: RowFields = {"uploaded_at": UPLOADED_AT + 60, "stamp": f"{shown[0, 0]} {len(shown)}", **fields}
-    segments = cut("middle", shown, generation=generation, **changed)
+    stamp = f"{shown[0, 0]} {len(shown)}"
+    segments = cut("middle", shown, generation=generation, role=role, stamp=stamp, uploaded_at=UPLOADED_AT + 60)
     return segments, upload(segments)
 
 
@@ -64,8 +64,8 @@ HISTORIES: dict[str, tuple[Sequence[Upload], Sequence[Upload]]] = {
     "back again": ([whole(middle(), 1), whole(UNLIKE, 2), whole(middle(), 3)], [whole(middle(), 3)]),
     "the same again": ([whole(middle(), 1), whole(middle(), 2)], [whole(middle(), 2)]),
     "another role": (
-        [whole(middle(), 1), whole(middle(), 2, role=Role.REFERENCE)],
-        [whole(middle(), 2, role=Role.REFERENCE)],
+        [whole(middle(), 1), whole(middle(), 2, Role.REFERENCE)],
+        [whole(middle(), 2, Role.REFERENCE)],
     ),
     "segment files": ([whole(UNLIKE, 1), files(middle(), 2)], [files(middle(), 2)]),
     "fewer segment files": ([files(UNLIKE, 1, stamp="unlike"), files(middle(), 9)], [files(middle(), 9)]),
@@ -83,9 +83,9 @@ def run_uploads(uploads: Sequence[Upload], *, seed: int | None = None) -> Stages
     random = Random(seed)
     stages = Stages(partitions=2)
     late: list[Any] = []
-    for segments in (original(), later()):
-        stages.store(segments)
-        stages.process(*upload(segments))
+    for other in (original(), later()):
+        stages.store(other)
+        stages.process(*upload(other))
     for segments, events in uploads:
         stages.store(segments)
         if seed is not None:

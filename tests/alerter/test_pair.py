@@ -72,7 +72,7 @@ def test_a_segment_of_the_reference_takes_its_own_search_and_its_part_of_those_o
 def test_a_pair_that_loses_nothing_is_the_same() -> None:
     before = pair(q0=unit(), r0=unit())
     for side in ("query", "reference"):
-        assert before.without(side, (SegmentRange(first=7, before=9),)) is before  # type: ignore[arg-type]
+        assert before.without(side, (SegmentRange(first=7, before=9),)) is before
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from tca_model.matching.evidence import JoinedEvidence, ReferenceEvidence, Segme
 from tca_model.types import FloatArray, Match
 
 SEGMENT_S = 32
-FRAMES = {"query_frames": 96, "reference_frames": 64}
 
 
 def turn(match: Match) -> Match:
@@ -48,7 +47,7 @@ def evidence(draw: st.DrawFn, index: int, *, reference_s: int) -> SegmentEvidenc
     """Evidence of one segment of 32 frames, with at most one interval, far from those of other segments."""
     shares = st.floats(0, 1, width=16)
     length = draw(st.integers(3, 20))
-    matches = ()
+    matches: tuple[Match, ...] = ()
     if draw(st.booleans()):
         start, other = SEGMENT_S * index, draw(st.integers(0, reference_s - length))
         matches = (Match(start, start + length, other, other + length, draw(shares)),)
@@ -61,7 +60,9 @@ def evidence(draw: st.DrawFn, index: int, *, reference_s: int) -> SegmentEvidenc
 @given(st.data())
 def test_reverse_evidence_says_the_same_as_that_of_the_mirrored_pair(data: st.DataObject) -> None:
     forward = [data.draw(evidence(n, reference_s=64)) for n in range(3)]
-    assert join([], forward, query_frames=64, reference_frames=96) == mirror(join(forward, **FRAMES))
+    assert join([], forward, query_frames=64, reference_frames=96) == mirror(
+        join(forward, query_frames=96, reference_frames=64)
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -69,7 +70,7 @@ def test_reverse_evidence_says_the_same_as_that_of_the_mirrored_pair(data: st.Da
 def test_both_directions_are_those_of_the_mirrored_pair(data: st.DataObject) -> None:
     forward = [data.draw(evidence(n, reference_s=64)) for n in range(3)]
     reverse = [data.draw(evidence(n, reference_s=96)) for n in range(2)]
-    one = join(forward, reverse, **FRAMES)
+    one = join(forward, reverse, query_frames=96, reference_frames=64)
     other = join(reverse, forward, query_frames=64, reference_frames=96)
     assert other.chamfer_query_to_reference == one.chamfer_reference_to_query
     assert other.chamfer_reference_to_query == one.chamfer_query_to_reference
