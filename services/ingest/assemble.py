@@ -11,6 +11,7 @@ from services.ingest.decode.pool import DecodePool
 from services.ingest.describe import BatchDescriber
 from services.ingest.fetch.budget import ByteBudget
 from services.ingest.fetch.media import FetchPolicy
+from services.ingest.fetch.places import FetchLimits
 from services.ingest.fetch.pool import FetchPool
 from services.ingest.job import DescribeOptions
 from services.ingest.pipeline import IngestPipeline
@@ -22,7 +23,7 @@ from tca_model.bundle import Bundle
 if TYPE_CHECKING:
     from tca_model.networks.extractor import DescriptorExtractor
 
-JOBS_PER_DECODER = 2  # one is decoded while the next is fetched
+FILES_PER_DECODER = 2  # one is decoded while the next is ready
 
 
 @contextmanager
@@ -58,9 +59,15 @@ def open_ingest_pipeline(
         limits=decode_limits(settings),
         deadline_s=settings.decode_deadline_s,
     )
+    limits = FetchLimits(
+        threads=settings.fetch_threads,
+        files=FILES_PER_DECODER * settings.decode_workers,
+        per_host=settings.fetches_per_host,
+        per_tenant=settings.fetches_per_tenant,
+    )
     fetching = FetchPool(
         policy,
-        threads=settings.decode_workers,
+        limits=limits,
         budget=ByteBudget(settings.max_in_flight_bytes),
         wake=decoders.wake,
         health=health,
@@ -73,7 +80,7 @@ def open_ingest_pipeline(
             pool=decoders,
             describer=describer,
             options=options,
-            max_jobs=JOBS_PER_DECODER * settings.decode_workers,
+            max_parked=settings.max_parked,
         )
 
 

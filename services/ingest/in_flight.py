@@ -1,5 +1,6 @@
 """The records in flight: those on which work has begun, and those that wait for an earlier one of their asset."""
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 from services.ingest.job import Job, Removal
@@ -16,10 +17,17 @@ class InFlight:
 
     def __init__(self) -> None:
         self._begun: dict[str, Task] = {}  # by name
-        self._waiting: list[Task] = []
+        self._assets: dict[str, list[Task]] = {}  # begun and waiting ones of each asset, in order
+        # Assets of which a task may be able to begin: hundreds may wait, and most of them for one download.
+        self._changed: dict[str, None] = {}
 
     def __len__(self) -> int:
-        return len(self._begun) + len(self._waiting)
+        return sum(map(len, self._assets.values()))
+
+    @property
+    def waiting_count(self) -> int:
+        """How many have not begun."""
+        return len(self) - len(self._begun)
 
     @property
     def jobs(self) -> list[Job]:
@@ -39,45 +47,61 @@ class InFlight:
 
     def add(self, task: Task) -> None:
         """Let a later record wait until `begin`."""
-        self._waiting.append(task)
+        self._assets.setdefault(task.key, []).append(task)
+        self._changed[task.key] = None
 
     def add_again(self, job: Job) -> None:
         """Let a job that has ended wait once more, before all others: its record came before theirs."""
-        self._waiting.insert(0, job)
+        self._assets.setdefault(job.key, []).insert(0, job)
+        self._changed[job.key] = None
 
     def begin(self) -> list[Job]:
         """Begin all that need not wait. Returns the jobs among them."""
-        waiting, self._waiting = self._waiting, []
+        changed, self._changed = self._changed, {}
         begun = []
-        for task in waiting:
-            if any(_excludes(earlier, task) for earlier in (*self._begun.values(), *self._waiting)):
-                self._waiting.append(task)
-                continue
-            self._begun[task.name] = task
-            if isinstance(task, Job):
-                begun.append(task)
+        for key in changed:
+            earlier: list[Task] = []
+            for task in self._assets.get(key, []):
+                if task.name not in self._begun and not any(_excludes(one, task) for one in earlier):
+                    self._begun[task.name] = task
+                    if isinstance(task, Job):
+                        begun.append(task)
+                earlier.append(task)
         return begun
 
     def end(self, task: Task) -> None:
         del self._begun[task.name]
+        self._forget(task)
 
     def drop(self, partition: int) -> list[Job]:
         """Forget the records of this partition. Returns the jobs that had begun."""
-        dropped = [task for task in self._begun.values() if task.record.partition == partition]
-        for task in dropped:
-            self.end(task)
-        self._waiting = [task for task in self._waiting if task.record.partition != partition]
-        return [task for task in dropped if isinstance(task, Job)]
+        dropped = self.drop_if(lambda task, _: task.record.partition == partition)
+        return [task for task, had_begun in dropped if had_begun and isinstance(task, Job)]
+
+    def drop_if(self, condition: Callable[[Task, bool], bool]) -> list[tuple[Task, bool]]:
+        """Forget the tasks for which `condition`, called with whether they have begun, holds.
+
+        Returns them, and whether they had begun, those of one asset in order.
+        """
+        tasks = [(task, task.name in self._begun) for of_asset in self._assets.values() for task in of_asset]
+        dropped = [(task, has_begun) for task, has_begun in tasks if condition(task, has_begun)]
+        for task, _ in dropped:
+            self._begun.pop(task.name, None)
+            self._forget(task)
+        return dropped
 
     def find_uploaded_s(self, job: Job) -> float:
         """When the first of the job's asset was uploaded, in seconds since the epoch: of all its segment files here."""
-        of_asset = [
-            task
-            for task in (*self._begun.values(), *self._waiting)
-            if isinstance(task, Job) and task.key == job.key and not task.upload.is_whole_file
-        ]
-        first = job if job.upload.is_whole_file else min(of_asset, key=lambda one: one.generation)
-        return first.upload.uploaded_at.timestamp()
+        if job.upload.is_whole_file:
+            return job.upload.uploaded_at.timestamp()
+        of_asset = [one for one in self._assets[job.key] if isinstance(one, Job) and not one.upload.is_whole_file]
+        return min(of_asset, key=lambda one: one.generation).upload.uploaded_at.timestamp()
+
+    def _forget(self, task: Task) -> None:
+        self._assets[task.key].remove(task)
+        if not self._assets[task.key]:
+            del self._assets[task.key]
+        self._changed[task.key] = None
 
 
 def _excludes(earlier: Task, later: Task) -> bool:

@@ -24,6 +24,7 @@ from services.ingest.deletions import Deletions
 from services.ingest.describe import BatchDescriber
 from services.ingest.fetch.media import Media
 from services.ingest.in_flight import InFlight
+from services.ingest.intake import Intake
 from services.ingest.job import MAX_ATTEMPTS, DescribeOptions, FinishedSegment, Job, Removal
 from services.ingest.outcome import Outcome, announce, refuse
 from services.ingest.ports import Decoders, Fetches, ProgressCache
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 class IngestPipeline:
-    """Works on up to `max_jobs` records at once, and accepts none while `fetches` have no room for another file."""
+    """Accepts records while `fetches` have room for another file, and fewer than `max_parked` are parked (intake)."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class IngestPipeline:
         pool: Decoders,
         describer: BatchDescriber,
         options: DescribeOptions,
-        max_jobs: int,
+        max_parked: int,
     ) -> None:
         self._version = index.model_version
         self._store = SegmentStore(index, cache)
@@ -58,13 +59,13 @@ class IngestPipeline:
         self._pool = pool
         self._describer = describer
         self._options = options
-        self._max_jobs = max_jobs
         self._in_flight = InFlight()
+        self._intake = Intake(self._in_flight, fetches, max_parked)
         self._deletions = Deletions()
 
     @property
     def has_room(self) -> bool:
-        return self.in_flight_records < self._max_jobs and self._fetches.has_room
+        return self._intake.has_room
 
     @property
     def is_idle(self) -> bool:
@@ -73,6 +74,10 @@ class IngestPipeline:
     @property
     def in_flight_records(self) -> int:
         return len(self._in_flight)
+
+    @property
+    def parked_records(self) -> int:
+        return self._intake.parked_records
 
     @property
     def in_flight_bytes(self) -> int:
@@ -93,14 +98,14 @@ class IngestPipeline:
                     raise InvalidMessage(f"{type(other).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
             return refuse(record, error)
-        self._begin()
+        self._intake.begin()
         return Outcome(record, (), done=False)
 
     def advance(self, timeout_s: float) -> list[Outcome]:
         """Process all fetched files, and what decoders send within `timeout_s`. Returns the outcomes."""
         for replaced in self._deletions.take(MAX_DELETIONS):
             self._store.delete(replaced)
-        self._begin()
+        self._intake.begin()
         outcomes = self._erase_removed() + self._on_fetched()
         self._submit_to_decoders()
         can_wait = len(self._in_flight) > 0 and not outcomes and not self._deletions
@@ -135,14 +140,9 @@ class IngestPipeline:
             job.close()
         self._deletions.drop(partition)
 
-    def _begin(self) -> None:
-        """Start to fetch the waiting jobs, except those that an earlier record of their asset excludes.
-
-        This never happens in the step that ends the earlier one: its segments must still be stored when they are
-        announced, which is after that step.
-        """
-        for job in self._in_flight.begin():
-            self._fetches.submit(job.name, job.upload.uri)
+    def drop_unfetched(self) -> list[Record]:
+        """Drop the records without a file that can be decoded, which is no loss, and return them."""
+        return self._intake.drop_unfetched()
 
     def _end_upload(self, record: Record, event: UploadEnded) -> Outcome:
         """Announce the end of an upload of segment files."""

@@ -17,7 +17,8 @@ from services.runtime.group_lag import INGEST_GROUP
 from services.runtime.offsets import OffsetTracker
 from services.runtime.retry import Caller, call_once
 
-# Records that are done but wait for an earlier one: a crash repeats them, so their number is limited.
+# Records that are parked or in work, or done and wait for an earlier one: a crash repeats them, so their number is limited.
+# It is higher than COPYDETECT_MAX_PARKED can be, so that others are accepted, and done, while that many are parked.
 MAX_UNCOMMITTED = 1000
 # Records per step: some take no room, and decoders, probes and signals must not wait for them.
 MAX_ACCEPTED = 32
@@ -49,9 +50,13 @@ class IngestWorker:
         return self._advance(timeout_s) or accepted
 
     def drain(self, timeout_s: float) -> bool:
-        """Do one step of the work that has begun, without new records. Returns False if none is left."""
+        """Do one step of the work that has begun, without new records. Returns False if none is left.
+
+        Records that wait, and downloads, are dropped: they are delivered again, and a slow one would use up all the time.
+        """
         self.keep_alive()
         self._follow_rebalance()
+        self._pipeline.drop_unfetched()
         return self._advance(timeout_s)
 
     def keep_alive(self, timeout_s: float = 0.0) -> None:
@@ -134,6 +139,7 @@ class IngestWorker:
         if has_work:
             self._finish(self._guard(lambda: self._pipeline.advance(timeout_s)))
         metrics.in_flight_records.set(self._pipeline.in_flight_records)
+        metrics.parked_records.set(self._pipeline.parked_records)
         metrics.in_flight_bytes.set(self._pipeline.in_flight_bytes)
         return has_work
 

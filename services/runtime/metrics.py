@@ -29,6 +29,9 @@ dropped_evidence = Counter("copydetect_dropped_evidence", "Findings beyond a bou
 alerts = Counter("copydetect_alerts", "Alert revisions published", ["status"])
 verdicts = Counter("copydetect_verdicts", "Assets decided on", ["verdict"])
 in_flight_records = Gauge("copydetect_in_flight_records", "Records that ingest accepted and has not finished")
+parked_records = Gauge(
+    "copydetect_parked_records", "Records that wait for a place to download, or for an earlier record of their asset"
+)
 in_flight_bytes = Gauge(
     "copydetect_in_flight_bytes", "Bytes of the temporary folder that ingest has reserved for downloads and their files"
 )

@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     fetch_deadline_s: Annotated[
         float, Field(gt=0, description="Give up a file that is not fetched within this time")
     ] = 600
+    fetch_threads: Annotated[int, Field(ge=1, le=1024, description="Downloads at the same time")] = 32
+    fetches_per_host: Annotated[int, Field(ge=1, description="Downloads from one host at the same time")] = 8
+    fetches_per_tenant: Annotated[int, Field(ge=1, description="Downloads for one tenant at the same time")] = 24
+    max_parked: Annotated[
+        int, Field(ge=1, le=900, description="Records that may wait in memory until their downloads can start")
+    ] = 500
     cache_bytes: Annotated[int, Field(gt=0, description="Memory for cached descriptors without Redis")] = GIB // 4
 
     # Backends

@@ -121,39 +121,60 @@ class FakePool:
 
 
 class FakeFetches:
-    """Fetches during `poll`, except files in `held`. Reserves the bytes of a file as if it had been downloaded."""
+    """Fetches during `poll`, except files in `held`. Reserves the bytes of a file as if it had been downloaded.
 
-    def __init__(self) -> None:
+    `max_files`: how many files may be in use, or be so after the next poll.
+    """
+
+    def __init__(self, max_files: int) -> None:
+        self._max_files = max_files
         self._policy = FetchPolicy(roots=None, max_bytes=MAX_BYTES)
         self._uris: dict[str, str] = {}
         self._budget = ByteBudget(10**9)
-        self.has_room = True
+        self._in_use: set[str] = set()
+        self.is_full = False
         self.held: set[str] = set()  # names of files
         self.polled: list[FetchFinished] = []
+
+    @property
+    def has_room(self) -> bool:
+        return not self.is_full and len(self._in_use) + len(self._ready) < self._max_files
+
+    @property
+    def parked_count(self) -> int:
+        return len(self._uris) - len(self._ready)
+
+    @property
+    def unfetched(self) -> list[str]:
+        return [job for job in self._uris if job not in self._ready]
 
     @property
     def reserved_bytes(self) -> int:
         return self._budget.reserved_bytes
 
-    def submit(self, job: str, uri: str) -> None:
+    def submit(self, job: str, uri: str, tenant: str) -> None:  # noqa: ARG002 - part of the port
         assert job not in self._uris
         self._uris[job] = uri
 
     def poll(self) -> list[FetchFinished]:
-        ready = [job for job, uri in self._uris.items() if Path(uri).name not in self.held]
-        fetched = [FetchFinished(job, self._fetch(self._uris.pop(job))) for job in ready]
+        fetched = [FetchFinished(job, self._fetch(job, self._uris.pop(job))) for job in self._ready]
         self.polled += fetched
         return fetched
 
     def cancel(self, job: str) -> None:
         self._uris.pop(job, None)
 
-    def _fetch(self, uri: str) -> Media | InvalidMessage:
+    @property
+    def _ready(self) -> list[str]:
+        return [job for job, uri in self._uris.items() if Path(uri).name not in self.held]
+
+    def _fetch(self, job: str, uri: str) -> Media | InvalidMessage:
         try:
             media = fetch(uri, self._policy)
             reservation = self._budget.open()
             reservation.require(media.size_bytes)
-            return replace(media, reservation=reservation)
+            self._in_use.add(job)
+            return replace(media, reservation=reservation, on_close=lambda: self._in_use.discard(job))
         except InvalidMessage as error:
             return error
 

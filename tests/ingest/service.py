@@ -84,9 +84,10 @@ class WitnessBus(MemoryBus):
 class Service:
     """Ingest over fakes; `restart` keeps what a crash leaves: the index, the bus and the files."""
 
-    def __init__(self, folder: Path, workers: int = 2, max_jobs: int | None = None) -> None:
+    def __init__(self, folder: Path, workers: int = 2, max_files: int | None = None, max_parked: int = 10) -> None:
         self.folder = folder
-        self._max_jobs = max_jobs or workers
+        self._max_files = max_files or workers
+        self._max_parked = max_parked
         self.index = SpyIndex()
         self.bus = WitnessBus(self.index)
         self.scripts: dict[str, list[Step]] = {}
@@ -97,7 +98,7 @@ class Service:
         self.cache = MemoryCache(10**6)
         self.extractor = FakeExtractor()
         self.pool = self.make_pool()
-        self.fetches = FakeFetches()
+        self.fetches = FakeFetches(self._max_files)
         self.pipeline = IngestPipeline(
             index=self.index,
             cache=self.cache,
@@ -105,7 +106,7 @@ class Service:
             pool=self.pool,
             describer=BatchDescriber(lambda: self.extractor),
             options=DescribeOptions(DIMENSION, segment_s=SEGMENT_S, panels=panels),
-            max_jobs=self._max_jobs,
+            max_parked=self._max_parked,
         )
         self.worker = IngestWorker(self.bus, self.pipeline)
 

@@ -43,7 +43,7 @@ def test_no_more_records_are_consumed_than_there_is_room_for(tmp_path: Path) -> 
 
 
 def test_a_fetched_file_waits_for_a_free_decoder_while_others_are_fetched(tmp_path: Path) -> None:
-    service = Service(tmp_path, workers=1, max_jobs=3)
+    service = Service(tmp_path, workers=1, max_files=3)
     for name in "abcd":
         service.publish(upload(service.write_film(name, Shot(0, 3), Shot(3, 5), End(5)), name))
     service.worker.run_once(0)
@@ -73,11 +73,11 @@ def test_no_record_is_accepted_while_fetches_have_no_room(tmp_path: Path) -> Non
     service = Service(tmp_path, workers=4)
     for name in "abc":
         service.publish(upload(service.write_film(name, Shot(0, 3), End(3)), name))
-    service.fetches.has_room = False
+    service.fetches.is_full = True
     service.worker.run_once(0)
     assert service.pipeline.is_idle
     assert metric_value("copydetect_consumption_paused") == 1
-    service.fetches.has_room = True
+    service.fetches.is_full = False
     service.run()
     assert metric_value("copydetect_consumption_paused") == 0
     assert service.committed_offset() == 3
@@ -152,7 +152,7 @@ def test_abandoning_a_partition_does_not_affect_the_others(service: Service) -> 
 
 
 def test_a_fetched_file_of_an_abandoned_partition_is_closed(tmp_path: Path) -> None:
-    service = Service(tmp_path, workers=1, max_jobs=2)
+    service = Service(tmp_path, workers=1, max_files=2)
     for offset, name in enumerate("ab"):
         service.pipeline.accept(record(upload(service.write_film(name, Pause(), End(3)), name), 0, offset))
     service.pipeline.advance(0)

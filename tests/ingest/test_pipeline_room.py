@@ -1,119 +1,21 @@
 """Downloads of a whole ingest pipeline stay within the budget and on the disk; uploads wait, and none is lost."""
 
-import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 from structlog.testing import capture_logs
 
-from services.ingest.decode.events import DecodeEvent, FramesDecoded
 from services.ingest.fetch import disk
-from services.ingest.fetch.budget import ByteBudget, Reservation
-from services.ingest.fetch.media import FetchPolicy
-from services.ingest.fetch.pool import FetchPool
-from services.ingest.ports import Fetches
-from services.runtime.probes import Health
-from tests.ingest.fakes import End, FakePool, Pause, Shot
-from tests.ingest.fetch.web import Web, body, serve_web
-from tests.ingest.service import Service, upload
+from tests.ingest.downloading import TIMEOUT_S, Downloads
+from tests.ingest.fakes import Pause
+from tests.ingest.fetch.web import Web, serve_web
 from tests.metric_values import metric_value
 
-TIMEOUT_S = 30.0
 MB = 10**6
-
-
-class SpyBudget(ByteBudget):
-    """Remembers the most that was reserved."""
-
-    peak_bytes = 0
-
-    def _hold(self, reservation: Reservation, size_bytes: int) -> None:
-        super()._hold(reservation, size_bytes)
-        self.peak_bytes = max(self.peak_bytes, self.reserved_bytes)
-
-
-class HoldingPool(FakePool):
-    """Decodes downloads, whose content begins with the name of their script; a file stays open until its end."""
-
-    def __init__(self, service: Service, workers: int) -> None:
-        super().__init__(service.scripts, workers)
-        self._held: dict[str, int] = {}
-
-    def submit(
-        self, job: str, file: BinaryIO, *, max_duration_s: float, checkpoint_s: float, resume: bytes | None
-    ) -> None:
-        self._held[job] = os.dup(file.fileno())
-        name = file.readline().decode().strip()
-        with file, Path(name).open("rb") as script:
-            super().submit(job, script, max_duration_s=max_duration_s, checkpoint_s=checkpoint_s, resume=resume)
-
-    def cancel(self, job: str) -> None:
-        super().cancel(job)
-        self._close(job)
-
-    def poll(self, timeout_s: float) -> list[DecodeEvent]:
-        events = super().poll(timeout_s)
-        for event in events:
-            if not isinstance(event, FramesDecoded):
-                self._close(event.job)
-        return events
-
-    def _close(self, job: str) -> None:
-        if job in self._held:
-            os.close(self._held.pop(job))
-
-
-class Downloads(Service):
-    """Ingest over fakes, except that uploads are really downloaded, from a web server."""
-
-    def __init__(self, folder: Path, web: Web, *, largest_bytes: int, budget_bytes: int, workers: int = 4) -> None:
-        self.web = web
-        self.policy = FetchPolicy(roots=None, max_bytes=largest_bytes, hosts=("127.0.0.1",), private_hosts=True)
-        self.budget = SpyBudget(budget_bytes)
-        self.health = Health(loop_timeout_s=TIMEOUT_S)
-        self.health.clear("start")
-        self.written_peak_bytes = 0
-        super().__init__(folder, workers=workers, max_jobs=2 * workers)
-
-    def make_pool(self) -> FakePool:
-        return HoldingPool(self, self._workers)
-
-    def make_fetches(self) -> Fetches:
-        self.downloads = FetchPool(self.policy, threads=self._workers, budget=self.budget, health=self.health)
-        return self.downloads
-
-    def publish_upload(self, name: str, size_bytes: int, pauses: int = 5) -> None:
-        film = self.write_film(name, Shot(0, 3), *[Pause()] * pauses, End(3))
-        content = f"{film}\n".encode().ljust(size_bytes, b"x")
-        self.publish(upload(self.web.serve(f"/{name}", body(content)), name))
-
-    def step(self) -> bool:
-        worked = self.worker.run_once(0)
-        self.written_peak_bytes = max(self.written_peak_bytes, written_bytes())
-        return worked
-
-    def run(self) -> None:
-        give_up_s = time.monotonic() + TIMEOUT_S
-        while self.step():
-            assert time.monotonic() < give_up_s, self.pool.decoded
-            time.sleep(0.001)
-
-
-def written_bytes() -> int:
-    """Total size of this process's open files in the temporary folder, one that is open twice counted once."""
-    sizes = {}
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # closed meanwhile
-            if str(descriptor.readlink()).startswith(f"{tempfile.tempdir}/"):
-                status = descriptor.stat()
-                sizes[status.st_ino] = status.st_size
-    return sum(sizes.values())
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from services.contracts.errors import InvalidMessage
 from services.ingest.fetch.budget import Reservation
 from services.ingest.fetch.disk import report_full_disk
 from services.ingest.fetch.interrupt import Interrupt
-from services.ingest.fetch.media import STAGE, FetchPolicy, Media, file_stamp, redact
+from services.ingest.fetch.media import STAGE, DeadlinePassed, FetchPolicy, Media, file_stamp, redact
 from services.ingest.fetch.target import RetryableFetchError, Target, authorize
 from services.runtime import metrics
 
@@ -50,8 +50,8 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation:
     """Download an http(s) URI into a nameless file and stamp its content.
 
     Its bytes are reserved before the first is written: the stated length, or the largest allowed if none is stated.
-    Raises InvalidMessage if the policy forbids the URI, the server refuses it, or the deadline passes; NoRoom at once
-    if it does not fit into the budget or onto the disk. Other errors of the local disk are raised unchanged.
+    Raises InvalidMessage if the policy forbids the URI, the server refuses it, or the deadline passes (DeadlinePassed);
+    NoRoom at once if it does not fit into the budget or onto the disk. Other errors of the local disk are raised unchanged.
     """
     reasons: list[str] = []  # why earlier attempts failed
 
@@ -79,7 +79,7 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation:
         tried_s = time.monotonic() - started_s
         # The deadline may cut off an attempt that says nothing of what kept the earlier ones from succeeding.
         before = f"; before that, {reasons[-1]}" if reasons and reasons[-1] != str(last) else ""
-        raise InvalidMessage(f"{redact(uri)}: gave up after {tried_s:.1f} s: {last}{before}", stage=STAGE) from last
+        raise DeadlinePassed(f"{redact(uri)}: gave up after {tried_s:.1f} s: {last}{before}", stage=STAGE) from last
     except InvalidMessage as error:
         raise InvalidMessage(f"{redact(uri)}: {error.reason}", stage=STAGE) from error
     finally:

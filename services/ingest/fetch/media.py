@@ -5,6 +5,7 @@ URIs come from strangers, so the operator decides which of them are fetched.
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -16,20 +17,29 @@ STAGE: Final = "fetch"
 STAMPED_BYTES = 65536  # read at each end: detects a replaced file of equal size and time
 
 
+class DeadlinePassed(InvalidMessage):
+    """A file was not fetched in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An open file; whoever receives it closes it. `reservation`: of its bytes, if it was downloaded."""
+    """An open file; whoever receives it closes it.
+
+    `reservation`: of its bytes, if it was downloaded. `on_close`: called when it is closed, each time.
+    """
 
     file: BinaryIO
     stamp: str
     size_bytes: int
     reservation: Reservation | None = None
+    on_close: Callable[[], object] = lambda: None
 
     def close(self) -> None:
         """Close the file and release its bytes, once no other process has it open; can be repeated."""
         self.file.close()
         if self.reservation is not None:
             self.reservation.release()
+        self.on_close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from services.ingest.fetch.budget import ByteBudget
 from services.ingest.fetch.media import FetchPolicy, Media
+from services.ingest.fetch.places import FetchLimits
 from services.ingest.fetch.pool import FetchPool
 from services.runtime.probes import Health
 
@@ -21,7 +22,8 @@ class Fetcher:
         self.budget = ByteBudget(limit_bytes)
         self.health = Health(loop_timeout_s=TIMEOUT_S)
         self.health.clear("start")
-        self.pool = FetchPool(POLICY, threads=threads, budget=self.budget, health=self.health)
+        limits = FetchLimits(threads=threads, files=99, per_host=99, per_tenant=99)
+        self.pool = FetchPool(POLICY, limits=limits, budget=self.budget, health=self.health)
         self.media: dict[str, Media] = {}
         self.order: list[str] = []
 
@@ -38,9 +40,12 @@ class Fetcher:
             self.poll()
             time.sleep(0.005)
 
+    def submit(self, job: str, uri: str) -> None:
+        self.pool.submit(job, uri, "default")
+
     @property
     def waiting(self) -> list[str]:
-        return [job for job, task in self.pool._tasks.items() if task.future is None]
+        return [job for job, task in self.pool._tasks.items() if task.waits_for_room]
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 def test_a_download_on_a_full_disk_waits_and_is_tried_again(web: Web, full_disk: Disk, error: int) -> None:
     full_disk.error = error
     with open_fetcher(1000) as fetcher, capture_logs() as logs:
-        fetcher.pool.submit("a", web.serve("/a", body(b"a" * 600)))
+        fetcher.submit("a", web.serve("/a", body(b"a" * 600)))
         fetcher.poll_until(lambda: len(web.requested) >= 3)
         fetcher.poll_until(lambda: fetcher.waiting)
         had_room = fetcher.pool.has_room
@@ -79,10 +79,10 @@ def test_the_waits_grow_and_end_when_another_file_is_gone(
     monkeypatch.setattr(disk, "FIRST_WAIT_S", 3600.0)
     with open_fetcher(1000) as fetcher:
         full_disk.error = 0
-        fetcher.pool.submit("a", web.serve("/a", body(b"a" * 100)))
+        fetcher.submit("a", web.serve("/a", body(b"a" * 100)))
         fetcher.poll_until(lambda: fetcher.media)
         full_disk.error = errno.ENOSPC
-        fetcher.pool.submit("b", web.serve("/b", body(b"b" * 100)))
+        fetcher.submit("b", web.serve("/b", body(b"b" * 100)))
         fetcher.poll_until(lambda: fetcher.waiting)
         for _ in range(20):
             fetcher.poll()
@@ -96,7 +96,7 @@ def test_after_a_full_disk_downloads_go_one_at_a_time_in_order(web: Web, full_di
     names = [f"{number}" for number in range(4)]
     with open_fetcher(1000) as fetcher:
         for name in names:
-            fetcher.pool.submit(name, web.serve(f"/{name}", body(b"a" * 100)))
+            fetcher.submit(name, web.serve(f"/{name}", body(b"a" * 100)))
         fetcher.poll_until(lambda: fetcher.waiting == names)
         full_disk.error = 0
         running = []
@@ -110,7 +110,7 @@ def test_after_a_full_disk_downloads_go_one_at_a_time_in_order(web: Web, full_di
 def test_when_the_last_job_that_waits_for_the_disk_is_cancelled_there_is_room(web: Web, full_disk: Disk) -> None:
     del full_disk
     with open_fetcher(1000) as fetcher:
-        fetcher.pool.submit("a", web.serve("/a", body(b"a" * 600)))
+        fetcher.submit("a", web.serve("/a", body(b"a" * 600)))
         fetcher.poll_until(lambda: fetcher.waiting)
         fetcher.pool.cancel("a")
         assert fetcher.pool.has_room
@@ -125,7 +125,7 @@ def test_a_process_that_starts_on_a_full_disk_waits_too(web: Web, monkeypatch: p
     monkeypatch.setattr(disk, "FIRST_WAIT_S", 0.05)
     with monkeypatch.context() as patched, open_fetcher(1000) as fetcher:
         patched.setattr("services.ingest.fetch.http.tempfile.TemporaryFile", find_none)
-        fetcher.pool.submit("a", web.serve("/a", body(b"a" * 600)))
+        fetcher.submit("a", web.serve("/a", body(b"a" * 600)))
         fetcher.poll_until(lambda: fetcher.waiting)
         patched.undo()
         fetcher.poll_until(lambda: fetcher.media)
@@ -136,10 +136,10 @@ def test_a_process_that_starts_on_a_full_disk_waits_too(web: Web, monkeypatch: p
 def test_another_fault_of_the_disk_is_raised_and_costs_no_other_file(web: Web, full_disk: Disk) -> None:
     full_disk.error = 0
     with open_fetcher(1000) as fetcher:
-        fetcher.pool.submit("a", web.serve("/a", body(b"a" * 300)))
+        fetcher.submit("a", web.serve("/a", body(b"a" * 300)))
         wait_for(fetcher, "a")
         full_disk.error = errno.EIO
-        fetcher.pool.submit("b", web.serve("/b", body(b"b" * 600)))
+        fetcher.submit("b", web.serve("/b", body(b"b" * 600)))
         wait_for(fetcher, "b")
         with pytest.raises(OSError, match="Errno 5"):
             fetcher.poll()

@@ -10,11 +10,12 @@ import pytest
 
 from services.contracts.errors import InvalidMessage
 from services.ingest.decode.pool import DecodePool
-from services.ingest.fetch import pool as fetch_pool
+from services.ingest.fetch import task as fetch_task
 from services.ingest.fetch.budget import ByteBudget, Reservation
 from services.ingest.fetch.interrupt import Interrupt
 from services.ingest.fetch.local import fetch
 from services.ingest.fetch.media import FetchPolicy, Media
+from services.ingest.fetch.places import FetchLimits
 from services.ingest.fetch.pool import FetchFinished, FetchPool
 from tca_model.video.decode import DecodeLimits
 from tests.ingest.fetch.web import body, raw, serve_web
@@ -32,7 +33,8 @@ class MakePool:
     def __call__(
         self, *, policy: FetchPolicy = POLICY, threads: int = 2, wake: Callable[[], None] = lambda: None
     ) -> FetchPool:
-        pool = FetchPool(policy, threads=threads, wake=wake, budget=ByteBudget(10**9))
+        limits = FetchLimits(threads=threads, files=99, per_host=99, per_tenant=99)
+        pool = FetchPool(policy, limits=limits, wake=wake, budget=ByteBudget(10**9))
         self._pools.append(pool)
         return pool
 
@@ -57,7 +59,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         assert opened.wait(TIMEOUT_S)
         return fetch(uri, policy, interrupt, reservation)
 
-    monkeypatch.setattr(fetch_pool, "fetch", fetch_after_gate)
+    monkeypatch.setattr(fetch_task, "fetch", fetch_after_gate)
     yield opened
     opened.set()
 
@@ -88,7 +90,7 @@ def open_descriptors() -> int:
 def test_submit_and_poll_do_not_wait_for_a_fetch(make_pool: MakePool, gate: threading.Event, tmp_path: Path) -> None:
     pool = make_pool()
     started_s = time.monotonic()
-    pool.submit("a", film(tmp_path))
+    pool.submit("a", film(tmp_path), "t")
     assert pool.poll() == []
     assert time.monotonic() - started_s < 1
     gate.set()
@@ -106,7 +108,7 @@ def test_results_that_are_ready_together_are_in_order_of_submission(
     pool = make_pool(threads=4)
     names = [f"{number}" for number in range(9)]
     for name in names:
-        pool.submit(name, str(tmp_path / "none"))
+        pool.submit(name, str(tmp_path / "none"), "t")
     gate.set()
     deadline_s = time.monotonic() + TIMEOUT_S
     while not all_ended(pool):
@@ -118,7 +120,7 @@ def test_a_refusal_is_a_result_and_any_other_exception_is_raised_by_poll(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pool = make_pool()
-    pool.submit("none", str(tmp_path / "none"))
+    pool.submit("none", str(tmp_path / "none"), "t")
     [fetched] = drain(pool, 1)
     assert isinstance(fetched.result, InvalidMessage)
     assert "No such file" in fetched.result.reason
@@ -126,8 +128,8 @@ def test_a_refusal_is_a_result_and_any_other_exception_is_raised_by_poll(
     def fail(*_: object) -> Media:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(fetch_pool, "fetch", fail)
-    pool.submit("a", film(tmp_path))
+    monkeypatch.setattr(fetch_task, "fetch", fail)
+    pool.submit("a", film(tmp_path), "t")
     with pytest.raises(OSError, match="Input/output"):
         drain(pool, 1)
 
@@ -137,7 +139,7 @@ def test_the_end_of_a_fetch_wakes_the_thread_that_waits_for_decoders(make_pool: 
         pool = make_pool(wake=decoders.wake)
         for _ in range(3):
             started_s = time.monotonic()
-            pool.submit("a", str(tmp_path / "none"))
+            pool.submit("a", str(tmp_path / "none"), "t")
             assert decoders.poll(TIMEOUT_S) == []
             assert time.monotonic() - started_s < 2
             assert [fetched.job for fetched in pool.poll()] == ["a"]
@@ -152,7 +154,7 @@ def test_a_cancelled_fetch_has_no_result_and_leaves_no_file_open(
     pool = make_pool(threads=1)
     before = open_descriptors()
     for job in ("running", "queued"):
-        pool.submit(job, film(tmp_path))
+        pool.submit(job, film(tmp_path), "t")
     if finished:
         gate.set()
         deadline_s = time.monotonic() + TIMEOUT_S
@@ -160,7 +162,7 @@ def test_a_cancelled_fetch_has_no_result_and_leaves_no_file_open(
             assert time.monotonic() < deadline_s
     for job in ("running", "queued", "unknown"):
         pool.cancel(job)
-    pool.submit("running", film(tmp_path, "b"))  # the same record, delivered again
+    pool.submit("running", film(tmp_path, "b"), "t")  # the same record, delivered again
     gate.set()
     [fetched] = drain(pool, 1)
     assert fetched.job == "running"
@@ -173,16 +175,16 @@ def test_a_cancelled_fetch_has_no_result_and_leaves_no_file_open(
 
 def test_a_job_cannot_be_submitted_twice(make_pool: MakePool, tmp_path: Path) -> None:
     pool = make_pool()
-    pool.submit("a", film(tmp_path))
+    pool.submit("a", film(tmp_path), "t")
     with pytest.raises(ValueError, match="already"):
-        pool.submit("a", film(tmp_path))
+        pool.submit("a", film(tmp_path), "t")
 
 
 @pytest.mark.parametrize("end", [FetchPool.close, lambda pool: pool.cancel("a")])
 def test_a_slow_server_does_not_delay_cancel_or_close(make_pool: MakePool, end: Callable[[FetchPool], None]) -> None:
     with serve_web() as web:
         pool = make_pool(threads=1)
-        pool.submit("a", web.serve("/slow", raw(b"HTTP/1.1 200 OK\r\n\r\n", *[b"a"] * 100, pause_s=0.1)))
+        pool.submit("a", web.serve("/slow", raw(b"HTTP/1.1 200 OK\r\n\r\n", *[b"a"] * 100, pause_s=0.1)), "t")
         deadline_s = time.monotonic() + TIMEOUT_S
         while not web.requested:
             assert time.monotonic() < deadline_s
@@ -196,8 +198,8 @@ def test_a_slow_server_does_not_delay_cancel_or_close(make_pool: MakePool, end: 
 def test_a_server_that_fails_is_retried_until_the_deadline_and_delays_no_other_fetch(make_pool: MakePool) -> None:
     with serve_web() as web:
         pool = make_pool(policy=replace(POLICY, deadline_s=0.6))
-        pool.submit("down", web.serve("/down", body(b"", 503)))
-        pool.submit("up", web.serve("/up", body(b"film")))
+        pool.submit("down", web.serve("/down", body(b"", 503)), "t")
+        pool.submit("up", web.serve("/up", body(b"film")), "t")
         first, second = drain(pool, 2)
     assert (first.job, second.job) == ("up", "down")
     assert isinstance(first.result, Media)

@@ -65,8 +65,11 @@ class Web:
 
 
 @contextmanager
-def serve_web(certificate: Path | None = None) -> Iterator[Web]:
-    """A server on a free port of 127.0.0.1; with TLS if `certificate`, a file of certificate and key, is passed."""
+def serve_web(certificate: Path | None = None, address: str = "127.0.0.1") -> Iterator[Web]:
+    """A server on a free port of this address; "" for all of this machine, of which 127.0.0.0/8 are many hosts.
+
+    With TLS if `certificate`, a file of certificate and key, is passed.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -77,11 +80,12 @@ def serve_web(certificate: Path | None = None) -> Iterator[Web]:
 
     class Server(ThreadingHTTPServer):
         block_on_close = False
+        request_queue_size = 128
 
         def handle_error(self, *_: object) -> None:
             """Ignore it: some tests close their connections early."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server((address, 0), Handler) as server:
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
