@@ -41,7 +41,14 @@ class Injector:
             if fault.target in self._fleet.instances:
                 self._fleet.resume(fault.target)
             else:
-                self._backends.servers[fault.target].resume()
+                self._backends.resume(fault.target)
+
+    def supervise(self) -> None:
+        """Start servers again that have ended by themselves, as Milvus does after some faults; to be called often."""
+        for name, server in self._backends.servers.items():
+            if not server.is_running and name not in self._killed.values():
+                server.launch()
+                self.done[f"end of {server.name}"] += 1
 
     def _begin_on_process(self, fault: Fault) -> None:
         match fault.kind:
@@ -68,12 +75,11 @@ class Injector:
         if fault.kind is FaultKind.KILL_COORDINATOR:
             node_id = self._topics.find_coordinator(self._groups[fault.detail])
             name = name if node_id is None else f"kafka-{node_id}"
-        server = self._backends.servers[name]
         match fault.kind:
             case FaultKind.FLUSH:
                 self._backends.flush_redis()
             case FaultKind.PAUSE:
-                server.pause()
+                self._backends.pause(name)
             case _:
-                server.kill()
+                self._backends.servers[name].kill()
                 self._killed[fault] = name
