@@ -16,10 +16,10 @@ from services.ingest.fetch.pool import FetchPool
 from services.ingest.ports import Fetches
 from services.runtime.probes import Health
 from tests.ingest.fakes import End, FakePool, Pause, Shot
+from tests.ingest.fetch.downloads import HOSTS
 from tests.ingest.fetch.web import Web, body
 from tests.ingest.service import Service, upload
 
-HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 41))  # all are this machine
 TIMEOUT_S = 30.0
 
 
