@@ -40,8 +40,18 @@ class Injector:
         elif fault.kind is FaultKind.PAUSE:
             if fault.target in self._fleet.instances:
                 self._fleet.resume(fault.target)
-            else:
+            elif self._backends.servers[fault.target].is_running:
                 self._backends.servers[fault.target].resume()
+
+    def supervise(self) -> None:
+        """Start servers again that ended by themselves, as an orchestrator would do; counted like faults.
+
+        Milvus ends when it finds, after a pause, that its lease has run out.
+        """
+        for name, server in self._backends.servers.items():
+            if not server.is_running and name not in self._killed.values():
+                self.done[f"crash {name}"] += 1
+                server.launch()
 
     def _begin_on_process(self, fault: Fault) -> None:
         match fault.kind:
@@ -72,8 +82,10 @@ class Injector:
         match fault.kind:
             case FaultKind.FLUSH:
                 self._backends.flush_redis()
-            case FaultKind.PAUSE:
+            case FaultKind.PAUSE if server.is_running:
                 server.pause()
+            case FaultKind.PAUSE:  # it has just ended by itself
+                return
             case _:
                 server.kill()
                 self._killed[fault] = name

@@ -78,6 +78,7 @@ def _play(scenario: Scenario, fleet: Fleet, injector: Injector, publisher: Publi
     for at_s, act in due:
         while time.monotonic() - began_s < at_s:
             fleet.supervise()
+            injector.supervise()
             publisher.poll()
             time.sleep(_TICK_S)
         act()
