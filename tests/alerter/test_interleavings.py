@@ -66,15 +66,9 @@ def test_a_short_copy_over_a_border_is_found_in_every_interleaving(seed: int) ->
 
 def test_without_the_evidence_of_the_other_direction_pairs_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: each upload knows only what its own searches found."""
-<<<<<<< HEAD
     monkeypatch.setattr(fold, "add_evidence", lambda state, *_: fold.Folded(state))
-    full = 0
-    for seed in SEEDS:
-=======
-    monkeypatch.setattr(fold, "add_evidence", lambda state, _: fold.Folded(state))
     full, seeds = 0, SEEDS[:12]
     for seed in seeds:
->>>>>>> h-tests
         latest = run_interleaved(seed, identical("one", UPLOADED_AT), identical("two", UPLOADED_AT + 1)).latest()
         full += [bounds(alert) for alert in latest.values()] == [[(0, 256, 0, 256)]]
     assert full < len(seeds) / 2
