@@ -1,6 +1,6 @@
-"""Writes the overview dashboard: run `python -m deploy.grafana.dashboard` after a change in panels.py.
+"""Writes the overview dashboard: run `python -m deploy.grafana.dashboard` after a change of its panels.
 
-Grafana reads 1600 lines of JSON; panels.py contains the part that people edit.
+Grafana reads 1600 lines of JSON; panels.py and failures.py contain the part that people edit.
 """
 
 import json
@@ -8,7 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.grafana.panels import ROWS, Panel
+from deploy.grafana.panel import Panel
+from deploy.grafana.panels import ROWS
 
 FILE: Final = Path(__file__).parent / "dashboards" / "overview.json"
 WIDTH: Final = 24  # columns of Grafana's grid

@@ -1,35 +1,9 @@
 """The content of the overview dashboard: rows of panels, each with some queries. dashboard.py arranges them."""
 
-from dataclasses import dataclass
 from typing import Final
 
-RATE: Final = "[$__rate_interval]"
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A graph of queries, each with its legend. `small` panels show one number, six per row."""
-
-    title: str
-    description: str
-    unit: str
-    queries: tuple[tuple[str, str], ...]
-    small: bool = False
-    limits: tuple[float, ...] = ()  # where green ends, and where orange ends
-
-
-def quantiles(metric: str, by: str = "") -> tuple[tuple[str, str], ...]:
-    labels, legend = (f"le, {by}", f"{{{{{by}}}}} ") if by else ("le", "")
-    return tuple(
-        (f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket{RATE})))", f"{legend}p{share * 100:g}")
-        for share in (0.5, 0.99)
-    )
-
-
-def share(part: str, whole: str) -> str:
-    """The ratio of two rates; no value, instead of NaN, while nothing happens."""
-    return f"sum(rate({part}{RATE})) / (sum(rate({whole}{RATE})) > 0)"
-
+from deploy.grafana.failures import FAILURES
+from deploy.grafana.panel import RATE, Panel, quantiles, share
 
 ROWS: Final[dict[str, list[Panel]]] = {
     "At a glance": [
@@ -145,6 +119,14 @@ ROWS: Final[dict[str, list[Panel]]] = {
             (("sum by (job) (copydetect_in_flight_records)", "{{job}}"),),
         ),
         Panel(
+            "Parked records",
+            "Accepted, and waiting for a place to download (COPYDETECT_FETCH_THREADS, _FETCHES_PER_HOST, "
+            "_FETCHES_PER_TENANT) or for an earlier record of their asset. No upload is accepted at "
+            "COPYDETECT_MAX_PARKED, per replica.",
+            "short",
+            (("sum by (instance) (copydetect_parked_records)", "{{instance}}"),),
+        ),
+        Panel(
             "Downloads in flight",
             "Reserved for downloads in the temporary folder, per replica: at most COPYDETECT_MAX_IN_FLIGHT_BYTES, or "
             "one larger file. While a download waits for room, the replica accepts no upload.",
@@ -198,73 +180,5 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ((share('copydetect_cache_requests_total{result="hit"}', "copydetect_cache_requests_total"), "hits"),),
         ),
     ],
-    "Failures": [
-        Panel(
-            "Dead letters",
-            "Records that can never succeed, by the stage that failed. Rules: CopydetectDeadLetters, CopydetectDefect.",
-            "reqps",
-            ((f"sum by (stage) (rate(copydetect_dead_letters_total{RATE}))", "{{stage}}"),),
-        ),
-        Panel(
-            "Segments that were not compared",
-            "Described, but not in the index: replaced meanwhile, or lost. Rule: CopydetectSegmentsUncompared.",
-            "short",
-            (("sum(increase(copydetect_uncompared_segments_total[$__rate_interval]))", "segments"),),
-        ),
-        Panel(
-            "Expired records",
-            "Records that retention removed before they were read: lost. Rule: CopydetectRecordsExpired.",
-            "short",
-            (("sum by (topic) (increase(copydetect_expired_records_total[$__rate_interval]))", "{{topic}}"),),
-        ),
-        Panel(
-            "Retries",
-            "Calls that failed and are retried. Rule: CopydetectRetrying.",
-            "reqps",
-            ((f"sum by (job, stage) (rate(copydetect_retries_total{RATE}))", "{{job}} {{stage}}"),),
-        ),
-        Panel(
-            "Events left to other matchers",
-            "Of another model or an earlier release. Their own matchers must run until none come.",
-            "short",
-            (("sum by (reason) (increase(copydetect_left_events_total[$__rate_interval]))", "{{reason}}"),),
-        ),
-        Panel(
-            "Dropped evidence",
-            "Findings beyond the bounds of a pair or an asset: alerts hold, but are not extended by them.",
-            "short",
-            (("sum by (bound) (increase(copydetect_dropped_evidence_total[$__rate_interval]))", "{{bound}}"),),
-        ),
-        Panel(
-            "Partitions without states",
-            "A topic was enlarged and the topic of its states was not: their records wait. Rule: "
-            "CopydetectPartitionsRefused.",
-            "short",
-            (("sum by (topic) (copydetect_refused_partitions)", "{{topic}}"),),
-        ),
-        Panel(
-            "Transactions of the alerter",
-            "Fenced: two alerters have the same COPYDETECT_INSTANCE. Rule: CopydetectTransactionsFailing.",
-            "reqps",
-            ((f"sum by (outcome) (rate(copydetect_transactions_total{RATE}))", "{{outcome}}"),),
-        ),
-        Panel(
-            "Rebalances",
-            "Partitions assigned, revoked and lost. Lost ones were not released in time. Rule: CopydetectRebalancing.",
-            "short",
-            (("sum by (job, event) (increase(copydetect_rebalances_total[$__rate_interval]))", "{{job}} {{event}}"),),
-        ),
-        Panel(
-            "Dependencies",
-            "1 while calls succeed.",
-            "short",
-            (("min by (job, dependency) (copydetect_dependency_up)", "{{job}} {{dependency}}"),),
-        ),
-        Panel(
-            "Models in use",
-            "Replicas by model. Two models at once are normal during a release; their assets are not compared.",
-            "short",
-            (("count by (job, version) (copydetect_model_info)", "{{job}} {{version}}"),),
-        ),
-    ],
+    "Failures": FAILURES,
 }

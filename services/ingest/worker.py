@@ -17,8 +17,8 @@ from services.runtime.group_lag import INGEST_GROUP
 from services.runtime.offsets import OffsetTracker
 from services.runtime.retry import Caller, call_once
 
-# Records that are parked or in work, or done and wait for an earlier one: a crash repeats them, so their number is limited.
-# It is higher than COPYDETECT_MAX_PARKED can be, so that others are accepted, and done, while that many are parked.
+# Records that are parked, in work, or done and waiting for an earlier one: a crash repeats them, so they are limited.
+# COPYDETECT_MAX_PARKED is always lower, so that others are accepted, and done, behind as many parked records.
 MAX_UNCOMMITTED = 1000
 # Records per step: some take no room, and decoders, probes and signals must not wait for them.
 MAX_ACCEPTED = 32
@@ -41,10 +41,11 @@ class IngestWorker:
         self._flood = FloodGuard(max_invalid_in_a_row)
         self._suspects = Suspects()
         self._again: list[Record] = []  # suspects, to be tried one at a time
+        self._later: list[Record] = []  # to be begun again when no suspect is left
 
     def run_once(self, timeout_s: float) -> bool:
         """Do one step. Returns False if there was nothing to do."""
-        if not self._has_work() and not self._again:
+        if not (self._has_work() or self._again or self._later):
             self._flood.check()
         accepted = self._accept(0.0 if self._has_work() else timeout_s)
         return self._advance(timeout_s) or accepted
@@ -52,7 +53,7 @@ class IngestWorker:
     def drain(self, timeout_s: float) -> bool:
         """Do one step of the work that has begun, without new records. Returns False if none is left.
 
-        Records that wait, and downloads, are dropped: they are delivered again, and a slow one would use up all the time.
+        What is parked or still being downloaded is dropped, and delivered again: it could take all the time there is.
         """
         self.keep_alive()
         self._follow_rebalance()
@@ -70,7 +71,7 @@ class IngestWorker:
 
     def _accept(self, timeout_s: float) -> bool:
         """Accept records while there is room, waiting for the first. Returns whether there were any."""
-        accepted = self._accept_suspect()
+        accepted = self._accept_suspect() or self._accept_later()
         for _ in range(MAX_ACCEPTED):
             if not self._has_room():
                 self.keep_alive(0.0 if self._has_work() else timeout_s)
@@ -98,6 +99,14 @@ class IngestWorker:
         self._start(self._again.pop(0))
         return True
 
+    def _accept_later(self) -> bool:
+        """Accept what was dropped beside the suspects. Returns whether there was any."""
+        accepted = False
+        while self._later and not self._suspects and self._pipeline.has_room:
+            self._start(self._later.pop(0))
+            accepted = True
+        return accepted
+
     def _start(self, record: Record) -> None:
         self._finish(self._guard(lambda: [self._pipeline.accept(record)]))
 
@@ -111,8 +120,14 @@ class IngestWorker:
             return self._quarantine(error)
 
     def _quarantine(self, error: Exception) -> list[Outcome]:
-        """Drop all work in progress, to try its records again one at a time. Returns what ends the one to blame."""
-        records = [record for record in self._tracker.unfinished if record not in self._again]
+        """Drop all work in progress, to try its records again one at a time. Returns what ends the one to blame.
+
+        Records without a file are not suspected, if there are others: hundreds of downloads would take too long alone.
+        """
+        self._later += self._pipeline.drop_unfetched()
+        records = [one for one in self._tracker.unfinished if one not in self._again and one not in self._later]
+        if not records:
+            records, self._later = self._later, []
         for partition in {record.partition for record in records}:
             self._pipeline.abandon(partition)
         reason = self._suspects.blame(records, error)
@@ -126,7 +141,7 @@ class IngestWorker:
             return [refuse(records[0], reason)]
 
     def _has_room(self) -> bool:
-        if self._suspects or self._flood.is_flooded:
+        if self._suspects or self._later or self._flood.is_flooded:
             return False
         return self._pipeline.has_room and self._tracker.uncommitted_count < MAX_UNCOMMITTED
 
@@ -151,6 +166,7 @@ class IngestWorker:
             self._tracker.forget(partition)
             self._suspects.forget(partition)
         self._again = [record for record in self._again if record.partition not in rebalance.revoked]
+        self._later = [record for record in self._later if record.partition not in rebalance.revoked]
         return rebalance.revoked - rebalance.assigned
 
     def _finish(self, outcomes: Iterable[Outcome]) -> None:

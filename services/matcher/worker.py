@@ -55,14 +55,12 @@ class MatchWorker:
         """Process one batch. Returns False if there was none within the time, or a defect spoilt it."""
         self._consumer.resume()
         metrics.paused.set(0)
-        self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
-        self._polled_at = self._clock()
-        self._follow_rebalance()
+        self._poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
         records = self._select_records()
         if not records or (messages := self._process(records)) is None:
             return False
         self._call("publish", self._bus.publish, messages)
-        self._follow_rebalance()  # another matcher repeats what was revoked meanwhile, which does no harm
+        self._follow_rebalance([])  # another matcher repeats what was revoked meanwhile, which does no harm
         done = [record for record in records if record in self._records]
         self._call("commit", self._consumer.commit, done)
         self._records = [record for record in self._records if record not in done]
@@ -74,8 +72,7 @@ class MatchWorker:
         """Poll without consuming, so that the group keeps this matcher while a step waits."""
         self._consumer.pause()
         metrics.paused.set(1)
-        self._consumer.poll(1, 0.0)
-        self._polled_at = self._clock()
+        self._poll(1, 0.0)
 
     def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - a step leaves no work behind
         """Returns False, nothing to drain: records that were polled and not committed are delivered again."""
@@ -127,12 +124,22 @@ class MatchWorker:
         if self._clock() - self._polled_at >= LONGEST_SILENCE_S:
             self.keep_alive()
 
-    def _follow_rebalance(self) -> None:
-        """Forget the records of revoked partitions: another matcher gets them."""
+    def _poll(self, max_records: int, timeout_s: float) -> None:
+        polled = self._consumer.poll(max_records, timeout_s)
+        self._polled_at = self._clock()
+        self._follow_rebalance(polled)
+
+    def _follow_rebalance(self, polled: Sequence[Record]) -> None:
+        """Forget the records of revoked partitions, which another matcher gets, and keep these that came with it.
+
+        They come after the rebalance: if a partition was revoked and assigned again, they are its next records.
+        """
         rebalance = self._consumer.take_rebalance()
         for partition in rebalance.revoked:
             self._suspects.forget(partition)
+        lost = rebalance.revoked - rebalance.assigned
         self._records = [record for record in self._records if record.partition not in rebalance.revoked]
+        self._records += [record for record in polled if record.partition not in lost]
 
 
 def _report(records: Sequence[Record]) -> None:

@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     http_port: Annotated[
         int, Field(ge=0, le=65535, description="Port of the probes; 0 chooses a free one and logs it")
     ] = 9464
-    drain_s: Annotated[float, Field(ge=0, le=600, description="Time after SIGTERM to finish started work")] = 20
+    drain_s: Annotated[float, Field(ge=0, le=600, description="Time after SIGTERM to finish fetched files")] = 20
     loop_timeout_s: Annotated[
         float, Field(gt=0, description="A loop is not alive after this many seconds without a step")
     ] = 120

@@ -67,11 +67,11 @@ def test_a_short_copy_over_a_border_is_found_in_every_interleaving(seed: int) ->
 def test_without_the_evidence_of_the_other_direction_pairs_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: each upload knows only what its own searches found."""
     monkeypatch.setattr(fold, "add_evidence", lambda state, *_: fold.Folded(state))
-    full = 0
-    for seed in SEEDS:
+    full, seeds = 0, SEEDS[:12]
+    for seed in seeds:
         latest = run_interleaved(seed, identical("one", UPLOADED_AT), identical("two", UPLOADED_AT + 1)).latest()
         full += [bounds(alert) for alert in latest.values()] == [[(0, 256, 0, 256)]]
-    assert full < len(SEEDS) / 2
+    assert full < len(seeds) / 2
 
 
 def test_segment_files_with_times_of_their_own_keep_the_sides_of_their_pair() -> None:

@@ -7,6 +7,7 @@ import pytest
 from services.contracts.events import DuplicateAlert
 from services.contracts.segments import DescribedSegment
 from tests.alerter.stages import (
+    THRESHOLD,
     Stages,
     bounds,
     copy,
@@ -184,7 +185,12 @@ def test_an_alert_about_a_copy_that_is_now_only_similar_is_withdrawn_too() -> No
     faint = cut("copy", similar_frames(1, 20, 60, 0.42), stamp="faint", uploaded_at=UPLOADED_AT + 60, generation=2)
     assert decide(faint).alerts() == []
     stages = decide(copy())
-    replace(stages, faint)
+    store_instead(stages, faint)
+    *segments, end = upload(faint)
+    stages.process(*segments)
+    assert stages.alerts()[-1].status == "open", "what follows may raise its score again"
+    assert 0 < stages.alerts()[-1].score < THRESHOLD
+    stages.process(end)
     assert stages.state().pairs["original"].units, "some evidence is left"
     last = stages.alerts()[-1]
     assert (last.status, last.score, last.intervals) == ("withdrawn", 0, ())

@@ -116,6 +116,7 @@ def test_a_state_that_a_clock_ahead_of_time_wrote_does_not_hide_others() -> None
     states = StateStore()
     ahead, year = make_state("ahead", 1e9, **OPEN), NOW + 365 * 24 * 3600
     states.load(0, encode(make_state("before", 1, **OPEN), ahead), NOW)
+    assert list_open(states) == ["before", "ahead"], "it is due at some time itself"
     put(states, make_state("after", NOW + 1, **OPEN))
     assert list_open(states, NOW + 1) == ["before", "ahead", "after"]
     assert list_open(states, year) == ["before", "ahead", "after"]

@@ -71,16 +71,6 @@ class Backends:
         """Disturb the connections of services to a server, or let them pass again."""
         self._proxies.change(self._proxy_of[name], mode, delay_s=delay_s)
 
-    def pause(self, name: str) -> None:
-        """Freeze a server, unless it has ended."""
-        if self.servers[name].is_running:
-            self.servers[name].pause()
-
-    def resume(self, name: str) -> None:
-        """Let a server go on, unless it has ended."""
-        if self.servers[name].is_running:
-            self.servers[name].resume()
-
     def flush_redis(self) -> None:
         """Make Redis forget everything."""
         with socket.create_connection(("127.0.0.1", self.servers[REDIS].port), timeout=_ANSWER_S) as connection:

@@ -40,15 +40,18 @@ class Injector:
         elif fault.kind is FaultKind.PAUSE:
             if fault.target in self._fleet.instances:
                 self._fleet.resume(fault.target)
-            else:
-                self._backends.resume(fault.target)
+            elif self._backends.servers[fault.target].is_running:
+                self._backends.servers[fault.target].resume()
 
     def supervise(self) -> None:
-        """Start servers again that have ended by themselves, as Milvus does after some faults; to be called often."""
+        """Start servers again that ended by themselves, as an orchestrator would do; counted like faults.
+
+        Milvus ends when it finds, after a pause, that its lease has run out.
+        """
         for name, server in self._backends.servers.items():
             if not server.is_running and name not in self._killed.values():
+                self.done[f"crash {name}"] += 1
                 server.launch()
-                self.done[f"end of {server.name}"] += 1
 
     def _begin_on_process(self, fault: Fault) -> None:
         match fault.kind:
@@ -75,11 +78,14 @@ class Injector:
         if fault.kind is FaultKind.KILL_COORDINATOR:
             node_id = self._topics.find_coordinator(self._groups[fault.detail])
             name = name if node_id is None else f"kafka-{node_id}"
+        server = self._backends.servers[name]
         match fault.kind:
             case FaultKind.FLUSH:
                 self._backends.flush_redis()
-            case FaultKind.PAUSE:
-                self._backends.pause(name)
+            case FaultKind.PAUSE if server.is_running:
+                server.pause()
+            case FaultKind.PAUSE:  # it has just ended by itself
+                return
             case _:
-                self._backends.servers[name].kill()
+                server.kill()
                 self._killed[fault] = name

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,10 +16,10 @@ from services.ingest.fetch.pool import FetchPool
 from services.ingest.ports import Fetches
 from services.runtime.probes import Health
 from tests.ingest.fakes import End, FakePool, Pause, Shot
+from tests.ingest.fetch.downloads import HOSTS
 from tests.ingest.fetch.web import Web, body
 from tests.ingest.service import Service, upload
 
-HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 41))  # all are this machine
 TIMEOUT_S = 30.0
 
 
@@ -106,11 +107,15 @@ class Downloads(Service):
         self.written_peak_bytes = max(self.written_peak_bytes, written_bytes())
         return worked
 
-    def run(self) -> None:
+    def step_until(self, condition: Callable[[], object]) -> None:
         give_up_s = time.monotonic() + TIMEOUT_S
-        while self.step():
+        while not condition():
             assert time.monotonic() < give_up_s, self.pool.decoded
+            self.step()
             time.sleep(0.001)
+
+    def run(self) -> None:
+        self.step_until(lambda: not self.step())
 
 
 def written_bytes() -> int:

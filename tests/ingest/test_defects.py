@@ -63,6 +63,24 @@ def test_a_defect_that_does_not_come_again_costs_nothing(service: Service, monke
     assert service.committed_offset() == 3
 
 
+def test_a_record_that_is_still_downloaded_is_no_suspect_and_does_not_delay_those(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_store(service, monkeypatch, "bad")
+    service.fetches.held.add("slow.mp4")
+    publish(service, "slow", "bad")
+    for _ in range(20):
+        service.worker.run_once(0)
+    assert [dead.headers["dlq_reason"] for dead in service.dead_letters()] == [
+        f"gave up after {MAX_ATTEMPTS} attempts: Defect('bad is too much')"
+    ]
+    publish(service, "two")
+    service.fetches.held.clear()
+    service.run()
+    assert endings(service) == {"slow": "complete", "bad": "failed", "two": "complete"}
+    assert service.committed_offset() == 3
+
+
 def test_a_suspect_is_described_after_a_restart(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     break_store(service, monkeypatch, "bad", times=1)
     publish(service, "bad")

@@ -50,8 +50,8 @@ def fetch_http(uri: str, policy: FetchPolicy, interrupt: Interrupt, reservation:
     """Download an http(s) URI into a nameless file and stamp its content.
 
     Its bytes are reserved before the first is written: the stated length, or the largest allowed if none is stated.
-    Raises InvalidMessage if the policy forbids the URI, the server refuses it, or the deadline passes (DeadlinePassed);
-    NoRoom at once if it does not fit into the budget or onto the disk. Other errors of the local disk are raised unchanged.
+    Raises InvalidMessage if the policy forbids the URI or the server refuses it, DeadlinePassed, and NoRoom at once if
+    it does not fit into the budget or onto the disk. Other errors of the local disk are raised unchanged.
     """
     reasons: list[str] = []  # why earlier attempts failed
 

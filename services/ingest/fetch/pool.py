@@ -25,6 +25,7 @@ from services.ingest.fetch.slow import MAX_IN_A_ROW, SlowHosts
 from services.ingest.fetch.task import FetchTask, discard, run_fetch
 from services.runtime.probes import Health
 
+
 @dataclass(frozen=True, slots=True)
 class FetchFinished:
     """The end of a job: its file, or the reason why there is none."""

@@ -11,18 +11,18 @@ from services.ingest.fetch.pool import FetchPool
 from services.runtime.probes import Health
 
 LARGEST = 1000
-POLICY = FetchPolicy(roots=None, max_bytes=LARGEST, hosts=("127.0.0.1",), private_hosts=True, deadline_s=20.0)
+HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 41))  # all are this machine
+POLICY = FetchPolicy(roots=None, max_bytes=LARGEST, hosts=HOSTS, private_hosts=True, deadline_s=20.0)
 TIMEOUT_S = 10.0
 
 
 class Fetcher:
     """A pool with a budget, and the files that it has handed out, which are closed at the end."""
 
-    def __init__(self, limit_bytes: int, threads: int = 4) -> None:
+    def __init__(self, limit_bytes: int, limits: FetchLimits) -> None:
         self.budget = ByteBudget(limit_bytes)
         self.health = Health(loop_timeout_s=TIMEOUT_S)
         self.health.clear("start")
-        limits = FetchLimits(threads=threads, files=99, per_host=99, per_tenant=99)
         self.pool = FetchPool(POLICY, limits=limits, budget=self.budget, health=self.health)
         self.media: dict[str, Media] = {}
         self.order: list[str] = []
@@ -49,8 +49,8 @@ class Fetcher:
 
 
 @contextmanager
-def open_fetcher(limit_bytes: int, threads: int = 4) -> Iterator[Fetcher]:
-    fetcher = Fetcher(limit_bytes, threads)
+def open_fetcher(limit_bytes: int, threads: int = 4, limits: FetchLimits | None = None) -> Iterator[Fetcher]:
+    fetcher = Fetcher(limit_bytes, limits or FetchLimits(threads, files=99, per_host=99, per_tenant=99))
     try:
         yield fetcher
     finally:

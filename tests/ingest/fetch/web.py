@@ -42,6 +42,17 @@ def raw(*pieces: bytes, pause_s: float = 0.0) -> Response:
     return answer
 
 
+def drip(until: threading.Event) -> Response:
+    """A few bytes a second of a file without a stated length, until the event is set."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not until.wait(0.05):
+            request.wfile.write(b"a")
+
+    return answer
+
+
 class Web:
     """A running server. Each path returns its responses in turn, and repeats the last one."""
 
