@@ -14,6 +14,8 @@ from tests.chaos.topics import TopicReader
 class Recorder:
     """Logs the calls of its methods, whatever they are."""
 
+    is_running = True
+
     def __init__(self, name: str, log: list[str]) -> None:
         self._name = name
         self._log = log
@@ -42,6 +44,15 @@ class FakeTopics:
     def find_coordinator(self, group: str) -> int:
         assert group == "matcher-v1"
         return 3
+
+
+def make_injector(backends: FakeBackends, log: list[str]) -> Injector:
+    return Injector(
+        cast(Backends, backends),
+        cast(Fleet, FakeFleet("fleet", log)),
+        cast(TopicReader, FakeTopics()),
+        {"matcher": "matcher-v1"},
+    )
 
 
 READY = [f"kafka-{number} await_ready" for number in (1, 2, 3)]
@@ -73,12 +84,7 @@ READY = [f"kafka-{number} await_ready" for number in (1, 2, 3)]
 )
 def test_a_fault_begins_and_ends(kind: FaultKind, target: str, detail: str, begin: list[str], end: list[str]) -> None:
     log: list[str] = []
-    injector = Injector(
-        cast(Backends, FakeBackends(log)),
-        cast(Fleet, FakeFleet("fleet", log)),
-        cast(TopicReader, FakeTopics()),
-        {"matcher": "matcher-v1"},
-    )
+    injector = make_injector(FakeBackends(log), log)
     fault = Fault(kind, target, 1.0, 2.0, detail)
     injector.begin(fault)
     assert log == begin
@@ -86,3 +92,27 @@ def test_a_fault_begins_and_ends(kind: FaultKind, target: str, detail: str, begi
     injector.end(fault)
     assert log == end
     assert injector.done == {fault.name: 1}
+
+
+def test_a_server_that_ends_by_itself_is_started_again_and_one_that_was_killed_is_not() -> None:
+    log: list[str] = []
+    backends = FakeBackends(log)
+    injector = make_injector(backends, log)
+    injector.begin(Fault(FaultKind.KILL, "redis", 1.0, 2.0))
+    for name in ("redis", "milvus"):
+        backends.servers[name].is_running = False
+    log.clear()
+    injector.supervise()
+    assert log == ["milvus launch"]
+    assert injector.done == {"kill redis": 1, "crash milvus": 1}
+
+
+def test_a_server_that_has_ended_is_neither_frozen_nor_resumed() -> None:
+    log: list[str] = []
+    backends = FakeBackends(log)
+    injector = make_injector(backends, log)
+    backends.servers["milvus"].is_running = False
+    fault = Fault(FaultKind.PAUSE, "milvus", 1.0, 2.0)
+    injector.begin(fault)
+    injector.end(fault)
+    assert log == []
