@@ -3,6 +3,7 @@
 The checks are apart from how anything was read, so that each can be shown to fail (test_check_*.py).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -24,7 +25,12 @@ def check_run(steps: Sequence[Step], observed: Observed, started_at: datetime) -
         *check_log(steps, observed),
         *check_rows(truth, observed, claimed),
         *check_alerts(truth, observed, claimed),
-        *check_verdicts(truth, observed, last_published(steps, observed)),
+        *check_verdicts(
+            truth,
+            observed,
+            last_published(steps, observed),
+            Counter(steps[one.step].asset for one in observed.inputs),
+        ),
     ]
 
 

@@ -1,10 +1,10 @@
 """Checks of duplicate-alerts: every revision once, and one live alert for each true pair and no other."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
-from services.contracts.events import CopiedInterval, DuplicateAlert, Side
+from services.contracts.events import CopiedInterval, DuplicateAlert, Event, Side
 from tests.chaos.observed import Observed
 from tests.chaos.problems import Problem, doubled, lost, wrong
 from tests.chaos.steps import Asset
@@ -12,6 +12,9 @@ from tests.chaos.truth import Shared, TruePair, Truth
 
 TOLERANCE_S: Final = 2.0  # of the bounds of an interval
 _ROUNDING: Final = timedelta(milliseconds=1)
+_WHEN: Final = {"revision", "detected_at", "decided_at", "removed_at", "latency_s"}
+
+EventT = TypeVar("EventT", bound=Event)
 
 
 def check_alerts(truth: Truth, observed: Observed, claimed: Mapping[Asset, datetime]) -> Iterator[Problem]:
@@ -65,7 +68,7 @@ def find_wrong_order(name: str, revisions: Sequence[int]) -> Iterator[Problem]:
             yield wrong(f"{name}: revision {revision} was published after {highest}")
 
 
-def _check_revisions(alerts: Iterable[DuplicateAlert]) -> Iterator[Problem]:
+def _check_revisions(alerts: Sequence[DuplicateAlert]) -> Iterator[Problem]:
     revisions: dict[str, list[int]] = {}
     names: dict[str, str] = {}
     for alert in alerts:
@@ -74,6 +77,18 @@ def _check_revisions(alerts: Iterable[DuplicateAlert]) -> Iterator[Problem]:
         names[alert.alert_id] = f"alert {alert.alert_id} ({query.key} and {reference.key})"
     for alert_id, published in revisions.items():
         yield from find_wrong_order(names[alert_id], published)
+    for alert in find_repeated(alerts, lambda one: one.alert_id):
+        yield doubled(f"{names[alert.alert_id]}: revision {alert.revision} says what the one before it said")
+
+
+def find_repeated(events: Iterable[EventT], key: Callable[[EventT], str]) -> Iterator[EventT]:
+    """The events that say the same as the event before them with the same key, apart from when they say it."""
+    said: dict[str, dict[str, object]] = {}
+    for event in events:
+        says = event.model_dump(exclude=_WHEN)
+        if said.get(key(event)) == says:
+            yield event
+        said[key(event)] = says
 
 
 def _check_alert(

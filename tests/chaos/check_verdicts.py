@@ -1,18 +1,20 @@
 """Checks of asset-verdicts: every revision once, and the last word on each asset is the truth about its last upload."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from services.contracts.events import AssetRemovedAck, AssetVerdict
-from tests.chaos.check_alerts import find_live, find_wrong_order, sides_of
+from tests.chaos.check_alerts import find_live, find_repeated, find_wrong_order, sides_of
 from tests.chaos.observed import Observed, asset_of
 from tests.chaos.problems import Problem, doubled, lost, wrong
 from tests.chaos.steps import Asset
 from tests.chaos.truth import FinalAsset, Truth
 
 
-def check_verdicts(truth: Truth, observed: Observed, published: Mapping[Asset, datetime]) -> Iterator[Problem]:
-    """`published`: when the last record of each asset was."""
+def check_verdicts(
+    truth: Truth, observed: Observed, published: Mapping[Asset, datetime], uploads: Mapping[Asset, int]
+) -> Iterator[Problem]:
+    """`published`: when the last record of each asset was. `uploads`: how many records each has."""
     of_asset: dict[Asset, list[AssetVerdict | AssetRemovedAck]] = {}
     for event in observed.verdicts:
         of_asset.setdefault(asset_of(event), []).append(event)
@@ -24,7 +26,7 @@ def check_verdicts(truth: Truth, observed: Observed, published: Mapping[Asset, d
         as_reference.setdefault(reference, set()).add(alert.alert_id)
     for asset, final in truth.assets.items():
         events = of_asset.pop(asset, [])
-        yield from _check_revisions(asset, events)
+        yield from _check_revisions(asset, events, uploads.get(asset, 0))
         if not events:
             yield lost(f"{asset.key}: nothing was ever published about it, expected {final.outcome}")
             continue
@@ -39,9 +41,13 @@ def check_verdicts(truth: Truth, observed: Observed, published: Mapping[Asset, d
         yield wrong(f"{asset.key}: a verdict on an asset that was never uploaded")
 
 
-def _check_revisions(asset: Asset, events: Iterable[AssetVerdict | AssetRemovedAck]) -> Iterator[Problem]:
+def _check_revisions(asset: Asset, events: Sequence[AssetVerdict | AssetRemovedAck], uploads: int) -> Iterator[Problem]:
     revisions = [event.revision for event in events if isinstance(event, AssetVerdict)]
     yield from find_wrong_order(f"verdict on {asset.key}", revisions)
+    # Every record is answered, if need be by what was said before.
+    repeated = list(find_repeated(events, lambda _: asset.key))
+    if len(repeated) >= max(1, uploads):
+        yield doubled(f"verdict on {asset.key}: said {len(repeated)} times more than once, after {uploads} records")
     acks = sum(isinstance(event, AssetRemovedAck) for event in events)
     if acks > 1:  # the plan removes an asset at most once
         yield doubled(f"{asset.key}: its removal was acknowledged {acks} times")

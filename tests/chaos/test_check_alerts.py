@@ -43,6 +43,7 @@ def about(alert: DuplicateAlert, asset: Asset, alert_id: str) -> DuplicateAlert:
     [
         (alerts(lambda _: []), "lost: north/b copies north/a: no live alert says so"),
         (alerts(lambda one: [one, one]), "doubled: alert .*north/b and north/a.*: revision 1 was published 2 times"),
+        (alerts(lambda one: [one, revised(one, 9)]), "doubled: alert .*: revision 9 says what the one before it said"),
         (alerts(lambda one: [revised(one, 2), one]), "wrong: alert .*: revision 1 was published after 2"),
         (alerts(lambda one: [one, revised(one, 2, status="withdrawn")]), "lost: north/b copies north/a: no live"),
         (

@@ -43,6 +43,10 @@ BEFORE = STARTED_AT + timedelta(seconds=-1)
         (unsaid(A), "lost: north/a: nothing was ever published about it, expected unique"),
         (unsaid(D), "lost: north/d: nothing was ever published about it, expected removed"),
         (verdict(A, again=True), "doubled: verdict on north/a: revision 1 was published 2 times"),
+        (
+            verdict(A, again=True, revision=2),
+            "doubled: verdict on north/a: said 1 times more than once, after 1 records",
+        ),
         (verdict(A, verdict="copies"), "wrong: north/a: expected unique, the verdict is copies, revision 1"),
         (verdict(E, verdict="unique"), "wrong: north/e: expected failed, the verdict is unique"),
         (verdict(B, decided_at=BEFORE), "lost: north/b: no verdict on its last upload"),
@@ -73,6 +77,11 @@ BEFORE = STARTED_AT + timedelta(seconds=-1)
 )
 def test_a_wrong_verdict_is_named(doctor: Doctor, expected: str) -> None:
     assert_named(doctor, expected)
+
+
+def test_a_second_upload_may_be_answered_by_the_same_verdict() -> None:
+    steps = [*STEPS, Upload(6, A, Film((WORK,), 1), 0)]
+    assert find_problems(verdict(A, again=True, revision=2)(make_observed(steps)), steps) == []
 
 
 def test_a_removed_asset_that_was_uploaded_again_needs_a_verdict() -> None:
