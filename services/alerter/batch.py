@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.alerter.state import AssetState
-from services.contracts.envelope import LONGEST_KEY, trace_of
 from services.contracts.events import AssetRemovedAck, AssetVerdict, DuplicateAlert, Event
 from services.contracts.ports import Message, Record
 from services.runtime import metrics
+from services.runtime.done import report_done
 
 log = structlog.get_logger(__name__)
 
@@ -35,16 +35,7 @@ class Batch:
 
 def report_committed(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
     """Write metrics and log of a batch that was committed at `committed_at`, seconds since the epoch."""
-    for record in records:
-        metrics.records.labels(record.message.topic).inc()
-        log.info(
-            "done",
-            topic=record.message.topic,
-            partition=record.partition,
-            offset=record.offset,
-            asset=record.message.key[:LONGEST_KEY],
-            traceparent=trace_of(record.message),
-        )
+    report_done(records)
     for stage in batch.dead_stages:
         metrics.dead_letters.labels(stage).inc()
     for event in batch.announced:

@@ -7,7 +7,6 @@ states are restored from the last commit.
 import math
 import time
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 
 import structlog
 
@@ -76,7 +75,7 @@ class AlertWorker:
         self._restore_one()
         if self._to_restore:
             return True
-        records = self._select_records()
+        records = self._suspects.select(self._records)
         if records and ((batch := self._process(records)) is None or not self._commit(records, batch)):
             return False
         return self._tidy(was_busy=bool(records)) or bool(records)
@@ -94,12 +93,6 @@ class AlertWorker:
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
-
-    def _select_records(self) -> tuple[Record, ...]:
-        """The records of the next batch: a suspect comes alone."""
-        if self._records and self._records[0] in self._suspects:
-            return (self._records[0],)
-        return tuple(takewhile(lambda record: record not in self._suspects, self._records))
 
     def _process(self, records: Sequence[Record]) -> Batch | None:
         """The effects of the records; None if a defect prevents that, and they are to be tried again."""

@@ -7,17 +7,16 @@ messages of one asset stay in order. After a crash the batch is matched again: t
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
-from itertools import takewhile
 
 import structlog
 
 from services.contracts import topics
-from services.contracts.envelope import LONGEST_KEY, trace_of
 from services.contracts.errors import CopydetectError
 from services.contracts.ports import Bus, Message, Record
 from services.matcher.pipeline import MatchPipeline, Work, refuse
 from services.runtime import metrics
 from services.runtime.defects import Suspects
+from services.runtime.done import report_done
 from services.runtime.retry import Caller, call_once
 
 BATCH_RECORDS = 64
@@ -56,7 +55,7 @@ class MatchWorker:
         self._consumer.resume()
         metrics.paused.set(0)
         self._poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
-        records = self._select_records()
+        records = self._suspects.select(self._records)
         if not records or (messages := self._process(records)) is None:
             return False
         self._call("publish", self._bus.publish, messages)
@@ -65,7 +64,7 @@ class MatchWorker:
         self._call("commit", self._consumer.commit, done)
         self._records = [record for record in self._records if record not in done]
         self._suspects.clear(records)
-        _report(records)
+        report_done(records)
         return True
 
     def keep_alive(self) -> None:
@@ -81,12 +80,6 @@ class MatchWorker:
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
-
-    def _select_records(self) -> tuple[Record, ...]:
-        """The records of the next batch: a suspect comes alone."""
-        if self._records and self._records[0] in self._suspects:
-            return (self._records[0],)
-        return tuple(takewhile(lambda record: record not in self._suspects, self._records))
 
     def _process(self, records: Sequence[Record]) -> list[Message] | None:
         """What follows from the records; None if a defect prevents that, and they are to be tried again."""
@@ -140,16 +133,3 @@ class MatchWorker:
         lost = rebalance.revoked - rebalance.assigned
         self._records = [record for record in self._records if record.partition not in rebalance.revoked]
         self._records += [record for record in polled if record.partition not in lost]
-
-
-def _report(records: Sequence[Record]) -> None:
-    for record in records:
-        metrics.records.labels(record.message.topic).inc()
-        log.info(
-            "done",
-            topic=record.message.topic,
-            partition=record.partition,
-            offset=record.offset,
-            asset=record.message.key[:LONGEST_KEY],
-            traceparent=trace_of(record.message),
-        )

@@ -5,7 +5,8 @@ tried again alone; one that fails alone `MAX_ATTEMPTS` times is a dead letter of
 other fails, the records are not to blame: the exception ends the process after `MAX_IN_A_ROW` of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 import structlog
 
@@ -30,6 +31,12 @@ class Suspects:
 
     def __bool__(self) -> bool:
         return bool(self._failures)
+
+    def select(self, records: Sequence[Record]) -> tuple[Record, ...]:
+        """The records to process next: a suspect comes alone."""
+        if records and records[0] in self:
+            return (records[0],)
+        return tuple(takewhile(lambda record: record not in self, records))
 
     def blame(self, records: Iterable[Record], error: Exception) -> InvalidMessage | None:
         """Suspect these records, which were in progress when `error` was raised; logs it with its traceback.

@@ -10,7 +10,7 @@ from tests.chaos.scenarios import Scenario, make_control_scenario, make_scenario
 from tests.servers.process import Unavailable
 
 SEED = 20261128
-MINUTES = 3
+MINUTES = 2
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

@@ -10,12 +10,12 @@ from tests.e2e.cluster import PARTITIONS, Cluster, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(500)]
 
-ROUNDS = 50
+ROUNDS = 20
 
 
 @pytest.fixture(scope="module")
 def twins(clips: Path) -> Path:
-    """50 small clips with a copy of each."""
+    """20 small clips with a copy of each."""
     folder = clips / "twins"
     folder.mkdir()
     for number in range(ROUNDS):

@@ -114,11 +114,15 @@ class RedisCache:
             self._call(self._client.delete, self._progress_name(key))
 
     def problems(self) -> list[str]:
-        """What is wrong with the server, one sentence per problem."""
+        """What is wrong with the server, one sentence per problem. For any thread; also sets its metric."""
         try:
             memory = self._client.info("memory")
+        except redis.exceptions.NoPermissionError:  # a user that may do what a cache needs, and no more
+            memory = {"maxmemory": 0}
         except redis.RedisError as error:
+            self._report(is_up=False, reason=str(error))
             return [f"does not answer: {error}"]
+        self._report(is_up=True)
         if memory["maxmemory"] and memory["maxmemory_policy"] == "noeviction":
             return ["refuses writes when its memory is full: set maxmemory-policy to allkeys-lfu"]
         return []
