@@ -9,7 +9,7 @@ from tests.chaos.films import Film, Piece
 from tests.chaos.plan import make_plan
 from tests.chaos.steps import SEGMENT_S, Asset, Step, Upload
 
-UPLOADS_PER_MINUTE: Final = 60
+UPLOADS_PER_MINUTE: Final = 100
 # Services are members of their groups by then.
 _READY_S: Final = 15.0
 

@@ -76,5 +76,5 @@ def test_the_seeded_scenario_takes_nothing_away() -> None:
     scenario = make_scenario(1, 3)
     assert scenario.control == ""
     assert scenario == make_scenario(1, 3)
-    assert len(scenario.steps) >= 180
+    assert len(scenario.steps) >= 300
     assert len(scenario.faults) > 30
