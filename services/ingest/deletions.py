@@ -18,8 +18,8 @@ class Deletions:
     def __init__(self) -> None:
         self._due: list[tuple[Record, Replaced]] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._due)
+    def __len__(self) -> int:
+        return len(self._due)
 
     def add_job(self, job: Job) -> None:
         """Delete what this job replaces, which has ended; nothing if nothing of it is stored."""

@@ -34,6 +34,7 @@ from services.ingest.store import SegmentStore, find_begun, find_stored, find_up
 from services.runtime import metrics
 
 MAX_DELETIONS = 4  # per step: each takes the index some tenths of a second
+MAX_DUE_DELETIONS = 64  # beyond that no record is accepted: ends of uploads come faster than the index deletes
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class IngestPipeline:
 
     @property
     def has_room(self) -> bool:
-        return self._intake.has_room
+        return self._intake.has_room and len(self._deletions) < MAX_DUE_DELETIONS
 
     @property
     def is_idle(self) -> bool:
