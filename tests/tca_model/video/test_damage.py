@@ -50,7 +50,8 @@ def test_a_truncated_stream_gives_the_frames_that_are_there(tmp_path: Path, name
     clip = write_clip(tmp_path / name, steady(10, 25), options={"g": "10"}, container_options=faststart)
     frames = sample(cut(clip, 0.6))
     assert 2 <= len(frames) < 10
-    assert times(frames) == pytest.approx([float(n) for n in range(len(frames))])
+    # The frame of the last second may be among those that the cut took; then a later one of that second stands for it.
+    assert times(frames) == pytest.approx([float(n) for n in range(len(frames))], abs=0.2)
     assert_pictures_belong(frames)
 
 
