@@ -67,10 +67,13 @@ def commit_ahead() -> None:
 
 
 def membership_at_commit() -> None:
-    """The membership that the broker checks is the one at the commit, not that of the poll that brought the records."""
+    """The membership that the broker checks is the one at the commit, not that of the poll that brought the records.
+
+    And it comes without the name of the process: by that alone the broker would know a member that has left.
+    """
 
     def read_late(self: KafkaStateConsumer) -> Any:
-        return self._client.group_metadata()
+        return self._client.group_metadata()._replace(group_instance_id=None)
 
     patch.object(KafkaStateConsumer, "_read_membership", read_late).start()
 

@@ -21,8 +21,8 @@ from services.backends.milvus.client import Milvus
 from services.backends.milvus.index import MilvusIndex
 from services.backends.redis.cache import RedisCache
 
-# Longer than a group waits for a poll (service.py).
-HANG_S: Final = Timeouts().restore_s + 10
+# Longer than a group waits for a poll (service.py), and then for a member whose name it knows to come back.
+HANG_S: Final = Timeouts().restore_s + Timeouts().session_s + 10
 # In the log.
 REACHED: Final = "fail point reached"
 OVER: Final = "fail point is over"

@@ -53,13 +53,16 @@ def show_unstored_segments() -> Scenario:
 
 
 def show_missed_twins() -> Scenario:
-    """Pairs of copies that arrive together, in an index that shows writes late to searches that do not wait."""
+    """Pairs of copies that arrive together, in an index that shows writes late to searches that do not wait.
+
+    One partition, so that both are stored together and searched for together.
+    """
     steps = [
         _upload(_READY_S + number, f"{name}{number}", Piece(number + 1, 0, SEGMENT_S), noise=noise)
-        for number in range(16)
+        for number in range(24)
         for noise, name in enumerate(("a", "b"))
     ]
-    return Scenario(steps, control="bounded-search", milvus_tick_ms=500)
+    return Scenario(steps, control="bounded-search", partitions=1, milvus_tick_ms=500)
 
 
 def show_zombie() -> Scenario:
@@ -71,9 +74,9 @@ def show_zombie() -> Scenario:
 
 def show_dropped_records() -> Scenario:
     """Each broker in turn answers nothing for longer than a client keeps a record, while alerts are published."""
-    steps = list(_copies(_READY_S, 120, every_s=0.5))
+    steps = list(_copies(_READY_S, 240, every_s=0.35))
     silences = [
-        Fault(FaultKind.HALF_OPEN, f"kafka-{number % 3 + 1}", _READY_S + 2 + 20 * number, 14.0) for number in range(3)
+        Fault(FaultKind.HALF_OPEN, f"kafka-{number % 3 + 1}", _READY_S + 2 + 14 * number, 11.0) for number in range(6)
     ]
     return Scenario(steps, silences, "unguarded-transactions")
 
