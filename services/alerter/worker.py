@@ -15,7 +15,7 @@ from services.alerter.idle import IdlePartitions
 from services.alerter.pipeline import AlertPipeline, build_dead_letter
 from services.alerter.state_store import StateStore
 from services.contracts import topics
-from services.contracts.errors import CopydetectError, TransientError
+from services.contracts.errors import TransientError
 from services.contracts.ports import Bus, Record
 from services.runtime import metrics
 from services.runtime.defects import Suspects
@@ -96,19 +96,12 @@ class AlertWorker:
 
     def _process(self, records: Sequence[Record]) -> Batch | None:
         """The effects of the records; None if a defect prevents that, and they are to be tried again."""
-        try:
-            return self._pipeline(records)
-        except CopydetectError:
-            raise
-        except Exception as error:  # noqa: BLE001 - no record may stop its partition
-            reason = self._suspects.blame(records, error)
-        if reason is None:
-            return None
-        try:
-            return self._pipeline.give_up(records[0], reason)
-        except Exception as error:  # noqa: BLE001 - a dead letter can be made in any case
-            log.warning("dead letter without an effect on its asset", reason=repr(error))
-            return build_dead_letter(records[0], reason)
+        return self._suspects.process(
+            records,
+            lambda: self._pipeline(records),
+            give_up=self._pipeline.give_up,
+            refuse=build_dead_letter,
+        )
 
     def _follow_rebalance(self) -> bool:
         """Drop revoked partitions and note which ones to restore. Returns whether there was a rebalance."""

@@ -1,5 +1,6 @@
 """Reads, writes and deletes the segments of an asset: index and cache together."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -43,15 +44,27 @@ class SegmentStore:
         # A newer generation stays in the index: what is announced for this one is obsolete.
         return [changed.get(row) or replace(row, generation=generation) for row in rows]
 
-    def delete(self, replaced: Replaced) -> None:
-        """Delete these segments from the index; in the cache they expire."""
-        tenant, asset_id, before, from_index, to_index, spares_whole_files = replaced
-        if spares_whole_files:
-            rows = self._index.read_rows(tenant, [asset_id])
-            obsolete = [row for row in rows if row.generation < before and row.segment_index >= from_index]
-            if not obsolete or any(row.is_whole_file for row in obsolete):
-                return
-        self._index.delete(tenant, asset_id, before=before, from_index=from_index, to_index=to_index)
+    def delete(self, replaced: Sequence[Replaced]) -> None:
+        """Delete these segments from the index; in the cache they expire.
+
+        Hardly any end of an upload leaves a tail: whether there is one is read for all of a tenant's assets together.
+        """
+        for one in replaced:
+            if not one.spares_whole_files:
+                self._delete(one)
+        tails = [one for one in replaced if one.spares_whole_files]
+        for tenant in {one.tenant for one in tails}:
+            rows: defaultdict[str, list[SegmentRow]] = defaultdict(list)
+            for row in self._index.read_rows(tenant, {one.asset_id for one in tails if one.tenant == tenant}):
+                rows[row.asset_id].append(row)
+            for one in tails:
+                if one.tenant == tenant and _leaves_tail(one, rows[one.asset_id]):
+                    self._delete(one)
+
+    def _delete(self, one: Replaced) -> None:
+        self._index.delete(
+            one.tenant, one.asset_id, before=one.before, from_index=one.from_index, to_index=one.to_index
+        )
 
     def erase(self, tenant: str, asset_id: str, *, before: int) -> None:
         """Remove all segments of these generations from index and cache."""
@@ -62,6 +75,12 @@ class SegmentStore:
         for key in erased:
             if key.segment_id == f"{asset_id}:0":
                 self._cache.discard_progress(key)
+
+
+def _leaves_tail(end: Replaced, rows: Iterable[SegmentRow]) -> bool:
+    """Whether segment files of earlier uploads are stored beyond the end of an upload, and no whole file."""
+    obsolete = [row for row in rows if row.generation < end.before and row.segment_index >= end.from_index]
+    return bool(obsolete) and not any(row.is_whole_file for row in obsolete)
 
 
 def find_stored(rows: Collection[SegmentRow], upload: SegmentUploaded, stamp: str) -> list[SegmentRow]:

@@ -8,10 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 
-import structlog
-
 from services.contracts import topics
-from services.contracts.errors import CopydetectError
 from services.contracts.ports import Bus, Message, Record
 from services.matcher.pipeline import MatchPipeline, Work, refuse
 from services.runtime import metrics
@@ -22,8 +19,6 @@ from services.runtime.retry import Caller, call_once
 BATCH_RECORDS = 64
 LONGEST_SILENCE_S = 10.0  # between two polls; far below the `max_poll_s` of services.backends.kafka.connection
 WAIT_S = 0.2  # for threads, between two looks whether a poll is due
-
-log = structlog.get_logger(__name__)
 
 
 class MatchWorker:
@@ -83,20 +78,14 @@ class MatchWorker:
 
     def _process(self, records: Sequence[Record]) -> list[Message] | None:
         """What follows from the records; None if a defect prevents that, and they are to be tried again."""
-        try:
+
+        def match() -> list[Message]:
             works, dead_letters = self._pipeline.sort(records)
             return [*dead_letters, *self._match(works)]
-        except CopydetectError:
-            raise
-        except Exception as error:  # noqa: BLE001 - no record may stop its partition
-            reason = self._suspects.blame(records, error)
-        if reason is None:
-            return None
-        try:
-            return self._pipeline.give_up(records[0], reason)
-        except Exception as error:  # noqa: BLE001 - a dead letter can be made in any case
-            log.warning("dead letter without an effect on its asset", reason=repr(error))
-            return [refuse(records[0], reason)]
+
+        return self._suspects.process(
+            records, match, give_up=self._pipeline.give_up, refuse=lambda record, reason: [refuse(record, reason)]
+        )
 
     def _match(self, works: Sequence[Work]) -> list[Message]:
         messages: list[Message] = []

@@ -5,17 +5,19 @@ tried again alone; one that fails alone `MAX_ATTEMPTS` times is a dead letter of
 other fails, the records are not to blame: the exception ends the process after `MAX_IN_A_ROW` of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
+from typing import TypeVar
 
 import structlog
 
-from services.contracts.errors import InvalidMessage
+from services.contracts.errors import CopydetectError, InvalidMessage
 from services.contracts.ports import Record
 
 MAX_ATTEMPTS = 3
 MAX_IN_A_ROW = 5
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -58,6 +60,32 @@ class Suspects:
             return None
         self._in_a_row += 1
         return InvalidMessage(f"gave up after {MAX_ATTEMPTS} attempts: {error!r}", stage="defect")
+
+    def process(
+        self,
+        records: Sequence[Record],
+        work: Callable[[], T],
+        *,
+        give_up: Callable[[Record, InvalidMessage], T],
+        refuse: Callable[[Record, InvalidMessage], T],
+    ) -> T | None:
+        """What work on these records leads to; None if a defect prevents that, and they are to be tried again.
+
+        `give_up` makes what giving a record up leads to, and may have a defect itself; `refuse` a dead letter alone.
+        """
+        try:
+            return work()
+        except CopydetectError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no record may stop its partition
+            reason = self.blame(records, error)
+        if reason is None:
+            return None
+        try:
+            return give_up(records[0], reason)
+        except Exception as error:  # noqa: BLE001 - a dead letter can be made in any case
+            log.warning("dead letter without an effect on its asset", reason=repr(error))
+            return refuse(records[0], reason)
 
     def clear(self, records: Iterable[Record]) -> None:
         """Suspect these no more: they are done."""

@@ -106,4 +106,7 @@ def test_a_process_that_does_not_stop_is_killed_and_named(
     supervise_until(fleet, lambda: "deaf" in one.log.read_text())
     monkeypatch.setattr(fleet_module, "LONGEST_STOP_S", 0.0)
     fleet.terminate("ingest-2")
+    deaf = one.pid
     supervise_until(fleet, lambda: fleet.stuck == ["ingest-2"])
+    supervise_until(fleet, lambda: one.is_running and one.pid != deaf)
+    assert fleet.stuck == ["ingest-2"], "once"

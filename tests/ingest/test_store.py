@@ -135,8 +135,32 @@ def test_a_tail_is_not_spared_because_of_later_whole_files(index: MemoryIndex, c
     later = row(2, generation=5, stamp="whole")
     store = SegmentStore(index, cache)
     store.store([describe(tail), describe(later)])
-    store.delete(make_tail(UploadEnded(asset_id="a", segment_count=2), segment_count=2, generation=3))
+    store.delete([make_tail(UploadEnded(asset_id="a", segment_count=2), segment_count=2, generation=3)])
     assert index.read_rows("default") == [later]
+
+
+def test_tails_of_many_assets_are_looked_for_together_and_each_by_its_own_end(
+    index: MemoryIndex, cache: MemoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def segment_file(asset_id: str, number: int) -> SegmentRow:
+        return replace(row(number, generation=1, is_whole_file=False, stamp=f"{number}"), asset_id=asset_id)
+
+    store = SegmentStore(index, cache)
+    store.store([describe(segment_file(asset_id, number)) for asset_id in "bc" for number in range(3)])
+    read_rows, reads = index.read_rows, list[Any]()
+
+    def read_and_count(*arguments: Any) -> list[SegmentRow]:
+        reads.append(arguments)
+        return read_rows(*arguments)
+
+    monkeypatch.setattr(index, "read_rows", read_and_count)
+    ends = {"b": 1, "c": 2, "unknown": 0}
+    uploads = [UploadEnded(asset_id=name, segment_count=count) for name, count in ends.items()]
+    store.delete([make_tail(one, segment_count=one.segment_count, generation=9) for one in uploads])
+    looked_up = [one for one in reads if len(one[1]) > 1]
+    assert len(looked_up) == 1
+    left = {name: len(read_rows("default", [name])) for name in "bc"}
+    assert left == {"b": 1, "c": 2}
 
 
 def test_a_whole_file_has_the_time_of_its_first_upload_as_long_as_it_is_current() -> None:

@@ -84,6 +84,7 @@ def test_a_leader_that_started_again_still_notices_new_partitions(kafka: Backend
         return owned == {0, 1, 2}
 
     wait_until(has_new_one)
+    assert again.owned_partitions == {0, 1, 2}
 
 
 def test_others_take_over_after_the_session_of_one_that_was_closed(place: Place) -> None:

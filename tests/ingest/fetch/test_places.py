@@ -98,6 +98,8 @@ def test_a_cancelled_download_leaves_its_place_to_the_next(web: Web, crowd: Crow
         for name in "abc":
             fetcher.pool.cancel(name)
         fetcher.poll_until(lambda: "next" in fetcher.media)
+        assert not fetcher.media.keys() & set("abc")
+    assert "/next" in web.requested
 
 
 def test_local_files_are_opened_while_all_downloads_are_taken(web: Web, crowd: Crowd, tmp_path: Path) -> None:
