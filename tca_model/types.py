@@ -13,6 +13,8 @@ Times: TypeAlias = NDArray[np.float64]  # (T,) seconds, ascending
 
 # float16 storage moves a unit row's norm by up to 1e-3; anything further off was never normalised.
 UNIT_TOLERANCE = 5e-3
+# The contrast of an interval that is too short to have one, or comes from a release that did not measure it.
+TYPICAL_CONTRAST = 0.1
 
 
 class Frame(NamedTuple):
@@ -57,13 +59,17 @@ class VideoDescriptor:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One copied interval, on both sides in seconds, half-open, with the mean similarity along it."""
+    """One copied interval, on both sides in seconds, half-open, with the mean similarity along it.
+
+    `contrast`: how far it stands out from its surroundings, 1 or less (`matching.contrast`).
+    """
 
     query_start_s: float
     query_end_s: float
     reference_start_s: float
     reference_end_s: float
     similarity: float
+    contrast: float = TYPICAL_CONTRAST
 
     def __post_init__(self) -> None:
         if self.query_end_s <= self.query_start_s or self.reference_end_s <= self.reference_start_s:
@@ -78,6 +84,16 @@ class Match:
         known = reference_s > self.reference_start_s
         reference_end_s = min(self.reference_end_s, reference_s) if known else self.reference_end_s
         return replace(self, query_end_s=query_end_s, reference_end_s=reference_end_s)
+
+    def swap_sides(self) -> Self:
+        """The match as the reference's copy of the query."""
+        return replace(
+            self,
+            query_start_s=self.reference_start_s,
+            query_end_s=self.reference_end_s,
+            reference_start_s=self.query_start_s,
+            reference_end_s=self.query_end_s,
+        )
 
     def cut_reference(self, start_s: float, end_s: float) -> list[Self]:
         """What is left of the match without this stretch of the reference: none, one or two pieces on its line."""

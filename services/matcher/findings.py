@@ -13,7 +13,7 @@ from services.matcher.rerank import Comparison, compare
 from services.matcher.search import Found
 from services.runtime.rule import AlertRule
 from tca_model.matching.calibration import Calibration
-from tca_model.matching.evidence import SegmentEvidence, discount, join
+from tca_model.matching.evidence import SegmentEvidence, join, score_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +73,7 @@ def is_worth_keeping(evidence: SegmentEvidence, floor: float) -> bool:
 
     A piece of a copy that is too short on its own counts, since it may continue.
     """
-    strongest_piece = max(
-        (
-            discount(
-                one.similarity, min(one.query_end_s - one.query_start_s, one.reference_end_s - one.reference_start_s)
-            )
-            for one in evidence.matches
-        ),
-        default=-1.0,
-    )
+    strongest_piece = max(map(score_interval, evidence.matches), default=0.0)
     return max(join([evidence]).joined_score, strongest_piece) >= floor
 
 

@@ -101,8 +101,8 @@ def merge(matches: list[Match], max_gap_s: float = 4.0, tolerance_s: float = 2.0
     """The intervals of one pair of assets, with those that continue or contain each other joined, by query time.
 
     One continues another if at most `max_gap_s` of the query lies between them and it starts, in the reference, within
-    `tolerance_s` of the other's line. The similarity of the result is the mean weighted by query time. The order of
-    `matches` does not matter.
+    `tolerance_s` of the other's line. Similarity and contrast of the result are means weighted by query time. The order
+    of `matches` does not matter.
     """
     chains: list[Match] = []
     for match in sorted(set(matches), key=time_order):
@@ -191,12 +191,17 @@ def _discontinuity(first: Match, second: Match, max_gap_s: float) -> float:
 
 def _join(first: Match, second: Match) -> Match:
     length, other = first.query_end_s - first.query_start_s, second.query_end_s - second.query_start_s
+
+    def weigh(value: float, other_value: float) -> float:
+        return (value * length + other_value * other) / (length + other)
+
     return Match(
         first.query_start_s,
         max(first.query_end_s, second.query_end_s),
         min(first.reference_start_s, second.reference_start_s),
         max(first.reference_end_s, second.reference_end_s),
-        (first.similarity * length + second.similarity * other) / (length + other),
+        weigh(first.similarity, second.similarity),
+        weigh(first.contrast, second.contrast),
     )
 
 
@@ -204,6 +209,7 @@ def _speed(match: Match) -> float:
     return (match.reference_end_s - match.reference_start_s) / (match.query_end_s - match.query_start_s)
 
 
-def time_order(match: Match) -> tuple[float, float, float, float, float]:
+def time_order(match: Match) -> tuple[float, ...]:
     """Sort key of matches: by query time, then by reference time."""
-    return match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s, match.similarity
+    spans = match.query_start_s, match.query_end_s, match.reference_start_s, match.reference_end_s
+    return *spans, match.similarity, match.contrast

@@ -28,12 +28,12 @@ class Curve(Config):
 
     def probability(self, joined_score: float) -> float:
         """Probability that a pair with this joined score is a copy."""
-        return float(_sigmoid(self.slope * _log_odds(joined_score) + self.intercept))
+        return float(sigmoid(self.slope * log_odds(joined_score) + self.intercept))
 
     def joined_score(self, probability: float) -> float:
         """Inverse of `probability`. 0 and 1 map to the ends of the clipped range."""
         odds = np.log(max(probability, 1e-300)) - np.log(max(1 - probability, 1e-300))
-        return float(np.clip(_sigmoid((odds - self.intercept) / self.slope), LOWEST, HIGHEST))
+        return float(np.clip(sigmoid((odds - self.intercept) / self.slope), LOWEST, HIGHEST))
 
 
 class Calibration(Config):
@@ -68,7 +68,7 @@ def fit(scores: Sequence[float] | Floats, is_copy: Sequence[bool] | Bools) -> Cu
     Newton's method (Lin, Lin and Weng, Machine Learning 68, 2007). Raises ValueError if there are no copies or no other
     pairs, or if copies do not score higher than the others.
     """
-    x, copied = _log_odds(scores), np.asarray(is_copy, dtype=bool)
+    x, copied = log_odds(scores), np.asarray(is_copy, dtype=bool)
     copies, others = int(copied.sum()), int((~copied).sum())
     if not copies or not others:
         raise ValueError(f"a curve needs copies and others, got {copies} and {others}")
@@ -77,7 +77,7 @@ def fit(scores: Sequence[float] | Floats, is_copy: Sequence[bool] | Bools) -> Cu
     weights = np.array([0.0, np.log((copies + 1) / (others + 1))])
     loss = _loss(columns @ weights, target)
     for _ in range(STEPS):
-        p = _sigmoid(columns @ weights)
+        p = sigmoid(columns @ weights)
         gradient = columns.T @ (p - target)
         curvature = (columns * (p * (1 - p))[:, np.newaxis]).T @ columns + 1e-12 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
@@ -132,13 +132,15 @@ def threshold_for(precision: float, probabilities: Floats, is_copy: Bools) -> fl
     return float(ranked[enough[-1]])
 
 
-def _log_odds(score: float | Sequence[float] | Floats) -> Floats:
+def log_odds(score: float | Sequence[float] | Floats) -> Floats:
+    """ln(s / (1 - s)) of scores, clipped so that it is finite."""
     clipped = np.clip(np.asarray(score, dtype=np.float64), LOWEST, HIGHEST)
     odds: Floats = np.log(clipped) - np.log1p(-clipped)
     return odds
 
 
-def _sigmoid(x: Floats) -> Floats:
+def sigmoid(x: Floats) -> Floats:
+    """The inverse of `log_odds`."""
     probability: Floats = 0.5 * (1 + np.tanh(x / 2))
     return probability
 

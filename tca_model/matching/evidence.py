@@ -5,19 +5,24 @@ no matrix, no descriptors. `join` is called again when another segment has been 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tca_model.matching.alignment import MIN_FRAMES, align, merge
+from tca_model.matching.calibration import log_odds, sigmoid
+from tca_model.matching.contrast import measure_contrast
 from tca_model.matching.similarity import best_views, first_views
-from tca_model.types import FloatArray, Match, Times
+from tca_model.types import TYPICAL_CONTRAST, FloatArray, Match, Times
 
 # A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
 # similarity s over n frames or seconds counts as s * n / (n + PRIOR * (1 - s)). Values of 6 to 12 rank alike.
 PRIOR = 9.0
+# What contrast is worth beside similarity and length, in log odds; beyond ENOUGH it is worth no more.
+CONTRAST_WEIGHT = 16.0
+ENOUGH_CONTRAST = 0.25
 # Chamfer takes the best match of each frame in any order, so unrelated works get a higher value than an aligned
 # interval would have. At 0.8 or more, pairs of different works rank above true ones; without chamfer, a reversed copy
 # has no score.
@@ -27,7 +32,7 @@ CHAMFER_WEIGHT = 0.6
 SHORTEST_COPY_S = 2.5
 # If a video has only one or two frames, they are evidence of a copy only if they are almost the same.
 NEARLY_IDENTICAL = 0.9
-# Intervals are reported if they reach this share of the best one's score; chance alignments beside a copy do not.
+# Intervals are reported if they are worth this share of the best one, contrast apart; chance alignments beside a copy do not.
 REPORTED_SHARE = 0.5
 
 Aligner: TypeAlias = Callable[[FloatArray, Times, Times], list[Match]]
@@ -106,9 +111,9 @@ def observe(
     if min(similarity.shape) < MIN_FRAMES:
         matches = _match_identical(similarity, query_times, reference_times)
     elif is_original:
-        matches = [_swap_sides(match) for match in aligner(similarity.T, reference_times, query_times)]
+        matches = [one.swap_sides() for one in _align(similarity.T, reference_times, query_times, aligner)]
     else:
-        matches = aligner(similarity, query_times, reference_times)
+        matches = _align(similarity, query_times, reference_times, aligner)
     indices, which, counts = np.unique(reference_segments, return_inverse=True, return_counts=True)
     sums = np.bincount(which, similarity.max(axis=0))
     references = tuple(
@@ -119,22 +124,23 @@ def observe(
     return SegmentEvidence(segment_index, len(similarity), similarity_sum, references, tuple(matches))
 
 
+def _align(similarity: FloatArray, query_times: Times, reference_times: Times, aligner: Aligner) -> list[Match]:
+    return [
+        replace(match, contrast=measure_contrast(similarity, query_times, reference_times, match))
+        for match in aligner(similarity, query_times, reference_times)
+    ]
+
+
 def _match_identical(similarity: FloatArray, query_times: Times, reference_times: Times) -> list[Match]:
     """The interval of one or two nearly identical frames, which are too few to align; empty if there is none."""
     if len(reference_times) < len(query_times):
-        return [_swap_sides(one) for one in _match_identical(similarity.T, reference_times, query_times)]
+        return [one.swap_sides() for one in _match_identical(similarity.T, reference_times, query_times)]
     score = float(similarity.max(axis=1).mean())
     if score < NEARLY_IDENTICAL:
         return []
     length_s = float(query_times[-1] - query_times[0]) + 1.0  # a frame stands for a second
     query_start, reference_start = float(query_times[0]), float(reference_times[similarity[0].argmax()])
     return [Match(query_start, query_start + length_s, reference_start, reference_start + length_s, score)]
-
-
-def _swap_sides(match: Match) -> Match:
-    return Match(
-        match.reference_start_s, match.reference_end_s, match.query_start_s, match.query_end_s, match.similarity
-    )
 
 
 def join(
@@ -152,11 +158,15 @@ def join(
     assets: frames that were never compared count as dissimilar, or a tail of two frames with the same end card would
     stand for a whole video. Raises ValueError without evidence. The score is
 
-        max(max over intervals m of d(s_m, n_m), CHAMFER_WEIGHT * max over directions of d(chamfer, T))
+        max(max over intervals m of w(d(s_m, n_m), c_m), w(CHAMFER_WEIGHT * max over directions of d(chamfer, T), 0))
 
     with d(s, n) = s n / (n + PRIOR (1 - s)), s_m the mean similarity along the interval, n_m its seconds on the side
-    where it is shorter, and T the number of frames in that direction. An interval's score does not depend on what
-    surrounds the copy; chamfer similarity does, and decides only where nothing aligns.
+    where it is shorter, c_m its contrast, T the number of frames in that direction, and
+
+        w(d, c) = sigmoid(log odds of d + CONTRAST_WEIGHT (min(c, ENOUGH_CONTRAST) - TYPICAL_CONTRAST))
+
+    An interval's score does not depend on what surrounds the copy; chamfer similarity does, and decides only where
+    nothing aligns. A line without contrast is as good as chamfer similarity: it counts if it is nearly identical.
 
     Chamfer takes, for each segment of a side, the comparison that shows it best: a lower bound if it was not searched
     itself and a copy crosses a border of the other's segments.
@@ -171,15 +181,15 @@ def join(
     backward = sum(one.similarity_sum for one in reference) / reference_frames
     are_short = min(query_frames, reference_frames) < MIN_FRAMES  # then no copy can be longer
     matches = [match for one in searched for match in one.matches]
-    matches += [_swap_sides(match) for one in found for match in one.matches]
+    matches += [match.swap_sides() for one in found for match in one.matches]
     intervals = [
         match for match in merge(matches) if match.query_end_s - match.query_start_s >= SHORTEST_COPY_S or are_short
     ]
-    best_interval = max((_discount(match) for match in intervals), default=-1.0)
-    reported = tuple(match for match in intervals if _discount(match) >= REPORTED_SHARE * best_interval)
-    chamfer = max(discount(forward, query_frames), discount(backward, reference_frames))
+    best = max(intervals, key=score_interval, default=None)
+    reported = tuple(match for match in intervals if best and _worth(match) >= REPORTED_SHARE * _worth(best))
+    chamfer = max(_discount(forward, query_frames), _discount(backward, reference_frames))
     return JoinedEvidence(
-        joined_score=max(best_interval, CHAMFER_WEIGHT * chamfer),
+        joined_score=max(score_interval(best) if best else 0.0, _weigh(CHAMFER_WEIGHT * chamfer, 0)),
         chamfer_query_to_reference=forward,
         chamfer_reference_to_query=backward,
         intervals=reported,
@@ -207,12 +217,21 @@ def _best_shown(
     return [shown[index] for index in sorted(shown)]
 
 
-def _discount(match: Match) -> float:
+def score_interval(match: Match) -> float:
+    """The score of an interval, between 0 and 1."""
+    return _weigh(_worth(match), match.contrast)
+
+
+def _worth(match: Match) -> float:
     shorter_s = min(match.query_end_s - match.query_start_s, match.reference_end_s - match.reference_start_s)
-    return discount(match.similarity, shorter_s)
+    return _discount(match.similarity, shorter_s)
 
 
-def discount(similarity: float, length: float) -> float:
+def _weigh(worth: float, contrast: float) -> float:
+    return float(sigmoid(log_odds(worth) + CONTRAST_WEIGHT * (min(contrast, ENOUGH_CONTRAST) - TYPICAL_CONTRAST)))
+
+
+def _discount(similarity: float, length: float) -> float:
     """The worth of a mean similarity over that many seconds or frames: s n / (n + PRIOR (1 - s))."""
     return similarity * length / (length + PRIOR * max(0.0, 1 - similarity))
 

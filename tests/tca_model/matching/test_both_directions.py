@@ -12,19 +12,13 @@ from tca_model.types import FloatArray, Match
 SEGMENT_S = 32
 
 
-def turn(match: Match) -> Match:
-    return Match(
-        match.reference_start_s, match.reference_end_s, match.query_start_s, match.query_end_s, match.similarity
-    )
-
-
 def mirror(joined: JoinedEvidence) -> JoinedEvidence:
     """What the same evidence says of the pair in which query and reference have changed places."""
     return JoinedEvidence(
         joined_score=joined.joined_score,
         chamfer_query_to_reference=joined.chamfer_reference_to_query,
         chamfer_reference_to_query=joined.chamfer_query_to_reference,
-        intervals=tuple(sorted(map(turn, joined.intervals), key=time_order)),
+        intervals=tuple(sorted((match.swap_sides() for match in joined.intervals), key=time_order)),
         query_coverage_s=joined.reference_coverage_s,
         reference_coverage_s=joined.query_coverage_s,
     )

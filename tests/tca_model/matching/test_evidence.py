@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from tca_model.matching.evidence import (
     CHAMFER_WEIGHT,
+    CONTRAST_WEIGHT,
     PRIOR,
     JoinedEvidence,
     ReferenceEvidence,
@@ -14,7 +16,7 @@ from tca_model.matching.evidence import (
     join,
     observe,
 )
-from tca_model.types import FloatArray, Match
+from tca_model.types import TYPICAL_CONTRAST, FloatArray, Match
 
 SEGMENT_S = 32
 
@@ -102,7 +104,9 @@ def test_chamfer_gives_the_score_if_nothing_aligns() -> None:
     pair = join([SegmentEvidence(0, 20, 10.0, references, ()), SegmentEvidence(1, 5, 0.0, references, ())])
     forward, backward = 10 / 25, 28 / 40
     assert (pair.chamfer_query_to_reference, pair.chamfer_reference_to_query) == pytest.approx((forward, backward))
-    assert pair.joined_score == pytest.approx(CHAMFER_WEIGHT * backward * 40 / (40 + PRIOR * (1 - backward)))
+    worth = CHAMFER_WEIGHT * backward * 40 / (40 + PRIOR * (1 - backward))
+    odds = worth / (1 - worth) * math.exp(-CONTRAST_WEIGHT * TYPICAL_CONTRAST)
+    assert pair.joined_score == pytest.approx(odds / (1 + odds))
     assert pair.intervals == ()
 
 
