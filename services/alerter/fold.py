@@ -198,9 +198,16 @@ def _find_replaced(state: AssetState, event: SegmentSearched) -> tuple[SegmentRa
     superseded = [one for one in state.segments.values() if is_superseded(one, event)]
     if not superseded:
         return ()
-    if event.is_whole_file or any(one.is_whole_file for one in superseded):
+    if event.is_whole_file:
         return (SegmentRange(before=event.generation),)
-    return (SegmentRange(first=event.segment_index, end=event.segment_index + 1, before=event.generation),)
+    replaced = []
+    if whole_files := [one.generation for one in superseded if one.is_whole_file]:
+        # And what these had replaced, but not other segment files of this upload, which may come later.
+        replaced.append(SegmentRange(before=max(whole_files) + 1))
+    if any(one.segment_index == event.segment_index for one in superseded):
+        index = event.segment_index
+        replaced.append(SegmentRange(first=index, end=index + 1, before=event.generation))
+    return tuple(replaced)
 
 
 def _only(one: ComparedSegment) -> SegmentRange:

@@ -11,9 +11,9 @@ from typing import Protocol, TypeVar
 
 from services.contracts.ports import Record
 
-# A generation is the broker's timestamp of the record in milliseconds, shifted by these bits, plus the low bits of its
-# offset. The timestamp keeps it rising when a topic is made again and offsets start at 0; the offset tells apart the
-# records of one batch, which share a timestamp.
+# A generation is the timestamp of the record in milliseconds, shifted by these bits, plus the low bits of its offset.
+# The timestamp, which the bus never lets go back within a partition, keeps it rising when a topic is made again and
+# offsets start at 0; the offset tells apart the records that share a timestamp.
 OFFSET_BITS = 20
 
 

@@ -91,7 +91,8 @@ class Record:
 
     `fault`: why the bus could not read it; the message then holds the bytes of all records up to the offset that came
     together, without key and headers.
-    `timestamp_ms`: when it was published, in milliseconds since the epoch, if the bus knows.
+    `timestamp_ms`: when it was published, in milliseconds since the epoch, if the bus knows. It never goes back within
+    a partition: where a broker's clock did, it is the time of an earlier record.
     """
 
     message: Message

@@ -49,6 +49,12 @@ def files(shown: FloatArray, generation: int, *indices: int, stamp: str = "file"
     return segments, [*segment_events(segments), *ends]
 
 
+def turn_around(upload: Upload) -> Upload:
+    """The upload, with its events in the order in which they may come from several decoders."""
+    segments, events = upload
+    return segments, events[::-1]
+
+
 def later() -> list[DescribedSegment]:
     """Copies the beginning of the asset in the middle, and what may replace it."""
     return cut("later", frames(work(2, 0, 20), work(5, 0, 30), work(8, 10, 40)), uploaded_at=UPLOADED_AT + 120)
@@ -68,6 +74,7 @@ HISTORIES: dict[str, tuple[Sequence[Upload], Sequence[Upload]]] = {
         [whole(middle(), 2, Role.REFERENCE)],
     ),
     "segment files": ([whole(UNLIKE, 1), files(middle(), 2)], [files(middle(), 2)]),
+    "segment files, the latest first": ([whole(UNLIKE, 1), turn_around(files(middle(), 2))], [files(middle(), 2)]),
     "fewer segment files": ([files(UNLIKE, 1, stamp="unlike"), files(middle(), 9)], [files(middle(), 9)]),
     "a whole file": ([files(middle(), 1), whole(UNLIKE[:40], 9)], [whole(UNLIKE[:40], 9)]),
     "a mended file": ([files(middle(), 1), files(MENDED, 7, 1, stamp="mended")], [files(MENDED, 1)]),

@@ -1,4 +1,4 @@
-"""A drain ends when nothing is left, and names what is left when its time is over."""
+"""A drain ends when nothing is left, and names what is left when nothing gets on."""
 
 from typing import cast
 
@@ -91,9 +91,14 @@ def test_it_waits_for_a_process_that_hangs(clock: list[float]) -> None:
     assert clock[0] >= drain_module.LIMIT_S
 
 
-def test_what_is_left_after_its_time_is_named(clock: list[float]) -> None:
+def test_what_is_left_when_nothing_gets_on_is_named(clock: list[float]) -> None:
     assert drain_with(FakeFleet(), FakeTopics((3, 5))) == ["lost: g still has 3 records to read after 300 s"]
     assert clock[0] >= drain_module.LIMIT_S
+
+
+def test_it_waits_for_as_long_as_fewer_are_left(clock: list[float]) -> None:
+    assert drain_with(FakeFleet(), FakeTopics(*((left, 5) for left in range(400, -1, -1)))) == []
+    assert clock[0] >= 2 * drain_module.LIMIT_S
 
 
 def test_a_process_that_did_not_stop_is_named(clock: list[float]) -> None:

@@ -110,6 +110,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
             self._assign(partitions)
             self._each(self._client.pause, partitions)
 
+    def find_unread(self, partitions: Iterable[int]) -> set[int]:
+        """Those of the partitions of which no record was polled since they were assigned."""
+        with self._lock:
+            return {partition for partition in partitions if partition not in self._first}
+
     def note_polled(self, records: Iterable[Record]) -> None:
         with self._lock:
             for record in records:

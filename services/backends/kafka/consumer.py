@@ -18,6 +18,7 @@ from services.backends.kafka.errors import KafkaError, report_up, translate
 from services.backends.kafka.parked import return_parked_records
 from services.backends.kafka.records import to_record
 from services.backends.kafka.rejoin import keep_join_results, report_lost_partitions, watch_fencing
+from services.backends.kafka.rising_times import RisingTimes
 from services.backends.kafka.unreadable import UnreadableBatch, pass_unreadable
 from services.contracts.errors import DependencyDown, TransientError
 from services.contracts.ports import Rebalance, Record
@@ -65,7 +66,8 @@ class KafkaConsumer:
         self._assignment = Assignment(topic, self._client, holds_assigned=self._holds_assigned)
         self._client.subscribe([topic], listener=self._assignment)
         metrics.expired_records.labels(topic).inc(0)  # a series that begins with its first increase shows none
-        self._pending: dict[int, int] = {}  # offsets whose commit a rebalance prevented
+        self._times = RisingTimes(self._client, topic, self._timeouts.call_s)
+        self._pending: dict[int, tuple[int, str]] = {}  # offsets and metadata whose commit a rebalance prevented
         self._ends: dict[int, int] = {}
         self._last_alive = time.monotonic()
         self._next_check = self._last_alive + self._timeouts.liveness_check_s
@@ -86,6 +88,7 @@ class KafkaConsumer:
             raise translate(kafka_errors.FencedInstanceIdError(), f"reading {self._topic}")
         records = [to_record(record) for partition in polled.values() for record in partition]
         records = self._add_unreadable(records)
+        records = self._times.raise_times(records, self._assignment.find_unread({one.partition for one in records}))
         self._assignment.note_polled(records)
         if records:
             self._note_alive()
@@ -131,8 +134,10 @@ class KafkaConsumer:
         return {partition: self._lag_of(partition, known) for partition in sorted(self._assignment.owned_partitions)}
 
     def commit(self, records: Sequence[Record]) -> None:
+        times_ms = {(record.partition, record.offset + 1): record.timestamp_ms for record in records}
         for partition, offset in self._assignment.offsets_to_commit(records).items():
-            self._pending[partition] = max(offset, self._pending.get(partition, 0))
+            commit = offset, str(times_ms[partition, offset] or "")
+            self._pending[partition] = max(commit, self._pending.get(partition, commit))
         self._commit_pending()
 
     def close(self) -> None:
@@ -185,8 +190,8 @@ class KafkaConsumer:
     def _commit_pending(self) -> None:
         owned = self._assignment.owned_partitions
         offsets = {
-            self._place(partition): OffsetAndMetadata(offset, "", -1)
-            for partition, offset in self._pending.items()
+            self._place(partition): OffsetAndMetadata(offset, metadata, -1)
+            for partition, (offset, metadata) in self._pending.items()
             if partition in owned
         }
         if offsets:

@@ -23,7 +23,7 @@ class MemoryBus:
     def publish(self, messages: Sequence[Message]) -> None:
         for message in messages:
             records = self._topics[message.topic]
-            published_ms = time.time_ns() // 10**6
+            published_ms = max(time.time_ns() // 10**6, records[-1].timestamp_ms or 0 if records else 0)
             records.append(Record(message, _PARTITION, offset=len(records), timestamp_ms=published_ms))
 
     def open_consumer(self, topic: str, group: str) -> "MemoryConsumer":
