@@ -21,8 +21,9 @@ from tca_model.evaluation.benchmark import Benchmark, make_copies, plan
 from tca_model.evaluation.described import describe_benchmark, descriptor_folder, read_videos
 from tca_model.evaluation.quality import ScoredPair, judge
 from tca_model.matching.alignment import align
-from tca_model.matching.evidence import Aligner, join, observe
+from tca_model.matching.evidence import join, observe
 from tca_model.matching.hough import align_by_hough
+from tca_model.matching.intervals import Aligner
 from tca_model.matching.similarity import similarity_matrix
 from tca_model.synthetic.edits import EDITS
 from tca_model.types import VideoDescriptor

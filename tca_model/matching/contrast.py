@@ -1,8 +1,8 @@
 """How far a copied interval stands out from its surroundings: what distinguishes a copy from a look-alike.
 
 Two takes of one scene, two faces before one wall or two pages of one template are as similar as copies are, but at any
-time to any other: their similarity matrix is flat. In a copy, what is shown at one time is most similar to what is shown
-then. Copies of pictures that hardly move have little contrast, too, but they are nearly identical; see `evidence`.
+time to any other: their similarity matrix is flat. In a copy, what is shown at one time is most similar to what the
+original shows then. Copies of pictures that hardly move have little contrast, too, but they are nearly identical.
 """
 
 import numpy as np

@@ -4,8 +4,8 @@ A query segment is compared once with all stored frames of a reference asset. On
 no matrix, no descriptors. `join` is called again when another segment has been compared.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -13,29 +13,19 @@ from numpy.typing import NDArray
 
 from tca_model.matching.alignment import MIN_FRAMES, align, merge
 from tca_model.matching.calibration import log_odds, sigmoid
-from tca_model.matching.contrast import measure_contrast
+from tca_model.matching.intervals import CHAMFER_WEIGHT, Aligner, discount, find_intervals, measure_worth
 from tca_model.matching.similarity import best_views, first_views
 from tca_model.types import TYPICAL_CONTRAST, FloatArray, Match, Times
 
-# A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
-# similarity s over n frames or seconds counts as s * n / (n + PRIOR * (1 - s)). Values of 6 to 12 rank alike.
-PRIOR = 9.0
 # What contrast is worth beside similarity and length, in log odds; beyond ENOUGH it is worth no more.
 CONTRAST_WEIGHT = 16.0
 ENOUGH_CONTRAST = 0.25
-# Chamfer takes the best match of each frame in any order, so unrelated works get a higher value than an aligned
-# interval would have. At 0.8 or more, pairs of different works rank above true ones; without chamfer, a reversed copy
-# has no score.
-CHAMFER_WEIGHT = 0.6
 # Shorter intervals, after joining across segment borders, are chance: three frames at 1 frame/s, whose times may lie
 # slightly closer together.
 SHORTEST_COPY_S = 2.5
-# If a video has only one or two frames, they are evidence of a copy only if they are almost the same.
-NEARLY_IDENTICAL = 0.9
-# Intervals are reported if they are worth this share of the best one, contrast apart; chance alignments beside a copy do not.
+# Intervals are reported if they are worth this share of the best one, contrast apart; chance beside a copy is not.
 REPORTED_SHARE = 0.5
 
-Aligner: TypeAlias = Callable[[FloatArray, Times, Times], list[Match]]
 Span: TypeAlias = tuple[float, float]  # start and end in seconds, half-open
 
 
@@ -108,12 +98,11 @@ def observe(
     similarity = best_views(similarity, rows, columns)
     query_times, reference_times = query_times[rows], reference_times[columns]
     reference_segments = reference_segments[columns]
-    if min(similarity.shape) < MIN_FRAMES:
-        matches = _match_identical(similarity, query_times, reference_times)
-    elif is_original:
-        matches = [one.swap_sides() for one in _align(similarity.T, reference_times, query_times, aligner)]
+    if is_original:
+        swapped = find_intervals(similarity.T, reference_times, query_times, aligner)
+        matches = [one.swap_sides() for one in swapped]
     else:
-        matches = _align(similarity, query_times, reference_times, aligner)
+        matches = find_intervals(similarity, query_times, reference_times, aligner)
     indices, which, counts = np.unique(reference_segments, return_inverse=True, return_counts=True)
     sums = np.bincount(which, similarity.max(axis=0))
     references = tuple(
@@ -122,25 +111,6 @@ def observe(
     )
     similarity_sum = float(similarity.max(axis=1).sum(dtype=np.float64))
     return SegmentEvidence(segment_index, len(similarity), similarity_sum, references, tuple(matches))
-
-
-def _align(similarity: FloatArray, query_times: Times, reference_times: Times, aligner: Aligner) -> list[Match]:
-    return [
-        replace(match, contrast=measure_contrast(similarity, query_times, reference_times, match))
-        for match in aligner(similarity, query_times, reference_times)
-    ]
-
-
-def _match_identical(similarity: FloatArray, query_times: Times, reference_times: Times) -> list[Match]:
-    """The interval of one or two nearly identical frames, which are too few to align; empty if there is none."""
-    if len(reference_times) < len(query_times):
-        return [one.swap_sides() for one in _match_identical(similarity.T, reference_times, query_times)]
-    score = float(similarity.max(axis=1).mean())
-    if score < NEARLY_IDENTICAL:
-        return []
-    length_s = float(query_times[-1] - query_times[0]) + 1.0  # a frame stands for a second
-    query_start, reference_start = float(query_times[0]), float(reference_times[similarity[0].argmax()])
-    return [Match(query_start, query_start + length_s, reference_start, reference_start + length_s, score)]
 
 
 def join(
@@ -186,8 +156,10 @@ def join(
         match for match in merge(matches) if match.query_end_s - match.query_start_s >= SHORTEST_COPY_S or are_short
     ]
     best = max(intervals, key=score_interval, default=None)
-    reported = tuple(match for match in intervals if best and _worth(match) >= REPORTED_SHARE * _worth(best))
-    chamfer = max(_discount(forward, query_frames), _discount(backward, reference_frames))
+    reported = tuple(
+        match for match in intervals if best and measure_worth(match) >= REPORTED_SHARE * measure_worth(best)
+    )
+    chamfer = max(discount(forward, query_frames), discount(backward, reference_frames))
     return JoinedEvidence(
         joined_score=max(score_interval(best) if best else 0.0, _weigh(CHAMFER_WEIGHT * chamfer, 0)),
         chamfer_query_to_reference=forward,
@@ -219,21 +191,11 @@ def _best_shown(
 
 def score_interval(match: Match) -> float:
     """The score of an interval, between 0 and 1."""
-    return _weigh(_worth(match), match.contrast)
-
-
-def _worth(match: Match) -> float:
-    shorter_s = min(match.query_end_s - match.query_start_s, match.reference_end_s - match.reference_start_s)
-    return _discount(match.similarity, shorter_s)
+    return _weigh(measure_worth(match), match.contrast)
 
 
 def _weigh(worth: float, contrast: float) -> float:
     return float(sigmoid(log_odds(worth) + CONTRAST_WEIGHT * (min(contrast, ENOUGH_CONTRAST) - TYPICAL_CONTRAST)))
-
-
-def _discount(similarity: float, length: float) -> float:
-    """The worth of a mean similarity over that many seconds or frames: s n / (n + PRIOR (1 - s))."""
-    return similarity * length / (length + PRIOR * max(0.0, 1 - similarity))
 
 
 def _rank(reference: ReferenceEvidence) -> tuple[float, int]:

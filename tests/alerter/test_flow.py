@@ -8,6 +8,7 @@ from services.contracts import topics
 from services.contracts.envelope import to_message
 from services.contracts.events import Side
 from services.contracts.ports import Message
+from services.runtime.rule import AlertRule
 from tests.alerter.stages import (
     MODEL,
     Stages,
@@ -53,9 +54,9 @@ def test_an_alert_grows_by_revisions_across_a_segment_border() -> None:
 
 
 def test_a_copy_that_only_both_halves_together_prove_is_found() -> None:
-    stages = Stages()
+    stages = Stages(rule=AlertRule(threshold=0.72))
     segments = cut(
-        "copy", frames(work(2, 0, 27), similar_frames(1, 40, 50, 0.65), work(2, 40, 67)), uploaded_at=UPLOADED_AT + 1
+        "copy", frames(work(2, 0, 27), similar_frames(1, 40, 50, 0.35), work(2, 40, 67)), uploaded_at=UPLOADED_AT + 1
     )
     stages.store(original(), segments)
     first, second = segment_events(segments)

@@ -146,6 +146,6 @@ def test_evidence_is_kept_from_a_joined_score_on(shown: SegmentEvidence) -> None
 
 def test_a_piece_that_is_too_short_on_its_own_is_kept_because_it_may_continue() -> None:
     piece = evidence(Match(30, 32, 10, 12, 0.95))
-    assert join([piece]).joined_score == 0
+    assert join([piece]).joined_score < 0.001
     assert is_worth_keeping(piece, 0.7)
     assert not is_worth_keeping(evidence(), 0.1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tca_model.matching.alignment import AlignmentConfig, align
-from tca_model.matching.evidence import Aligner
 from tca_model.matching.hough import HoughConfig, align_by_hough
+from tca_model.matching.intervals import Aligner
 from tests.tca_model.matching.matrices import assert_near, background, plant, seconds
 
 

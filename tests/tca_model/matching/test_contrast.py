@@ -37,7 +37,9 @@ def test_contrast_by_hand() -> None:
 def test_what_surrounds_the_interval_does_not_matter() -> None:
     similarity = np.full((30, 40), 0.95, np.float32)
     similarity[5:15, 20:30] = line(0.8, 0.4)
-    assert contrast(similarity, Match(5, 15, 20, 30, 0.8)) == pytest.approx(contrast(line(0.8, 0.4), Match(0, 10, 0, 10, 0.8)))
+    assert contrast(similarity, Match(5, 15, 20, 30, 0.8)) == pytest.approx(
+        contrast(line(0.8, 0.4), Match(0, 10, 0, 10, 0.8))
+    )
 
 
 @pytest.mark.parametrize("speed", [0.5, 2.0])

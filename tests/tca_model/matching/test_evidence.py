@@ -7,15 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tca_model.matching.evidence import (
-    CHAMFER_WEIGHT,
     CONTRAST_WEIGHT,
-    PRIOR,
     JoinedEvidence,
     ReferenceEvidence,
     SegmentEvidence,
     join,
     observe,
 )
+from tca_model.matching.intervals import CHAMFER_WEIGHT, PRIOR
 from tca_model.types import TYPICAL_CONTRAST, FloatArray, Match
 
 SEGMENT_S = 32
