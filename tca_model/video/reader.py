@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import BinaryIO, NoReturn
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
@@ -119,7 +120,7 @@ def decode_frames(
 def _check_memory(stream: VideoStream) -> None:
     """Raise DecodeError if there is no memory for another picture: many codecs call that invalid data."""
     try:
-        bytearray(stream.width * stream.height * PIXEL_BYTES)
+        np.empty(stream.width * stream.height * PIXEL_BYTES, np.uint8)  # address space, of which no page is touched
     except MemoryError as error:
         raise DecodeError(OUT_OF_MEMORY) from error
 
