@@ -130,6 +130,8 @@ def add_end(state: AssetState, event: AssetEnded) -> Folded:
         return Folded(state)
     if event.status == "failed":
         return Folded(replace(state, ended=event))
+    if event.decoded_share is None and before and before.duration_s == event.duration_s:
+        event = event.model_copy(update={"decoded_share": before.decoded_share})  # stored, so not decoded again
     cut = SegmentRange(first=event.segment_count, before=event.generation)
     gone = {index for index, one in state.segments.items() if cut.covers(index, one.generation)}
     return Folded(

@@ -7,6 +7,7 @@ from services.alerter.revisions import get_next_revision
 from services.alerter.state import AssetState
 from services.contracts.events import AssetEnded, AssetVerdict, SegmentStatus
 
+WHOLE_SHARE = 0.95  # below, the verdict says what was decoded: a damaged end or beginning costs a second or two
 UNSTATED = {"revision", "decided_at", "uploaded_at"}  # what may differ between verdicts that say the same
 
 
@@ -26,7 +27,10 @@ def build_verdict(state: AssetState, *, now: datetime) -> AssetVerdict:
         verdict=(
             "failed" if failed else "copies" if alerts else "unique" if described and not missed else "undecidable"
         ),
-        reason=state.ended.reason or next(filter(None, failures), None) or _explain_missed(missed, described),
+        reason=state.ended.reason
+        or next(filter(None, failures), None)
+        or _explain_missed(missed, described)
+        or _explain_undecoded(state.ended.decoded_share),
         alert_ids=tuple(sorted(alert.alert_id for alert in alerts)),
         copied_by=len(state.links),
         segments_described=described,
@@ -34,6 +38,7 @@ def build_verdict(state: AssetState, *, now: datetime) -> AssetVerdict:
         segments_undecidable=state.count(SegmentStatus.UNDECIDABLE),
         segments_failed=len(failures),
         uploaded_at=state.ended.uploaded_at,
+        decoded_share=state.ended.decoded_share,
         decided_at=now,
     )
 
@@ -64,6 +69,7 @@ def end_for_silence(state: AssetState, idle_s: float) -> AssetState:
         reason=reason,
         generation=state.newest_generation,
         uploaded_at=before.uploaded_at if before else None,
+        decoded_share=before.decoded_share if before else None,
     )
     return replace(state, ended=ended)
 
@@ -72,3 +78,9 @@ def _explain_missed(missed: int, described: int) -> str | None:
     if not missed:
         return None
     return f"{missed} of {described} segments were compared with nothing: the index does not hold them (any more)"
+
+
+def _explain_undecoded(share: float | None) -> str | None:
+    if share is None or share >= WHOLE_SHARE:
+        return None
+    return f"only {share:.0%} of the file could be decoded and was compared"

@@ -119,8 +119,7 @@ class IngestPipeline:
                 case CheckpointReached():
                     self._progress.note(self._in_flight.job(event.job), event)
                 case DecodeFinished():
-                    job = self._on_decoded(event.job)
-                    finished.append(FinishedSegment(job, job.cutter.finish(event.duration_s), last=True))
+                    finished.append(self._on_decoded(event.job).finish(event))
                 case DecodeFailed():
                     failed += self._on_decode_failed(self._on_decoded(event.job), event)
         return outcomes + self._store_and_announce(finished) + failed

@@ -9,7 +9,7 @@ import pytest
 from services.alerter.alert import withdraw
 from services.alerter.announce import Announcer
 from services.alerter.state import AssetState
-from services.alerter.verdict import build_verdict, is_verdict_due
+from services.alerter.verdict import build_verdict, end_for_silence, is_verdict_due
 from services.contracts.events import AssetVerdict, SegmentStatus
 from tests.alerter.by_hand import AT, FAILED, after, ended, make_finding, searched
 from tests.alerter.stages import RULE
@@ -84,6 +84,18 @@ def test_what_was_not_compared_is_never_unique() -> None:
     assert (decided.verdict, decided.segments_described, decided.segments_compared) == ("undecidable", 2, 1)
     assert decided.reason == "1 of 2 segments were compared with nothing: the index does not hold them (any more)"
     assert build_verdict(with_alert(state), now=LATER).verdict == "copies", "what was compared is a copy all the same"
+
+
+@pytest.mark.parametrize(
+    ("share", "reason"),
+    [(None, None), (1.0, None), (0.97, None), (0.7, "only 70% of the file could be decoded and was compared")],
+)
+def test_a_verdict_says_how_much_of_the_file_was_decoded(share: float | None, reason: str | None) -> None:
+    state = make_state([DESCRIBED], decoded_share=share)
+    decided = build_verdict(state, now=LATER)
+    assert (decided.verdict, decided.decoded_share, decided.reason) == ("unique", share, reason)
+    silent = end_for_silence(state, 60)
+    assert build_verdict(silent, now=LATER).decoded_share == share
 
 
 def test_a_segment_that_failed_in_the_matcher_is_not_one_that_was_described_and_not_compared() -> None:
