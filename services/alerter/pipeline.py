@@ -84,13 +84,14 @@ class AlertPipeline:
         return batch
 
     def give_up(self, record: Record, error: InvalidMessage) -> Batch:
-        """All effects of giving a record up: a dead letter, and a segment that failed if it is one."""
+        """All effects of giving a record up: a dead letter, and a described segment counts as compared with nothing."""
         batch = Batch()
         with suppress(InvalidMessage):
             event = _read(record)
             if isinstance(event, SegmentSearched):
-                failed = {"status": SegmentStatus.FAILED, "reason": error.reason, "frame_count": 0, "content": None}
-                event = event.model_copy(update={**failed, "findings": ()})
+                if event.status == SegmentStatus.DESCRIBED:
+                    missed = {"is_compared": False, "reason": error.reason, "findings": ()}
+                    event = event.model_copy(update=missed)
                 self._process_asset(record.partition, [Cause(event, record.message)], batch)
         _add_dead_letter(record, error, batch)
         return batch
