@@ -2,6 +2,9 @@
 
 A call changes no stored state: the caller commits the batch and then calls `keep`, which makes its states current.
 So a batch that failed can be run again.
+
+The effects of one event are never divided: content that is replaced or removed drops a record for each piece of
+evidence about it, which `Bounds` limits, and tells each asset whose alert names it, which nothing limits.
 """
 
 import time
@@ -96,12 +99,15 @@ class AlertPipeline:
         _add_dead_letter(record, error, batch)
         return batch
 
-    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float, batch: Batch) -> None:
+    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float, batch: Batch, limit: int) -> None:
         """Add all effects of deciding these assets, idle for `idle_s` seconds, with the segments they have.
 
-        One that cannot be decided, by a defect of this program, is left open and counts as touched now.
+        Stops when the batch has `limit` records. An asset that cannot be decided, by a defect of this program, is left
+        open and counts as touched now.
         """
         for key in keys:
+            if batch.record_count >= limit:
+                return
             try:
                 state = self._states.get(partition, key)
                 assert state is not None
@@ -113,10 +119,12 @@ class AlertPipeline:
                 log.error("a defect of this program: an idle asset is not decided", asset=key, exc_info=error)
                 batch.touched[partition, key] = self._clock()
 
-    def forget(self, partition: int, keys: Iterable[str], batch: Batch) -> None:
-        """Add the removal of the states of these assets."""
+    def forget(self, partition: int, keys: Iterable[str], batch: Batch, limit: int) -> None:
+        """Add the removal of the states of these assets until the batch has `limit` records; of the last one a part."""
         for key in keys:
-            batch.states.setdefault(partition, {}).update(encode_changes(self._states.get(partition, key), None))
+            if (room := limit - batch.record_count) <= 0:
+                return
+            batch.states.setdefault(partition, {}).update(self._states.forget(partition, key, room))
             batch.assets[partition, key] = None
 
     def keep(self, batch: Batch) -> None:
