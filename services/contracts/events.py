@@ -249,7 +249,10 @@ class AssetVerdict(AssetEvent):
 
 
 class AssetRemovedAck(AssetEvent):
-    """A removed asset is no longer in the index, and no alert names it any more."""
+    """A removed asset is no longer in the index, and no alert names it any more.
+
+    An alert that was being made meanwhile may name it once more, and is withdrawn at once.
+    """
 
     reason: str | None = None  # as it was given
     removed_at: Moment
