@@ -20,7 +20,7 @@ from services.contracts.ports import DescriptorIndex, Record
 from services.contracts.segments import SegmentRow
 from services.ingest.announce import build_asset_ended, build_asset_erased, build_failure_events, build_stored_events
 from services.ingest.decode.events import CheckpointReached, DecodeFailed, DecodeFinished, FramesDecoded
-from services.ingest.deletions import Deletions
+from services.ingest.deletions import Deletions, list_obsolete
 from services.ingest.describe import BatchDescriber
 from services.ingest.fetch.media import Media
 from services.ingest.in_flight import InFlight
@@ -28,13 +28,10 @@ from services.ingest.intake import Intake
 from services.ingest.job import MAX_ATTEMPTS, DescribeOptions, FinishedSegment, Job, Removal
 from services.ingest.outcome import Outcome, announce, refuse
 from services.ingest.ports import Decoders, Fetches, ProgressCache
-from services.ingest.replaced import find_replaced
+from services.ingest.replaced import find_replaced, make_tail
 from services.ingest.resume import ProgressKeeper
 from services.ingest.store import SegmentStore, find_begun, find_stored, find_uploaded_s
 from services.runtime import metrics
-
-MAX_DELETIONS = 16  # per step: each that is made takes the index some tenths of a second
-MAX_DUE_DELETIONS = 64  # beyond that no record is accepted: ends of uploads come faster than the index deletes
 
 log = structlog.get_logger(__name__)
 
@@ -62,11 +59,11 @@ class IngestPipeline:
         self._options = options
         self._in_flight = InFlight()
         self._intake = Intake(self._in_flight, fetches, max_parked)
-        self._deletions = Deletions()
+        self._deletions = Deletions(self._store)
 
     @property
     def has_room(self) -> bool:
-        return self._intake.has_room and len(self._deletions) < MAX_DUE_DELETIONS
+        return self._intake.has_room and self._deletions.has_room
 
     @property
     def is_idle(self) -> bool:
@@ -104,10 +101,9 @@ class IngestPipeline:
 
     def advance(self, timeout_s: float) -> list[Outcome]:
         """Process all fetched files, and what decoders send within `timeout_s`. Returns the outcomes."""
-        if replaced := self._deletions.take(MAX_DELETIONS):
-            self._store.delete(replaced)
+        outcomes = self._deletions.make()
         self._intake.begin()
-        outcomes = self._erase_removed() + self._on_fetched()
+        outcomes += self._erase_removed() + self._on_fetched()
         self._submit_to_decoders()
         can_wait = len(self._in_flight) > 0 and not outcomes and not self._deletions
         progress = self._pool.poll(timeout_s if can_wait else 0.0)
@@ -146,11 +142,11 @@ class IngestPipeline:
         return self._intake.drop_unfetched()
 
     def _end_upload(self, record: Record, event: UploadEnded) -> Outcome:
-        """Announce the end of an upload of segment files."""
+        """Announce the end of an upload of segment files; it is done when its tail is deleted."""
         generation, count = generation_of(record), event.segment_count
         ended = build_asset_ended(event, generation=generation, model_version=self._version, segment_count=count)
-        self._deletions.add_end(record, event)
-        return announce(record, [ended], done=True)
+        self._deletions.add(record, [make_tail(event, segment_count=count, generation=generation)])
+        return announce(record, [ended], done=False)
 
     def _erase_removed(self) -> list[Outcome]:
         """Erase the assets that are to be removed, and announce it."""
@@ -246,14 +242,17 @@ class IngestPipeline:
     def _announce(self, job: Job, rows: Sequence[SegmentRow], timestamp: int | None, *, last: bool) -> Outcome:
         """The outcome that announces these rows. If they are the `last` ones, what they replace is deleted next."""
         self._progress.save(job)
-        if last:
-            self._deletions.add_job(job)
-            self._progress.drop(job)
         events = build_stored_events(job, rows, model_version=self._version, index_timestamp=timestamp, ended=last)
-        return announce(job.record, events, done=last)
+        return announce(job.record, events, done=last and self._conclude(job))
 
     def _fail(self, job: Job, error: InvalidMessage) -> Outcome:
         """End a job: the outcome is its dead letter and the events without which its asset would never be complete."""
-        self._deletions.add_job(job)
+        events = build_failure_events(job, error, model_version=self._version)
+        return refuse(job.record, error, events, done=self._conclude(job))
+
+    def _conclude(self, job: Job) -> bool:
+        """Arrange what is left to do for a job that has ended. Returns False if its record is not done before."""
         self._progress.drop(job)
-        return refuse(job.record, error, build_failure_events(job, error, model_version=self._version))
+        obsolete = list_obsolete(job)
+        self._deletions.add(job.record, obsolete)
+        return not obsolete

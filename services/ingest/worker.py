@@ -177,12 +177,13 @@ class IngestWorker:
     def _publish_and_commit(self, outcome: Outcome) -> None:
         if outcome.messages:
             self._call("publish", self._bus.publish, outcome.messages)
-        if outcome.done:
+        refusal = find_refusal(outcome)
+        if outcome.done or refusal:
             self._log(outcome)
+        if outcome.done:
             self._suspects.clear([outcome.record])
             if newest := self._tracker.finish(outcome.record):
                 self._call("offsets", self._consumer.commit, [newest])
-            refusal = find_refusal(outcome)
             self._flood.count(is_invalid=refusal.get("dlq_stage") == "parse", reason=refusal.get("dlq_reason"))
 
     def _log(self, outcome: Outcome) -> None:
