@@ -7,9 +7,11 @@ import structlog
 from services.contracts import topics
 from services.contracts.envelope import LONGEST_KEY, trace_of
 from services.contracts.errors import CopydetectError
-from services.contracts.ports import Bus, Record
+from services.contracts.ports import Rebalance, Record
 from services.ingest.outcome import Outcome, find_refusal, refuse
+from services.ingest.ownership import find_removals
 from services.ingest.pipeline import IngestPipeline
+from services.ingest.ports import ReadableBus
 from services.runtime import metrics
 from services.runtime.defects import Suspects
 from services.runtime.flood import FloodGuard
@@ -30,7 +32,7 @@ class IngestWorker:
     """Runs an ingest pipeline on the records of a bus."""
 
     def __init__(
-        self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = call_once, max_invalid_in_a_row: int = 0
+        self, bus: ReadableBus, pipeline: IngestPipeline, *, call: Caller = call_once, max_invalid_in_a_row: int = 0
     ) -> None:
         """`call` makes the calls to the bus, and may retry them. Steps raise Flood after so many invalid records."""
         self._bus = bus
@@ -40,6 +42,7 @@ class IngestWorker:
         self._tracker = OffsetTracker()
         self._flood = FloodGuard(max_invalid_in_a_row)
         self._suspects = Suspects()
+        self._rebalance = Rebalance(frozenset(), frozenset())  # what happened since the work was last brought in line
         self._again: list[Record] = []  # suspects, to be tried one at a time
         self._later: list[Record] = []  # to be begun again when no suspect is left
 
@@ -65,6 +68,7 @@ class IngestWorker:
         self._consumer.pause()
         metrics.paused.set(1)
         self._consumer.poll(1, timeout_s)
+        self._note_rebalance()
 
     def close(self) -> None:
         self._consumer.close()
@@ -160,14 +164,30 @@ class IngestWorker:
 
     def _follow_rebalance(self) -> frozenset[int]:
         """Drop the work of revoked partitions. Returns those that are not assigned to this worker again."""
-        rebalance = self._consumer.take_rebalance()
+        self._note_rebalance()
+        rebalance, self._rebalance = self._rebalance, Rebalance(frozenset(), frozenset())
         for partition in rebalance.revoked:
             self._pipeline.abandon(partition)
             self._tracker.forget(partition)
             self._suspects.forget(partition)
         self._again = [record for record in self._again if record.partition not in rebalance.revoked]
         self._later = [record for record in self._later if record.partition not in rebalance.revoked]
+        for partition in rebalance.revoked:
+            self._erase_again(partition)
         return rebalance.revoked - rebalance.assigned
+
+    def _note_rebalance(self) -> None:
+        """Let what waits, in the middle of a step, store nothing for revoked partitions."""
+        new, old = self._consumer.take_rebalance(), self._rebalance
+        self._rebalance = Rebalance((old.assigned - new.revoked) | new.assigned, old.revoked | new.revoked)
+        self._pipeline.ownership.note_poll(new.revoked)
+
+    def _erase_again(self, partition: int) -> None:
+        """Release a lost partition: what was stored there in doubt, and is removed by now, is erased again."""
+        if written := self._pipeline.ownership.release(partition):
+            for removal in self._call("removals", find_removals, self._bus, written):
+                log.warning("erased again: stored after its removal, perhaps", asset=removal.key)
+                self._pipeline.erase_again(removal)
 
     def _finish(self, outcomes: Iterable[Outcome]) -> None:
         """Publish the outcomes, and commit what is done."""
