@@ -41,6 +41,7 @@ def serve(settings: Settings) -> None:
                 pipeline,
                 call=retrier,
                 max_invalid_in_a_row=settings.max_invalid_in_a_row,
+                health=service.health,
             )
             ingest, *others = list_groups(bundle.model_version)
             with watch_service(

@@ -1,6 +1,6 @@
 """The ingest loop, step by step: consume while there is room, publish what is ready, commit what is done."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -17,6 +17,7 @@ from services.runtime.defects import Suspects
 from services.runtime.flood import FloodGuard
 from services.runtime.group_lag import INGEST_GROUP
 from services.runtime.offsets import OffsetTracker
+from services.runtime.probes import Health
 from services.runtime.retry import Caller, call_once
 
 # Records that are parked, in work, or done and waiting for an earlier one: a crash repeats them, so they are limited.
@@ -32,15 +33,26 @@ class IngestWorker:
     """Runs an ingest pipeline on the records of a bus."""
 
     def __init__(
-        self, bus: ReadableBus, pipeline: IngestPipeline, *, call: Caller = call_once, max_invalid_in_a_row: int = 0
+        self,
+        bus: ReadableBus,
+        pipeline: IngestPipeline,
+        *,
+        call: Caller = call_once,
+        max_invalid_in_a_row: int = 0,
+        health: Health | None = None,
     ) -> None:
-        """`call` makes the calls to the bus, and may retry them. Steps raise Flood after so many invalid records."""
+        """`call` makes the calls to the bus, and may retry them. `health`: reports why no record is accepted any more.
+
+        That is after so many invalid records in a row; what has begun is finished, and the group keeps this worker.
+        """
         self._bus = bus
         self._pipeline = pipeline
         self._call = call
         self._consumer = bus.open_consumer(topics.VIDEO_SEGMENTS, INGEST_GROUP)
         self._tracker = OffsetTracker()
         self._flood = FloodGuard(max_invalid_in_a_row)
+        self._health = health
+        metrics.flooded.set(0)
         self._suspects = Suspects()
         self._rebalance = Rebalance(frozenset(), frozenset())  # what happened since the work was last brought in line
         self._again: list[Record] = []  # suspects, to be tried one at a time
@@ -48,8 +60,6 @@ class IngestWorker:
 
     def run_once(self, timeout_s: float) -> bool:
         """Do one step. Returns False if there was nothing to do."""
-        if not (self._has_work() or self._again or self._later):
-            self._flood.check()
         accepted = self._accept(0.0 if self._has_work() else timeout_s)
         return self._advance(timeout_s) or accepted
 
@@ -204,7 +214,17 @@ class IngestWorker:
             self._suspects.clear([outcome.record])
             if newest := self._tracker.finish(outcome.record):
                 self._call("offsets", self._consumer.commit, [newest])
-            self._flood.count(is_invalid=refusal.get("dlq_stage") == "parse", reason=refusal.get("dlq_reason"))
+            self._count(refusal)
+
+    def _count(self, refusal: Mapping[str, str]) -> None:
+        """Count a record that is done; say so if no other is accepted behind it."""
+        was_flooded = self._flood.is_flooded
+        self._flood.count(is_invalid=refusal.get("dlq_stage") == "parse", reason=refusal.get("dlq_reason"))
+        if self._flood.is_flooded and not was_flooded:
+            metrics.flooded.set(1)
+            log.error("flooded", reason=self._flood.reason)
+            if self._health is not None:
+                self._health.mark_unready("flood", self._flood.reason)
 
     def _log(self, outcome: Outcome) -> None:
         record = outcome.record
