@@ -18,10 +18,11 @@ class FloodGuard:
     @property
     def reason(self) -> str:
         """What has happened, and what is to be done; only if it is flooded."""
+        count = self._in_a_row
         return (
-            f"paused: {self._in_a_row} records in a row were invalid, the last one because: {self._last}. Is a "
-            "producer broken? `copydetect dlq list` shows them. Once it is mended, restart this service to go on with the next "
-            "records, or raise COPYDETECT_MAX_INVALID_IN_A_ROW"
+            f"paused: {count} records in a row were invalid, the last one because: {self._last}. Is a producer broken? "
+            "`copydetect dlq list` shows them. Once it is mended, restart this service to go on with the next records, "
+            "or raise COPYDETECT_MAX_INVALID_IN_A_ROW"
         )
 
     def count(self, *, is_invalid: bool, reason: str | None = None) -> None:
