@@ -102,7 +102,8 @@ class Settings(BaseSettings):
     max_frames: Annotated[int, Field(gt=0, description="Videos with more sampled frames are refused")] = 50_000
     max_decoder_bytes: Annotated[int, Field(gt=0, description="Address space of a decoder process")] = 4 * GIB
     max_invalid_in_a_row: Annotated[
-        int, Field(ge=0, description="Invalid records in a row after which ingest stops; 0 for no limit")
+        int,
+        Field(ge=0, description="Invalid records in a row that pause ingest until a restart; 0 for no limit"),
     ] = 1000
     max_in_flight_bytes: Annotated[
         int,
