@@ -165,8 +165,10 @@ def test_pictures_come_from_both_folders_and_fewer_are_the_first_of_more(tmp_pat
     assert choose_pictures(tmp_path, 4) == chosen[:4]
     assert {name_of(path)[:6] for path in chosen} == {"images", "photos"}
     assert len(set(choose_pictures(tmp_path, 10))) == 10
-    for count in (1, 11):
-        with pytest.raises(ValueError, match=rf"{count} still pictures were asked for; .* has 10"):
+    (tmp_path / "images" / "manifest.csv").write_text("file,kind\n0.webp,meme template\n1.webp,natural photo\n")
+    assert "images-0" not in {name_of(path) for path in choose_pictures(tmp_path, 9)}
+    for count in (1, 10):
+        with pytest.raises(ValueError, match=rf"{count} still pictures were asked for; .* has 9"):
             choose_pictures(tmp_path, count)
 
 
