@@ -25,7 +25,10 @@ def clip(name: str, family: str = "", group: str = "", relation: str = "", durat
     return DevClip(Path(f"{name}.mp4"), group or name, family or name, relation, duration_s)
 
 
-CLIPS = [*(clip(f"open{number}") for number in range(30)), *(clip(name, name) for name in ORIGINALS)]
+CLIPS = [
+    *(clip(f"open{number}", f"room{number % 9}") for number in range(36)),
+    *(clip(name, name) for name in ORIGINALS),
+]
 
 
 def test_takes_pieces_families_and_faces_are_kinds() -> None:
