@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit lint format bench bench-quality bench-generated chaos chaos-controls schemas up-local down-local up down
+.PHONY: help setup demo test test-unit lint format bench bench-quality bench-generated bench-lookalikes chaos chaos-controls schemas up-local down-local up down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ bench-quality: $(READY) ## Measure how well edited copies are found: make bench-
 
 bench-generated: $(READY) ## The same on clips that are generated, with look-alikes: needs no data, takes ten minutes
 	$(BIN)/python -m bench.generated $(if $(BUNDLES),--bundle $(BUNDLES)) $(if $(JSON),--json '$(JSON)')
+
+bench-lookalikes: $(READY) ## Count alerts between videos that look alike and share nothing, by kind: needs ../shared/data
+	$(BIN)/python -m bench.lookalikes $(if $(BUNDLES),--bundle $(BUNDLES)) $(if $(JSON),--json '$(JSON)')
 
 chaos: $(READY) ## Look for loss and doubles under faults: make chaos MINUTES=5 SEED=1; CONTROL=name must find some
 	@sh deploy/system-packages.sh test
