@@ -249,7 +249,7 @@ class AssetVerdict(AssetEvent):
 
 
 class AssetRemovedAck(AssetEvent):
-    """A removed asset is no longer in the index, and no alert names it; one that was being made is withdrawn at once."""
+    """A removed asset is no longer in the index, and no alert names it; one in the making is withdrawn at once."""
 
     reason: str | None = None  # as it was given
     removed_at: Moment
