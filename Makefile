@@ -23,11 +23,11 @@ demo: $(READY) ## Find edited copies of made clips, or of real ones: make demo V
 
 test: $(READY) ## Run all tests: what needs no servers first
 	sh deploy/system-packages.sh test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration' --cov --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration' -n auto --cov --cov-report=
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration
 
 test-unit: $(READY) ## Run the unit tests, which start no servers
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration' -n auto
 
 up-local: $(READY) ## Start Kafka, Redis and Milvus here; KAFKA_PORT=, REDIS_PORT=, MILVUS_PORT= choose their ports
 	@sh deploy/system-packages.sh servers

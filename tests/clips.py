@@ -62,7 +62,9 @@ def write_clip(
     """
     times = list(times_s)
     pictures = [picture(t, size) for t in times] if images is None else list(images)
-    time_base = Fraction(1, 100) if path.suffix == ".gif" else Fraction(1, 12_000)
+    # MPEG-1 and 2 know a few rates only, and their units.
+    unit = 25 if codec in ("mpeg1video", "mpeg2video") else 100 if path.suffix == ".gif" else 12_000
+    time_base = Fraction(1, unit)
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         assert isinstance(stream, av.VideoStream)

@@ -1,5 +1,6 @@
 """The whole plan of the bench: all pairs, the videos that must be made for them, and where everything is kept."""
 
+import csv
 import json
 import zlib
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ from bench.alike.pairs import AlikePair, Footage, Maker, pair_drawings, pair_loo
 from bench.alike.shared import SharedPair, pair_shared
 from bench.alike.stored import SHOT_S, name_of
 from bench.alike.videos import MadeVideo
+from tca_model.data.held_out import MANIFEST
 from tca_model.evaluation.benchmark import Advance, code_digest
 from tca_model.files import replacing
 from tca_model.synthetic import clips as clip_pictures
 from tca_model.synthetic import filters, look, textures, writer
 
-PICTURE_FOLDERS = ("images", "photos")  # beside the videos
+PICTURE_FOLDERS, TEMPLATE = ("images", "photos"), "meme template"  # beside the videos; a kind in their manifests
 TEN_MINUTES_S, TWO_HOURS_S = 600, 7200
 LONG_PAIRS = 3  # of each kind of long videos
 
@@ -60,12 +62,20 @@ def made_folder(work: Path) -> Path:
 def choose_pictures(data: Path, count: int) -> list[Path]:
     """So many pictures of the two folders, in an order by chance: fewer are the first of more.
 
-    Raises ValueError if there are fewer, or for under two.
+    None is a meme's template, as two of these may show one picture. Raises ValueError if there are fewer, or for under
+    two.
     """
-    found = [path for name in PICTURE_FOLDERS for path in sorted((data / name).glob("*.webp"))]
+    found = [path for name in PICTURE_FOLDERS for path in _find_pictures(data / name)]
     if not 2 <= count <= len(found):
         raise ValueError(f"{count} still pictures were asked for; {data} has {len(found)} in images and photos")
     return sorted(found, key=lambda path: zlib.crc32(name_of(path).encode()))[:count]
+
+
+def _find_pictures(folder: Path) -> list[Path]:
+    manifest = folder / MANIFEST
+    rows = list(csv.DictReader(manifest.read_text().splitlines())) if manifest.exists() else []
+    templates = {row["file"] for row in rows if row.get("kind") == TEMPLATE}
+    return [path for path in sorted(folder.glob("*.webp")) if path.name not in templates]
 
 
 def read_cameras(clips: Sequence[DevClip], work: Path, advance: Advance) -> dict[str, Camera]:

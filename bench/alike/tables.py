@@ -66,7 +66,7 @@ def say_rates(tails: Tails, threshold: float) -> list[str]:
     """What the fit says, a line for each number of references."""
     lines = [
         f"unrelated: {tails.pairs:,} pairs of {tails.videos} clips and panned stills, {tails.scored:,} of them scored; "
-        f"highest joined score {tails.highest_score:.3f}; the tail begins at {tails.exponential.threshold:.3f}, the "
+        f"highest joined score {tails.highest[0][2]:.3f}; the tail begins at {tails.exponential.threshold:.3f}, the "
         f"alert threshold is a joined score of {threshold:.3f}",
         f"of {tails.sampled} that are not near, {tails.missed} score above the begin of the tail; shape "
         f"{tails.pareto.shape:.2f} ({tails.shape_interval[0]:.2f} to {tails.shape_interval[1]:.2f}), scale "

@@ -19,7 +19,7 @@ NEAREST_ROWS = 3  # frames: the shortest copy
 NEAR_SHARE, PEAK_SHARE = 0.03, 0.002  # of the pairs: those that are scored, and those the tail is fitted to
 SAMPLE = 1000  # pairs that are not near
 REFERENCES = (10**4, 10**6, 10**8)
-ROUNDS = 300
+ROUNDS, HIGHEST = 300, 20
 CONFIDENCE = (0.025, 0.975)
 
 
@@ -48,7 +48,7 @@ class Tails:
     exponential: Tail
     pareto: Tail
     shape_interval: tuple[float, float]
-    highest_score: float
+    highest: tuple[tuple[str, str, float], ...]  # the pairs with the highest joined scores
     rates: tuple[Rate, ...]
     rates_with_shape: tuple[Rate, ...]
 
@@ -108,7 +108,10 @@ def fit_rates(
         exponential=exponential,
         pareto=pareto,
         shape_interval=(float(low), float(high)),
-        highest_score=float(scores.max()),
+        highest=tuple(
+            (names[first[chosen[at]]], names[second[chosen[at]]], float(scores[at]))
+            for at in np.argsort(-scores)[:HIGHEST]
+        ),
         rates=rate(exponential, peaks.resample(ROUNDS, 0, with_shape=False), alert_score),
         rates_with_shape=rate(pareto, with_shape, alert_score),
     )

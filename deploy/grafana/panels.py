@@ -45,9 +45,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel(
             "Paused replicas",
-            "They consume no records: a budget or the disk is used up, or a backend is down. Rule: CopydetectPaused.",
+            "They consume no records: a budget or the disk is used up, a backend is down, or (until a restart) they "
+            "got nothing but invalid records. Rules: CopydetectPaused, CopydetectFlooded.",
             "short",
-            (("sum by (job) (copydetect_consumption_paused)", "{{job}}"),),
+            (
+                ("sum by (job) (copydetect_consumption_paused)", "{{job}}"),
+                ("sum by (job) (copydetect_flooded)", "{{job}} flooded"),
+            ),
             small=True,
             limits=(1, 2),
         ),

@@ -23,10 +23,10 @@ def build_alert(
 ) -> DuplicateAlert | None:
     """The next revision of the alert about a pair with this alert score, or None if it would say nothing new.
 
-    The asset of the state is the query side.
+    The asset of the state is the query side; at least one segment of it is known.
     """
     before = pair.alert
-    assert state.uploaded_at is not None  # there is evidence, so a segment of it was found
+    assert state.uploaded_at is not None
     duration_s = state.min_duration_s
     alert = DuplicateAlert(
         tenant=state.tenant,

@@ -51,7 +51,7 @@ class Announcer:
         return state, events
 
     def _alert(self, state: AssetState, pair: Pair, now: datetime) -> DuplicateAlert | None:
-        if pair.units:
+        if pair.units and state.uploaded_at is not None:
             joined = pair.join(query_frames=state.min_frame_count)
             score = alert_score(joined.joined_score, pair.calibration)
             # A reported pair stays reported until the upload ends: what follows may raise its score again.
@@ -64,8 +64,11 @@ def _is_to_be_judged(before: AssetState, state: AssetState, pair: Pair) -> bool:
     """Whether the alert about a pair may be due.
 
     To join evidence takes time in proportion to it. While a long video arrives, the alert of a pair with much evidence
-    grows in steps of 2 %; once the video is complete, all of it counts.
+    grows in steps of 2 %; once the video is complete, all of it counts. Evidence may be there before its segments are
+    known: without any there is no alert, and with the first one all evidence is judged.
     """
+    if before.uploaded_at is None:
+        return True
     if state.is_complete:
         return (
             not before.is_complete or before.ended != state.ended or before.pairs.get(pair.other.asset_id) is not pair

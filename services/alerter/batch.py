@@ -32,6 +32,11 @@ class Batch:
     def is_empty(self) -> bool:
         return not self.messages and not self.states
 
+    @property
+    def record_count(self) -> int:
+        """How many records its transaction publishes."""
+        return len(self.messages) + sum(map(len, self.states.values()))
+
 
 def report_committed(batch: Batch, records: Sequence[Record], committed_at: float) -> None:
     """Write metrics and log of a batch that was committed at `committed_at`, seconds since the epoch."""

@@ -4,16 +4,16 @@ Each function returns the new state and, where content of the asset was replaced
 name it as their reference may rest on that content.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from services.alerter.obsolete import find_replaced, find_stale
 from services.alerter.pair import Bounds, Pair, SideName, Unit, UnitKey
 from services.alerter.state import AssetState, SegmentState
 from services.contracts.events import AssetEnded, AssetErased, AssetEvent, SegmentStatus
 from services.contracts.evidence import (
     AssetFacts,
-    ComparedSegment,
     PairEvidence,
     PairLinked,
     SegmentRange,
@@ -65,7 +65,7 @@ def add_segment(state: AssetState, event: SegmentSearched, bounds: Bounds) -> Fo
         # The index still holds what was described. The event counts as an upload, which is to be answered.
         segment = replace(known, generation=event.generation)
         return Folded(replace(state, segments={**state.segments, event.segment_index: segment}))
-    replaced = _find_replaced(state, event)
+    replaced = find_replaced(state, event)
     pairs = _drop(state.pairs, "query", replaced)
     for finding in event.findings:
         unit = Unit.of(event.generation, finding)
@@ -109,7 +109,7 @@ def add_segment(state: AssetState, event: SegmentSearched, bounds: Bounds) -> Fo
 
 def add_evidence(state: AssetState, event: PairEvidence, bounds: Bounds) -> Folded:
     """The state after the other side of a pair was searched: only evidence about current content of this asset."""
-    stale = tuple(_only(one) for one in event.finding.compared if state.is_stale(one.segment_index, one.generation))
+    stale = find_stale(state, event.finding.compared)
     unit = Unit.of(event.generation, event.finding).without(stale)
     if unit is None:
         return Folded(state)
@@ -130,6 +130,8 @@ def add_end(state: AssetState, event: AssetEnded) -> Folded:
         return Folded(state)
     if event.status == "failed":
         return Folded(replace(state, ended=event))
+    if event.decoded_share is None and before and before.duration_s == event.duration_s:
+        event = event.model_copy(update={"decoded_share": before.decoded_share})  # stored, so not decoded again
     cut = SegmentRange(first=event.segment_count, before=event.generation)
     gone = {index for index, one in state.segments.items() if cut.covers(index, one.generation)}
     return Folded(
@@ -177,11 +179,6 @@ def add_link(state: AssetState, event: PairLinked) -> Folded:
     return Folded(state if links == state.links else replace(state, links=links))
 
 
-def find_stale(state: AssetState, compared: Iterable[ComparedSegment]) -> tuple[SegmentRange, ...]:
-    """Those of these segments of the asset that are known to be replaced or removed."""
-    return tuple(_only(one) for one in compared if state.is_stale(one.segment_index, one.generation))
-
-
 def drop_replaced(state: AssetState, event: SideReplaced) -> Folded:
     """The state after content of a reference was replaced: evidence about it no longer counts."""
     pair = state.pairs.get(event.reference_id)
@@ -189,29 +186,6 @@ def drop_replaced(state: AssetState, event: SideReplaced) -> Folded:
     if pair is None or left is None or left is pair:
         return Folded(state)
     return Folded(replace(state, pairs={**state.pairs, event.reference_id: left}))
-
-
-def _find_replaced(state: AssetState, event: SegmentSearched) -> tuple[SegmentRange, ...]:
-    """Which content of the asset a described segment replaces."""
-    if event.status == SegmentStatus.FAILED:
-        return ()
-    superseded = [one for one in state.segments.values() if is_superseded(one, event)]
-    if not superseded:
-        return ()
-    if event.is_whole_file:
-        return (SegmentRange(before=event.generation),)
-    replaced = []
-    if whole_files := [one.generation for one in superseded if one.is_whole_file]:
-        # And what these had replaced, but not other segment files of this upload, which may come later.
-        replaced.append(SegmentRange(before=max(whole_files) + 1))
-    if any(one.segment_index == event.segment_index for one in superseded):
-        index = event.segment_index
-        replaced.append(SegmentRange(first=index, end=index + 1, before=event.generation))
-    return tuple(replaced)
-
-
-def _only(one: ComparedSegment) -> SegmentRange:
-    return SegmentRange(first=one.segment_index, end=one.segment_index + 1, before=one.generation + 1)
 
 
 def _drop(pairs: Mapping[str, Pair], side: SideName, ranges: Sequence[SegmentRange]) -> Mapping[str, Pair]:

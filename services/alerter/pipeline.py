@@ -2,6 +2,9 @@
 
 A call changes no stored state: the caller commits the batch and then calls `keep`, which makes its states current.
 So a batch that failed can be run again.
+
+The effects of one event are never divided: content that is replaced or removed drops a record for each piece of
+evidence about it, which `Bounds` limits, and tells each asset whose alert names it, which nothing limits.
 """
 
 import time
@@ -14,7 +17,7 @@ from typing import NamedTuple
 
 import structlog
 
-from services.alerter import fold
+from services.alerter import fold, obsolete
 from services.alerter.announce import Announcer
 from services.alerter.batch import Batch
 from services.alerter.pair import BOUNDS, Bounds
@@ -84,23 +87,27 @@ class AlertPipeline:
         return batch
 
     def give_up(self, record: Record, error: InvalidMessage) -> Batch:
-        """All effects of giving a record up: a dead letter, and a segment that failed if it is one."""
+        """All effects of giving a record up: a dead letter, and a described segment counts as compared with nothing."""
         batch = Batch()
         with suppress(InvalidMessage):
             event = _read(record)
             if isinstance(event, SegmentSearched):
-                failed = {"status": SegmentStatus.FAILED, "reason": error.reason, "frame_count": 0, "content": None}
-                event = event.model_copy(update={**failed, "findings": ()})
+                if event.status == SegmentStatus.DESCRIBED:
+                    missed = {"is_compared": False, "reason": error.reason, "findings": ()}
+                    event = event.model_copy(update=missed)
                 self._process_asset(record.partition, [Cause(event, record.message)], batch)
         _add_dead_letter(record, error, batch)
         return batch
 
-    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float, batch: Batch) -> None:
+    def end_idle(self, partition: int, keys: Iterable[str], idle_s: float, batch: Batch, limit: int) -> None:
         """Add all effects of deciding these assets, idle for `idle_s` seconds, with the segments they have.
 
-        One that cannot be decided, by a defect of this program, is left open and counts as touched now.
+        Stops when the batch has `limit` records. An asset that cannot be decided, by a defect of this program, is left
+        open and counts as touched now.
         """
         for key in keys:
+            if batch.record_count >= limit:
+                return
             try:
                 state = self._states.get(partition, key)
                 assert state is not None
@@ -112,10 +119,12 @@ class AlertPipeline:
                 log.error("a defect of this program: an idle asset is not decided", asset=key, exc_info=error)
                 batch.touched[partition, key] = self._clock()
 
-    def forget(self, partition: int, keys: Iterable[str], batch: Batch) -> None:
-        """Add the removal of the states of these assets."""
+    def forget(self, partition: int, keys: Iterable[str], batch: Batch, limit: int) -> None:
+        """Add the removal of the states of these assets until the batch has `limit` records; of the last one a part."""
         for key in keys:
-            batch.states.setdefault(partition, {}).update(encode_changes(self._states.get(partition, key), None))
+            if (room := limit - batch.record_count) <= 0:
+                return
+            batch.states.setdefault(partition, {}).update(self._states.forget(partition, key, room))
             batch.assets[partition, key] = None
 
     def keep(self, batch: Batch) -> None:
@@ -148,7 +157,7 @@ class AlertPipeline:
 
     def _fold(self, state: AssetState, event: AssetEvent, cause: Message, batch: Batch) -> AssetState:
         """The state after an event. Adds what the partitions of other assets are to be told."""
-        if isinstance(event, PairLinked) and event.is_live and (stale := fold.find_stale(state, event.compared)):
+        if isinstance(event, PairLinked) and event.is_live and (stale := obsolete.find_stale(state, event.compared)):
             self._add_message(_tell_replaced(state, event.query_id, stale), cause, batch)
         folded = fold.fold(state, event, self._bounds)
         if isinstance(event, SideReplaced) and not _has_live_alert(folded.state, event.reference_id):

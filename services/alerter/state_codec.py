@@ -11,6 +11,7 @@ the first record repeats what is needed of all assets at once, so that they need
 JSON behind a version byte; unknown fields are ignored, since a newer release may have written them.
 """
 
+import math
 import re
 import struct
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,11 @@ class Head(NamedTuple):
     is_open: bool
     is_alerted: bool  # alerts name it
     touched_at: float
+
+    @property
+    def is_remnant(self) -> bool:
+        """Whether the asset is forgotten, and only a part of its records is left."""
+        return self.touched_at == -math.inf
 
 
 @dataclass(slots=True)
@@ -106,6 +112,12 @@ def read_head(encoded: bytes) -> Head:
     _check_version(encoded, _HEAD.size)
     _, *head = _HEAD.unpack_from(encoded)
     return Head(*head)
+
+
+def mark_remnant(encoded: bytes) -> bytes:
+    """The first record of an asset, which now says that the asset is forgotten, and its records are not yet."""
+    head = read_head(encoded)
+    return _HEAD.pack(VERSION, head.is_open, head.is_alerted, -math.inf) + encoded[_HEAD.size :]
 
 
 def get_asset_key(key: str) -> str:

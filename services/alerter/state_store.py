@@ -8,7 +8,7 @@ from itertools import islice, takewhile
 from cachetools import LRUCache
 
 from services.alerter.state import AssetState
-from services.alerter.state_codec import Head, UnreadableState, decode, get_asset_key, read_head
+from services.alerter.state_codec import Head, UnreadableState, decode, get_asset_key, mark_remnant, read_head
 
 DECODED_ASSETS = 512  # kept decoded as well: the events of an asset come close together
 
@@ -20,6 +20,7 @@ class _Partition:
     open: dict[str, float] = field(default_factory=dict)
     closed: dict[str, float] = field(default_factory=dict)
     alerted: dict[str, float] = field(default_factory=dict)  # closed, and alerts name them
+    remnants: dict[str, float] = field(default_factory=dict)  # forgotten, but not all of their records are
 
 
 class StateStore:
@@ -32,6 +33,11 @@ class StateStore:
     @property
     def partitions(self) -> frozenset[int]:
         return frozenset(self._partitions)
+
+    @property
+    def has_remnants(self) -> bool:
+        """Whether an asset is forgotten, and a part of its records is not. No event may find it."""
+        return any(held.remnants for held in self._partitions.values())
 
     @property
     def asset_count(self) -> int:
@@ -71,26 +77,40 @@ class StateStore:
         return state
 
     def put(self, partition: int, key: str, records: Mapping[str, bytes | None], state: AssetState | None) -> None:
-        """Apply changed records of an asset, which is now in this state; None if it is forgotten."""
+        """Apply changed records of an asset, which is now in this state; None if it is forgotten, at least in part."""
         held = self._partitions[partition]
         for name, encoded in records.items():
             if encoded is None:
                 held.encoded[key].pop(name, None)
             else:
                 held.encoded[key][name] = encoded
-        if state is None:
+        head = held.encoded[key].get(key)
+        _note_touched(held, key, read_head(head) if head else None)
+        if head is None:
             del held.encoded[key]
-            _note_touched(held, key, None)
+        if state is None:
             self._decoded.pop((partition, key), None)
-            return
-        self._decoded[partition, key] = state
-        _note_touched(held, key, read_head(held.encoded[key][key]))
+        else:
+            self._decoded[partition, key] = state
 
     def touch(self, partition: int, key: str, at: float) -> None:
         """Note an event that changed nothing in the asset's state: the asset is not idle."""
         held = self._partitions[partition]
         if key in held.encoded:
             _note_touched(held, key, read_head(held.encoded[key][key])._replace(touched_at=at))
+
+    def forget(self, partition: int, key: str, limit: int) -> dict[str, bytes | None]:
+        """The changed records, one more than `limit` at most, by which an asset is forgotten.
+
+        If it has more, a part of them, and its first record, which stays to the end, says so.
+        """
+        records = self._partitions[partition].encoded[key]
+        gone: dict[str, bytes | None] = dict.fromkeys(islice((name for name in records if name != key), limit))
+        return gone | {key: None if len(gone) == len(records) - 1 else mark_remnant(records[key])}
+
+    def list_remnants(self, partition: int) -> list[str]:
+        """The forgotten assets of which records are left."""
+        return list(self._partitions[partition].remnants)
 
     def list_open(self, partition: int, before: float, limit: int) -> list[str]:
         """Up to `limit` open assets that were not touched after `before`, the oldest first."""
@@ -109,9 +129,11 @@ class StateStore:
 
 def _note_touched(held: _Partition, key: str, head: Head | None) -> None:
     """Sort the asset in as the last one touched; None: it is forgotten."""
-    for touched in (held.open, held.closed, held.alerted):
+    for touched in (held.open, held.closed, held.alerted, held.remnants):
         touched.pop(key, None)
-    if head is not None:
+    if head is not None and head.is_remnant:
+        held.remnants[key] = head.touched_at
+    elif head is not None:
         touched = held.open if head.is_open else held.alerted if head.is_alerted else held.closed
         # A clock that was ahead was set back: what it noted would hide all that comes after it.
         for ahead in takewhile(lambda one: touched[one] > head.touched_at, reversed(touched)):

@@ -5,6 +5,7 @@ states are restored from the last commit.
 """
 
 import math
+import random
 import time
 from collections.abc import Callable, Sequence
 
@@ -23,7 +24,10 @@ from services.runtime.group_lag import ALERTER_GROUP
 from services.runtime.retry import Caller, call_once
 
 BATCH_RECORDS = 256
-TIDIED_ASSETS = 256  # per step: so many idle assets are ended, and as many old ones are forgotten
+TIDIED_ASSETS = 256  # per step: so many idle assets are ended, and as many old ones are forgotten, at most
+TIDIED_RECORDS = 2000  # per step, about: what a transaction publishes in a fraction of its time
+SMALLEST_SHARE = 1 / 256  # of these numbers, after commits that failed
+GROWTH = 1.1  # of the share, by each commit: one that is too large costs seconds
 TIDY_EVERY_S = 1.0  # while records keep coming; otherwise in every step without records
 
 log = structlog.get_logger(__name__)
@@ -61,6 +65,7 @@ class AlertWorker:
         self._clock = clock
         self._idle = IdlePartitions(asset_idle_s)
         self._records: list[Record] = []  # polled, not committed
+        self._share = 1.0  # of the largest batch; halved by each commit that failed
         self._suspects = Suspects()
         self._to_restore: frozenset[int] = frozenset()
         self._tidied_at = clock()
@@ -68,9 +73,12 @@ class AlertWorker:
 
     def run_once(self, timeout_s: float) -> bool:
         """Process one batch. Returns False if there was none within the time, or it was not committed."""
+        if self._states.has_remnants:
+            self.keep_alive()
+            return self._tidy(was_busy=False)
         self._consumer.resume()
         metrics.paused.set(0)
-        self._records += self._consumer.poll(BATCH_RECORDS, 0.0 if self._records else timeout_s)
+        self._records += self._consumer.poll(self._scale(BATCH_RECORDS), 0.0 if self._records else timeout_s)
         self._follow_rebalance()
         self._restore_one()
         if self._to_restore:
@@ -137,17 +145,32 @@ class AlertWorker:
         return self._commit((), batch)
 
     def _build_tidy_batch(self, now: float) -> Batch:
-        """The batch that ends the first idle assets and forgets the first old ones, in all partitions alike."""
+        """The batch that ends the first idle assets and forgets the first old ones, until it is full.
+
+        The rest of an asset that was too much for one batch is a batch of its own, before anything else is done: no
+        event may find a part of an asset.
+        """
         batch = Batch()
-        limit = math.ceil(TIDIED_ASSETS / max(1, len(self._states.partitions)))
-        silent_since = min(now, self._processed_until()) - self._asset_idle_s
-        for partition in self._idle.partitions(now):
-            idle = self._states.list_open(partition, silent_since, limit)
-            self._pipeline.end_idle(partition, idle, self._asset_idle_s, batch)
+        records = self._scale(TIDIED_RECORDS)
         for partition in self._states.partitions:
-            old = self._states.list_forgettable(partition, now, *self._retentions_s, limit)
-            self._pipeline.forget(partition, old, batch)
+            self._pipeline.forget(partition, self._states.list_remnants(partition), batch, records)
+        if not batch.is_empty:
+            return batch
+        assets = math.ceil(TIDIED_ASSETS / max(1, len(self._states.partitions)))
+        silent_since = min(now, self._processed_until()) - self._asset_idle_s
+        idle_partitions = self._idle.partitions(now)
+        # In any order: no partition waits until the others have nothing left.
+        for partition in random.sample(sorted(self._states.partitions), len(self._states.partitions)):
+            if partition in idle_partitions:
+                idle = self._states.list_open(partition, silent_since, assets)
+                self._pipeline.end_idle(partition, idle, self._asset_idle_s, batch, records)
+            old = self._states.list_forgettable(partition, now, *self._retentions_s, assets)
+            self._pipeline.forget(partition, old, batch, records)
         return batch
+
+    def _scale(self, largest: int) -> int:
+        """The size of the next batch: less than the largest one after commits that failed."""
+        return math.ceil(self._share * largest)
 
     def _commit(self, records: Sequence[Record], batch: Batch) -> bool:
         """Commit the batch. Returns False if that failed: it is built again, or its records are delivered again."""
@@ -160,7 +183,9 @@ class AlertWorker:
         except TransientError as error:
             log.warning("not committed, continues from the last commit", reason=str(error), records=len(records))
             self._records = []
+            self._share = max(SMALLEST_SHARE, self._share / 2)
             return False
+        self._share = min(1.0, GROWTH * self._share)
         self._records = self._records[len(records) :]
         self._suspects.clear(records)
         self._pipeline.keep(batch)

@@ -142,8 +142,11 @@ def kind(alert: DuplicateAlert) -> str:
 
 
 def _scores(alert: DuplicateAlert) -> str:
-    """The probability with the joined score; only one score if the bundle is not calibrated."""
-    if alert.joined_score is None or alert.joined_score == alert.score:
+    """The probability with the joined score; only one score if the bundle is not calibrated.
+
+    Then both are the same number. At 1 they are so for the exact copies of a calibrated bundle, too.
+    """
+    if alert.joined_score is None or alert.joined_score == alert.score < 1:
         return f"score {alert.score:.3f}"
     return f"probability {alert.score:.3f} (joined score {alert.joined_score:.3f})"
 

@@ -11,6 +11,8 @@ from tca_model.errors import BundleError, DecodeError, TrainingError
 FAILED = 1
 WRONG_USAGE = 2
 
+_IDS = {"asset_id": "asset id", "tenant": "tenant"}
+
 
 class CommandFailed(CopydetectError):
     """Something went wrong although the command line was right: a broken file, a full disk."""
@@ -32,6 +34,16 @@ def translating_errors() -> Iterator[None]:
         raise UsageError(_text(error)) from error
     except (OSError, DecodeError) as error:
         raise CommandFailed(str(error)) from error
+
+
+def explain_values(error: ValidationError) -> str:
+    """What is wrong with the values of an event, in words for who typed them."""
+    return "; ".join(
+        f"{one['input']!r} is no {_IDS[str(one['loc'][0])]}: it consists of 1 to 128 letters, digits, '_', '.' and '-'"
+        if one["loc"] and str(one["loc"][0]) in _IDS
+        else ": ".join([*map(str, one["loc"]), one["msg"].removeprefix("Value error, ")])
+        for one in error.errors()
+    )
 
 
 def _text(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,7 @@ from pathlib import Path
 from services.contracts.errors import UsageError
 from tca_model.video import containers
 
-# What a folder is searched for; a file that is named itself is tried whatever its suffix. Videos in containers that
-# are not decoded are found too, so that they are reported instead of passed over.
-SUFFIXES = containers.SUFFIXES | {".mpeg", ".mpg", ".wmv"}
+APPLE_DOUBLE = "._"  # before a file's name: another file, in which macOS keeps what other file systems cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +63,19 @@ def _walk(folder: Path) -> Iterable[Path]:
     for parent, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES:
-                yield Path(parent) / name
+            path = Path(parent) / name
+            if not name.startswith(APPLE_DOUBLE) and _is_video(path):
+                yield path
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a file in a folder is a video: by its suffix, or by how it begins if it has none."""
+    if path.suffix:
+        return path.suffix.lower() in containers.SUFFIXES
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not wait for its writer
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return is_regular and containers.looks_like_video(file.read(containers.HEAD_BYTES))

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console
+from services.cli.errors import explain_values
 from services.cli.files import asset_id_of, find_videos
 from services.contracts import topics
 from services.contracts.envelope import to_message
@@ -56,8 +58,8 @@ def publish(
 def _event(uri: str, asset_id: str, tenant: str, role: Role) -> SegmentUploaded:
     try:
         return SegmentUploaded(asset_id=asset_id, tenant=tenant, uri=uri, role=role, uploaded_at=now())
-    except ValueError as error:
-        raise UsageError(f"cannot publish {uri}: ids consist of letters, digits, '_', '.', '-' ({error})") from error
+    except ValidationError as error:
+        raise UsageError(f"cannot publish {uri}: {explain_values(error)}") from error
 
 
 def _find_uris(uploads: list[str]) -> list[str]:

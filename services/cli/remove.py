@@ -3,10 +3,12 @@
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from services.backends.kafka.bus import KafkaBus
 from services.backends.kafka.connection import KafkaConnection
 from services.cli.console import console
+from services.cli.errors import explain_values
 from services.cli.publish import SOURCE
 from services.contracts import topics
 from services.contracts.envelope import to_message
@@ -29,8 +31,8 @@ def remove(
     """
     try:
         events = [AssetRemoved(asset_id=asset_id, tenant=tenant, reason=reason) for asset_id in asset_ids]
-    except ValueError as error:
-        raise UsageError(f"cannot remove: ids consist of letters, digits, '_', '.', '-' ({error})") from error
+    except ValidationError as error:
+        raise UsageError(f"cannot remove: {explain_values(error)}") from error
     bus = KafkaBus(KafkaConnection.from_settings(load_settings()))
     bus.publish([to_message(topics.VIDEO_SEGMENTS, event, source=SOURCE) for event in events])
     bus.close()

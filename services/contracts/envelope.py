@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Collection
 
 from pydantic import ValidationError
 
@@ -43,12 +44,15 @@ def trace_of(message: Message) -> str | None:
     return trace if _TRACE.fullmatch(trace) else None
 
 
-def to_event(message: Message) -> Event:
-    """The event in a message. Raises InvalidMessage, with an explanation, if its type, JSON or a field is wrong."""
+def to_event(message: Message, expected: Collection[type[Event]] = _TYPE_OF) -> Event:
+    """The event in a message. Raises InvalidMessage, with an explanation, if its type, JSON or a field is wrong.
+
+    `expected`: the types that the message's topic takes.
+    """
     name = message.headers.get("ce_type")
     kind = EVENT_TYPES.get(name or "")
-    if kind is None:
-        known = ", ".join(EVENT_TYPES)
+    if kind is None or kind not in expected:
+        known = ", ".join(_TYPE_OF[one] for one in expected)
         raise InvalidMessage(f"header ce_type is {name and name[:100]!r}, expected one of: {known}", stage="parse")
     try:
         return kind.model_validate_json(message.value)
@@ -58,11 +62,11 @@ def to_event(message: Message) -> Event:
         raise InvalidMessage(reason, stage="parse") from error
 
 
-def read_event(record: Record) -> Event:
+def read_event(record: Record, expected: Collection[type[Event]] = _TYPE_OF) -> Event:
     """The event in a record. Raises InvalidMessage as `to_event`, and if the bus could not read the record."""
     if record.fault is not None:
         raise InvalidMessage(record.fault, stage="parse")
-    return to_event(record.message)
+    return to_event(record.message, expected)
 
 
 def to_dead_letter(record: Record, error: InvalidMessage) -> Message:

@@ -8,7 +8,6 @@ CopydetectError
         MessageTooLarge a message is larger than its topic allows
     StorageFailed       the database on this machine is damaged, or its disk full: the command ends
     Fenced              another process replaced this one: exit, a supervisor starts it again
-    Flood               too many invalid records in a row: exit, a producer is broken (services.runtime.flood)
     Stopped             a signal ended the wait for a backend: exit (services.runtime.retry)
     UnreadableState     a state of the alerter is damaged or of another version: exit (services.alerter.state_codec)
     CommandFailed       a command failed although it was used correctly: exit (services.cli.errors)

@@ -25,6 +25,7 @@ from services.contracts.fields import (
     Identifier,
     Moment,
     Seconds,
+    Share,
     Similarity,
     UploadedIndex,
     UploadedMoment,
@@ -144,6 +145,7 @@ class AssetEnded(AssetEvent):
     generation: Generation = 0
     model_version: str | None = None  # of the ingest worker; None in events of older releases
     uploaded_at: Moment | None = None  # of the upload that ended; None if the uploader ended it by an event of its own
+    decoded_share: Share | None = None  # of a whole file's time; None if it was not decoded now, as it was stored
 
 
 class AssetErased(AssetEvent):
@@ -200,10 +202,7 @@ class DuplicateAlert(Event):
     ]
     joined_score: Annotated[
         Similarity | None,
-        Field(
-            description="Score of the evidence of all segments, before calibration; missing in alerts of releases that "
-            "did not publish it."
-        ),
+        Field(description="Score of the evidence before calibration; missing in alerts of older releases."),
     ] = None
     similarity: PairSimilarity
     intervals: tuple[CopiedInterval, ...]
@@ -245,11 +244,12 @@ class AssetVerdict(AssetEvent):
     segments_undecidable: Count
     segments_failed: Count
     uploaded_at: Moment | None = None  # of the upload that it is about; None if that did not say
+    decoded_share: Share | None = None  # of a whole file's time, and so compared; None if that is not known
     decided_at: Moment
 
 
 class AssetRemovedAck(AssetEvent):
-    """A removed asset is no longer in the index, and no alert names it any more."""
+    """A removed asset is no longer in the index, and no alert names it; one in the making is withdrawn at once."""
 
     reason: str | None = None  # as it was given
     removed_at: Moment

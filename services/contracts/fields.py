@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 Identifier: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
 Similarity: TypeAlias = Annotated[float, Field(ge=-1.001, le=1.001)]  # rounding of unit vectors in float32
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]  # an index stores them in 64 bits, so sums fit too
 # A wider range would not survive the conversion to seconds since the epoch and to another time zone.
 Moment: TypeAlias = Annotated[

@@ -35,6 +35,7 @@ def build_stored_events(
             model_version=model_version,
             segment_count=last.segment_count or last.segment_index + 1,
             duration_s=last.end_s,
+            decoded_share=job.decoded_share if job.upload.is_whole_file else None,
         )
         events.append(ending)
     return events
@@ -121,6 +122,7 @@ def build_asset_ended(
     model_version: str,
     segment_count: int,
     duration_s: float | None = None,
+    decoded_share: float | None = None,
     error: InvalidMessage | None = None,
 ) -> AssetEnded:
     """The event for the end of an asset: no more segments follow. `error`: why its file could not be read fully."""
@@ -134,6 +136,7 @@ def build_asset_ended(
         generation=generation,
         model_version=model_version,
         uploaded_at=cause.uploaded_at if isinstance(cause, SegmentUploaded) else None,
+        decoded_share=decoded_share,
     )
 
 

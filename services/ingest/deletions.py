@@ -1,44 +1,65 @@
 """What was replaced is deleted, one step after the events that announce what replaces it.
 
 Content that replaces other content has keys of its own, so nothing has to be removed before it is stored. It is deleted
-by generation, so that whatever is newer stays. A crash before the deletion leaves rows that select_current passes over,
-and that the next upload of the asset finds and deletes.
+by generation, so that whatever is newer stays. A record is done only when what it replaces is deleted: after a crash,
+or when its partition moves, it is delivered again, announced again, and what it replaces is found again.
 """
 
-from services.contracts.events import UploadEnded
-from services.contracts.generations import generation_of
+from collections.abc import Collection
+from typing import NamedTuple
+
 from services.contracts.ports import Record
 from services.ingest.job import Job
+from services.ingest.outcome import Outcome
 from services.ingest.replaced import Replaced, make_tail
+from services.ingest.store import SegmentStore
+
+MAX_DELETIONS = 16  # records per step: each that leaves something takes the index some tenths of a second
+MAX_DUE_DELETIONS = 64  # beyond that no record is accepted: ends of uploads come faster than the index deletes
+
+
+class Due(NamedTuple):
+    """A record whose events are published, and which is done when these are deleted."""
+
+    record: Record
+    replaced: tuple[Replaced, ...]
 
 
 class Deletions:
-    """What is to be deleted in the next step, when the events of this one have been published."""
+    """What is to be deleted in one of the next steps, when the events of this one have been published."""
 
-    def __init__(self) -> None:
-        self._due: list[tuple[Record, Replaced]] = []
+    def __init__(self, store: SegmentStore) -> None:
+        self._store = store
+        self._due: list[Due] = []
 
     def __len__(self) -> int:
+        """The number of records that wait for a deletion."""
         return len(self._due)
 
-    def add_job(self, job: Job) -> None:
-        """Delete what this job replaces, which has ended; nothing if nothing of it is stored."""
-        if job.stored_count:
-            self._due += [(job.record, one) for one in job.replaced]
-        if job.upload.last_segment and job.upload.segment_index is not None:
-            count = job.upload.segment_index + 1
-            self._due.append((job.record, make_tail(job.upload, segment_count=count, generation=job.generation)))
+    @property
+    def has_room(self) -> bool:
+        return len(self._due) < MAX_DUE_DELETIONS
 
-    def add_end(self, record: Record, event: UploadEnded) -> None:
-        """Delete what an earlier upload had beyond this end."""
-        tail = make_tail(event, segment_count=event.segment_count, generation=generation_of(record))
-        self._due.append((record, tail))
+    def add(self, record: Record, replaced: Collection[Replaced]) -> None:
+        """Delete these because of the record; nothing if there are none."""
+        if replaced:
+            self._due.append(Due(record, tuple(replaced)))
 
-    def take(self, count: int) -> list[Replaced]:
-        """Up to `count` of the oldest, which are no longer due: what then is not deleted, the next upload finds."""
-        taken, self._due = self._due[:count], self._due[count:]
-        return [replaced for _, replaced in taken]
+    def make(self) -> list[Outcome]:
+        """Delete what the oldest records replace. Returns the outcomes that end these."""
+        due, self._due = self._due[:MAX_DELETIONS], self._due[MAX_DELETIONS:]
+        self._store.delete([one for _, replaced in due for one in replaced])
+        return [Outcome(record, (), done=True) for record, _ in due]
 
     def drop(self, partition: int) -> None:
-        """Delete nothing because of records of this partition: perhaps their events were not published."""
-        self._due = [(record, replaced) for record, replaced in self._due if record.partition != partition]
+        """Delete nothing because of records of this partition: whoever gets it does it."""
+        self._due = [due for due in self._due if due.record.partition != partition]
+
+
+def list_obsolete(job: Job) -> list[Replaced]:
+    """What is to be deleted because of a job that has ended: its tail, and what it replaces if any of it is stored."""
+    obsolete = list(job.replaced) if job.stored_count else []
+    if job.upload.last_segment and job.upload.segment_index is not None:
+        count = job.upload.segment_index + 1
+        obsolete.append(make_tail(job.upload, segment_count=count, generation=job.generation))
+    return obsolete

@@ -12,7 +12,7 @@ from services.contracts.fields import MAX_UPLOADED_SEGMENT_S
 from services.contracts.generations import generation_of
 from services.contracts.ports import Record
 from services.contracts.segments import SegmentKey, SegmentRow, make_content
-from services.ingest.decode.events import FramesDecoded
+from services.ingest.decode.events import DecodeFinished, FramesDecoded
 from services.ingest.fetch.media import Media, redact
 from services.ingest.progress import Progress
 from services.ingest.replaced import Replaced
@@ -84,6 +84,7 @@ class Job:
     progress: Progress | None = None  # where its decoder is to go on
     reached: list[Progress] = field(default_factory=list)  # where another could, once the frames before are stored
     replaced: tuple[Replaced, ...] = ()
+    decoded_share: float | None = None  # of the time of its file; None before it was decoded
 
     @classmethod
     def of(cls, record: Record, upload: SegmentUploaded, options: DescribeOptions) -> "Job":
@@ -200,6 +201,11 @@ class Job:
         first_shown_s = self.stills.track(timestamps_s, images)
         new = timestamps_s >= self.resume_s
         return FramesToDescribe(self, timestamps_s[new], images[new], first_shown_s[new])
+
+    def finish(self, end: DecodeFinished) -> "FinishedSegment":
+        """The last segment, when all of the file is decoded."""
+        self.decoded_share = round(end.decoded_share, 4)
+        return FinishedSegment(self, self.cutter.finish(end.duration_s), last=True)
 
     def has_same_segments_as(self, other: "Job") -> bool:
         """Whether both write the same segments: done at the same time, they would leave a mixture of the two."""

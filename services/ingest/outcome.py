@@ -15,7 +15,7 @@ SOURCE = "copydetect/ingest"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Messages to publish for a record; `done` if they are its last."""
+    """Messages to publish for a record; `done` if nothing is left to do for it then."""
 
     record: Record
     messages: tuple[Message, ...]
@@ -31,11 +31,11 @@ def announce(record: Record, events: Sequence[Event], *, done: bool) -> Outcome:
     return Outcome(record, tuple(messages), done)
 
 
-def refuse(record: Record, error: InvalidMessage, events: Sequence[Event] = ()) -> Outcome:
+def refuse(record: Record, error: InvalidMessage, events: Sequence[Event] = (), *, done: bool = True) -> Outcome:
     """Count a dead letter of the record; it comes before what else there is to announce."""
     metrics.dead_letters.labels(error.stage).inc()
-    announced = announce(record, events, done=True)
-    return Outcome(record, (to_dead_letter(record, error), *announced.messages), done=True)
+    announced = announce(record, events, done=done)
+    return Outcome(record, (to_dead_letter(record, error), *announced.messages), done)
 
 
 def find_refusal(outcome: Outcome) -> Mapping[str, str]:

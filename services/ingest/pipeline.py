@@ -1,8 +1,7 @@
 """Uploads in, encoded segments out: fetch -> decode -> describe -> cut -> store -> announce -> delete what it replaces.
 
 `accept` begins the work on a record, `advance` does one step of all work; frames of all files in flight share a batch.
-A segment is announced after it is stored. One that is stored already, with equal content, is only announced again, also
-if a file was interrupted and others are still missing.
+A segment is announced after it is stored; one that is stored already, with equal content, is only announced again.
 One thread drives the pipeline and waits only for decoders: files are fetched in threads and decoded in processes.
 """
 
@@ -14,27 +13,26 @@ import structlog
 
 from services.contracts.envelope import read_event
 from services.contracts.errors import InvalidMessage
+from services.contracts.event_types import OF_UPLOADERS
 from services.contracts.events import AssetRemoved, SegmentUploaded, UploadEnded
 from services.contracts.generations import generation_of
 from services.contracts.ports import DescriptorIndex, Record
 from services.contracts.segments import SegmentRow
 from services.ingest.announce import build_asset_ended, build_asset_erased, build_failure_events, build_stored_events
 from services.ingest.decode.events import CheckpointReached, DecodeFailed, DecodeFinished, FramesDecoded
-from services.ingest.deletions import Deletions
+from services.ingest.deletions import Deletions, list_obsolete
 from services.ingest.describe import BatchDescriber
 from services.ingest.fetch.media import Media
 from services.ingest.in_flight import InFlight
 from services.ingest.intake import Intake
 from services.ingest.job import MAX_ATTEMPTS, DescribeOptions, FinishedSegment, Job, Removal
 from services.ingest.outcome import Outcome, announce, refuse
+from services.ingest.ownership import Ownership
 from services.ingest.ports import Decoders, Fetches, ProgressCache
-from services.ingest.replaced import find_replaced
+from services.ingest.replaced import find_replaced, make_tail
 from services.ingest.resume import ProgressKeeper
 from services.ingest.store import SegmentStore, find_begun, find_stored, find_uploaded_s
 from services.runtime import metrics
-
-MAX_DELETIONS = 16  # per step: each that is made takes the index some tenths of a second
-MAX_DUE_DELETIONS = 64  # beyond that no record is accepted: ends of uploads come faster than the index deletes
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +51,7 @@ class IngestPipeline:
         options: DescribeOptions,
         max_parked: int,
     ) -> None:
+        self.ownership = Ownership()
         self._version = index.model_version
         self._store = SegmentStore(index, cache)
         self._progress = ProgressKeeper(cache)
@@ -62,11 +61,11 @@ class IngestPipeline:
         self._options = options
         self._in_flight = InFlight()
         self._intake = Intake(self._in_flight, fetches, max_parked)
-        self._deletions = Deletions()
+        self._deletions = Deletions(self._store)
 
     @property
     def has_room(self) -> bool:
-        return self._intake.has_room and len(self._deletions) < MAX_DUE_DELETIONS
+        return self._intake.has_room and self._deletions.has_room
 
     @property
     def is_idle(self) -> bool:
@@ -88,15 +87,13 @@ class IngestPipeline:
     def accept(self, record: Record) -> Outcome:
         """Begin the work on this record; call only if `has_room`."""
         try:
-            match read_event(record):
+            match read_event(record, OF_UPLOADERS):
                 case UploadEnded() as event:
                     return self._end_upload(record, event)
                 case SegmentUploaded() as event:
                     self._in_flight.add(Job.of(record, event, self._options))
                 case AssetRemoved() as event:
                     self._in_flight.add(Removal(record, event))
-                case other:
-                    raise InvalidMessage(f"{type(other).__name__} does not belong on this topic", stage="parse")
         except InvalidMessage as error:
             return refuse(record, error)
         self._intake.begin()
@@ -104,10 +101,9 @@ class IngestPipeline:
 
     def advance(self, timeout_s: float) -> list[Outcome]:
         """Process all fetched files, and what decoders send within `timeout_s`. Returns the outcomes."""
-        if replaced := self._deletions.take(MAX_DELETIONS):
-            self._store.delete(replaced)
+        outcomes = self._deletions.make()
         self._intake.begin()
-        outcomes = self._erase_removed() + self._on_fetched()
+        outcomes += self._erase_removed() + self._on_fetched()
         self._submit_to_decoders()
         can_wait = len(self._in_flight) > 0 and not outcomes and not self._deletions
         progress = self._pool.poll(timeout_s if can_wait else 0.0)
@@ -119,8 +115,7 @@ class IngestPipeline:
                 case CheckpointReached():
                     self._progress.note(self._in_flight.job(event.job), event)
                 case DecodeFinished():
-                    job = self._on_decoded(event.job)
-                    finished.append(FinishedSegment(job, job.cutter.finish(event.duration_s), last=True))
+                    finished.append(self._on_decoded(event.job).finish(event))
                 case DecodeFailed():
                     failed += self._on_decode_failed(self._on_decoded(event.job), event)
         return outcomes + self._store_and_announce(finished) + failed
@@ -141,26 +136,28 @@ class IngestPipeline:
             job.close()
         self._deletions.drop(partition)
 
+    def erase_again(self, removal: Removal) -> None:
+        """Erase what was stored of an asset after its removal, which was acknowledged already."""
+        self._store.erase(removal)
+
     def drop_unfetched(self) -> list[Record]:
         """Drop the records without a file that can be decoded, which is no loss, and return them."""
         return self._intake.drop_unfetched()
 
     def _end_upload(self, record: Record, event: UploadEnded) -> Outcome:
-        """Announce the end of an upload of segment files."""
+        """Announce the end of an upload of segment files; it is done when its tail is deleted."""
         generation, count = generation_of(record), event.segment_count
         ended = build_asset_ended(event, generation=generation, model_version=self._version, segment_count=count)
-        self._deletions.add_end(record, event)
-        return announce(record, [ended], done=True)
+        self._deletions.add(record, [make_tail(event, segment_count=count, generation=generation)])
+        return announce(record, [ended], done=False)
 
     def _erase_removed(self) -> list[Outcome]:
         """Erase the assets that are to be removed, and announce it."""
         outcomes = []
         for removal in self._in_flight.removals:
-            event, generation = removal.event, removal.generation
-            # Generations rise from record to record: these are the earlier ones of the asset, and none of the later.
-            self._store.erase(event.tenant, event.asset_id, before=generation)
+            self._store.erase(removal)
             self._in_flight.end(removal)
-            erased = build_asset_erased(event, generation=generation, model_version=self._version)
+            erased = build_asset_erased(removal.event, generation=removal.generation, model_version=self._version)
             outcomes.append(announce(removal.record, [erased], done=True))
         return outcomes
 
@@ -186,8 +183,9 @@ class IngestPipeline:
         job.replaced = find_replaced(rows, upload, content=job.content, generation=generation)
         whole = find_stored(rows, upload, job.stamp)
         stored = whole or find_begun(rows, upload, job.content)
-        stored = self._store.refresh(stored, role=upload.role, generation=generation, uploaded_s=job.uploaded_s)
-        if not stored:
+        with self.ownership.storing([job]):
+            stored = self._store.refresh(stored, role=upload.role, generation=generation, uploaded_s=job.uploaded_s)
+        if not stored or not self.ownership.owns(job.record):
             return None
         job.skip_stored(stored)
         if not whole:
@@ -218,11 +216,9 @@ class IngestPipeline:
 
     def _on_decode_failed(self, job: Job, event: DecodeFailed) -> list[Outcome]:
         """Begin the job again if the machine may be to blame, else fail it."""
-        if not event.may_pass:
-            return [self._fail(job, InvalidMessage(event.reason, stage="decode"))]
-        if job.attempt >= MAX_ATTEMPTS:
-            reason = f"{event.reason}, in each of {MAX_ATTEMPTS} attempts"
-            return [self._fail(job, InvalidMessage(reason, stage="decode"))]
+        if not event.may_pass or job.attempt >= MAX_ATTEMPTS:
+            times = f", in each of {MAX_ATTEMPTS} attempts" if event.may_pass else ""
+            return [self._fail(job, InvalidMessage(event.reason + times, stage="decode"))]
         metrics.retries.labels("decode").inc()
         log.warning("decoded again", asset=job.key, attempt=job.attempt, reason=event.reason)
         self._in_flight.add_again(job.next_attempt())
@@ -235,25 +231,29 @@ class IngestPipeline:
         rows = [segment.job.row(segment.cut, last=segment.last) for segment in finished]
         with metrics.time_stage("encode"):
             described = self._describer.encode_segments(rows, [segment.cut.descriptor for segment in finished])
-        with metrics.time_stage("store"):
+        with metrics.time_stage("store"), self.ownership.storing([segment.job for segment in finished]):
             timestamp = self._store.store(described)
         metrics.media_seconds.inc(sum(row.end_s - row.start_s for row in rows))
         return [
             self._announce(segment.job, [row], timestamp, last=segment.last)
             for segment, row in zip(finished, rows, strict=True)
+            if self.ownership.owns(segment.job.record)
         ]
 
     def _announce(self, job: Job, rows: Sequence[SegmentRow], timestamp: int | None, *, last: bool) -> Outcome:
         """The outcome that announces these rows. If they are the `last` ones, what they replace is deleted next."""
         self._progress.save(job)
-        if last:
-            self._deletions.add_job(job)
-            self._progress.drop(job)
         events = build_stored_events(job, rows, model_version=self._version, index_timestamp=timestamp, ended=last)
-        return announce(job.record, events, done=last)
+        return announce(job.record, events, done=last and self._conclude(job))
 
     def _fail(self, job: Job, error: InvalidMessage) -> Outcome:
         """End a job: the outcome is its dead letter and the events without which its asset would never be complete."""
-        self._deletions.add_job(job)
+        events = build_failure_events(job, error, model_version=self._version)
+        return refuse(job.record, error, events, done=self._conclude(job))
+
+    def _conclude(self, job: Job) -> bool:
+        """Arrange what is left to do for a job that has ended. Returns False if its record is not done before."""
         self._progress.drop(job)
-        return refuse(job.record, error, build_failure_events(job, error, model_version=self._version))
+        obsolete = list_obsolete(job)
+        self._deletions.add(job.record, obsolete)
+        return not obsolete

@@ -1,16 +1,23 @@
 """What the pipeline needs of fetches, decoders and the model; tests have fakes of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.contracts.ports import DescriptorCache
+from services.contracts.ports import Bus, DescriptorCache, Record
 from services.contracts.segments import SegmentKey
 from services.ingest.decode.events import DecodeEvent
 from services.ingest.fetch.pool import FetchFinished
 from tca_model.types import FloatArray
+
+
+class ReadableBus(Bus, Protocol):
+    """A bus whose topics can also be read without a group."""
+
+    def read(self, topics: Sequence[str], *, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
+        """The records of the topics up to now. `starts`: read only these partitions, from these offsets on."""
 
 
 class Fetches(Protocol):

@@ -24,7 +24,7 @@ def serve(settings: Settings) -> None:
     ):
         describer.warm_up()
         retrier = service.retrier_in_loop(lambda: worker.keep_alive())
-        index = RetryingIndex(backends.index, retrier)
+        index = RetryingIndex(backends.index, retrier, choose=lambda batch: pipeline.ownership.choose(batch))
         with open_ingest_pipeline(
             settings,
             bundle,
@@ -41,6 +41,7 @@ def serve(settings: Settings) -> None:
                 pipeline,
                 call=retrier,
                 max_invalid_in_a_row=settings.max_invalid_in_a_row,
+                health=service.health,
             )
             ingest, *others = list_groups(bundle.model_version)
             with watch_service(

@@ -8,6 +8,7 @@ from services.contracts.events import Role, SegmentUploaded
 from services.contracts.generations import select_current
 from services.contracts.ports import DescriptorIndex
 from services.contracts.segments import DescribedSegment, SegmentRow
+from services.ingest.job import Removal
 from services.ingest.ports import ProgressCache
 from services.ingest.replaced import Replaced
 
@@ -66,8 +67,9 @@ class SegmentStore:
             one.tenant, one.asset_id, before=one.before, from_index=one.from_index, to_index=one.to_index
         )
 
-    def erase(self, tenant: str, asset_id: str, *, before: int) -> None:
-        """Remove all segments of these generations from index and cache."""
+    def erase(self, removal: Removal) -> None:
+        """Remove all segments of the asset from index and cache that are of records before its removal."""
+        tenant, asset_id, before = removal.event.tenant, removal.event.asset_id, removal.generation
         rows = self._index.read_rows(tenant, [asset_id])
         self._index.erase(tenant, asset_id, before=before)
         erased = [row.key for row in rows if row.generation < before]

@@ -1,20 +1,23 @@
 """The ingest loop, step by step: consume while there is room, publish what is ready, commit what is done."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from services.contracts import topics
 from services.contracts.envelope import LONGEST_KEY, trace_of
 from services.contracts.errors import CopydetectError
-from services.contracts.ports import Bus, Record
+from services.contracts.ports import Rebalance, Record
 from services.ingest.outcome import Outcome, find_refusal, refuse
+from services.ingest.ownership import find_removals
 from services.ingest.pipeline import IngestPipeline
+from services.ingest.ports import ReadableBus
 from services.runtime import metrics
 from services.runtime.defects import Suspects
 from services.runtime.flood import FloodGuard
 from services.runtime.group_lag import INGEST_GROUP
 from services.runtime.offsets import OffsetTracker
+from services.runtime.probes import Health
 from services.runtime.retry import Caller, call_once
 
 # Records that are parked, in work, or done and waiting for an earlier one: a crash repeats them, so they are limited.
@@ -30,23 +33,33 @@ class IngestWorker:
     """Runs an ingest pipeline on the records of a bus."""
 
     def __init__(
-        self, bus: Bus, pipeline: IngestPipeline, *, call: Caller = call_once, max_invalid_in_a_row: int = 0
+        self,
+        bus: ReadableBus,
+        pipeline: IngestPipeline,
+        *,
+        call: Caller = call_once,
+        max_invalid_in_a_row: int = 0,
+        health: Health | None = None,
     ) -> None:
-        """`call` makes the calls to the bus, and may retry them. Steps raise Flood after so many invalid records."""
+        """`call` makes the calls to the bus, and may retry them. `health`: reports why no record is accepted any more.
+
+        That is after so many invalid records in a row; what has begun is finished, and the group keeps this worker.
+        """
         self._bus = bus
         self._pipeline = pipeline
         self._call = call
         self._consumer = bus.open_consumer(topics.VIDEO_SEGMENTS, INGEST_GROUP)
         self._tracker = OffsetTracker()
         self._flood = FloodGuard(max_invalid_in_a_row)
+        self._health = health
+        metrics.flooded.set(0)
         self._suspects = Suspects()
+        self._rebalance = Rebalance(frozenset(), frozenset())  # what happened since the work was last brought in line
         self._again: list[Record] = []  # suspects, to be tried one at a time
         self._later: list[Record] = []  # to be begun again when no suspect is left
 
     def run_once(self, timeout_s: float) -> bool:
         """Do one step. Returns False if there was nothing to do."""
-        if not (self._has_work() or self._again or self._later):
-            self._flood.check()
         accepted = self._accept(0.0 if self._has_work() else timeout_s)
         return self._advance(timeout_s) or accepted
 
@@ -65,6 +78,7 @@ class IngestWorker:
         self._consumer.pause()
         metrics.paused.set(1)
         self._consumer.poll(1, timeout_s)
+        self._note_rebalance()
 
     def close(self) -> None:
         self._consumer.close()
@@ -160,14 +174,30 @@ class IngestWorker:
 
     def _follow_rebalance(self) -> frozenset[int]:
         """Drop the work of revoked partitions. Returns those that are not assigned to this worker again."""
-        rebalance = self._consumer.take_rebalance()
+        self._note_rebalance()
+        rebalance, self._rebalance = self._rebalance, Rebalance(frozenset(), frozenset())
         for partition in rebalance.revoked:
             self._pipeline.abandon(partition)
             self._tracker.forget(partition)
             self._suspects.forget(partition)
         self._again = [record for record in self._again if record.partition not in rebalance.revoked]
         self._later = [record for record in self._later if record.partition not in rebalance.revoked]
+        for partition in rebalance.revoked:
+            self._erase_again(partition)
         return rebalance.revoked - rebalance.assigned
+
+    def _note_rebalance(self) -> None:
+        """Let what waits, in the middle of a step, store nothing for revoked partitions."""
+        new, old = self._consumer.take_rebalance(), self._rebalance
+        self._rebalance = Rebalance((old.assigned - new.revoked) | new.assigned, old.revoked | new.revoked)
+        self._pipeline.ownership.note_poll(new.revoked)
+
+    def _erase_again(self, partition: int) -> None:
+        """Release a lost partition: what was stored there in doubt, and is removed by now, is erased again."""
+        if written := self._pipeline.ownership.release(partition):
+            for removal in self._call("removals", find_removals, self._bus, written):
+                log.warning("erased again: stored after its removal, perhaps", asset=removal.key)
+                self._pipeline.erase_again(removal)
 
     def _finish(self, outcomes: Iterable[Outcome]) -> None:
         """Publish the outcomes, and commit what is done."""
@@ -177,13 +207,24 @@ class IngestWorker:
     def _publish_and_commit(self, outcome: Outcome) -> None:
         if outcome.messages:
             self._call("publish", self._bus.publish, outcome.messages)
-        if outcome.done:
+        refusal = find_refusal(outcome)
+        if outcome.done or refusal:
             self._log(outcome)
+        if outcome.done:
             self._suspects.clear([outcome.record])
             if newest := self._tracker.finish(outcome.record):
                 self._call("offsets", self._consumer.commit, [newest])
-            refusal = find_refusal(outcome)
-            self._flood.count(is_invalid=refusal.get("dlq_stage") == "parse", reason=refusal.get("dlq_reason"))
+            self._count(refusal)
+
+    def _count(self, refusal: Mapping[str, str]) -> None:
+        """Count a record that is done; say so if no other is accepted behind it."""
+        was_flooded = self._flood.is_flooded
+        self._flood.count(is_invalid=refusal.get("dlq_stage") == "parse", reason=refusal.get("dlq_reason"))
+        if self._flood.is_flooded and not was_flooded:
+            metrics.flooded.set(1)
+            log.error("flooded", reason=self._flood.reason)
+            if self._health is not None:
+                self._health.mark_unready("flood", self._flood.reason)
 
     def _log(self, outcome: Outcome) -> None:
         record = outcome.record

@@ -95,13 +95,17 @@ class MatchPipeline:
         return messages
 
     def give_up(self, record: Record, error: InvalidMessage) -> list[Message]:
-        """The messages that give a record up: what its asset needs to be decided, and a dead letter."""
+        """The messages that give a record up: what its asset needs to be decided, and a dead letter.
+
+        A segment that was to be searched stays described, and counts as compared with nothing.
+        """
         messages = []
         with suppress(InvalidMessage):
             event: Event = self._read(record)
             if isinstance(event, SegmentEncoded):
-                failed = {"status": SegmentStatus.FAILED, "reason": error.reason, "frame_count": 0, "content": None}
-                event = self._to_searched(event.model_copy(update=failed), (), is_compared=False)
+                is_missed = self._is_searched_for(event)
+                event = event.model_copy(update={"reason": error.reason}) if is_missed else event
+                event = self._to_searched(event, (), is_compared=not is_missed)
             messages.append(to_message(topics.MATCH_EVIDENCE, event, source=SOURCE, cause=record.message))
         return [*messages, refuse(record, error)]
 

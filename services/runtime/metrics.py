@@ -37,7 +37,10 @@ in_flight_bytes = Gauge(
 )
 paused = Gauge(
     "copydetect_consumption_paused",
-    "1 while consumption is paused: a budget or the disk is used up, or a backend is down",
+    "1 while consumption is paused: a budget or the disk is used up, a backend is down, or invalid records flood it",
+)
+flooded = Gauge(
+    "copydetect_flooded", "1 when ingest has paused for good, after too many invalid records in a row, until a restart"
 )
 lag = Gauge("copydetect_consumer_lag_records", "Offsets between the position and the end", ["topic", "partition"])
 # From the brokers' side, by every process for all groups.

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     decode_deadline_s: Annotated[
         float, Field(gt=0, description="Kill a decoder that makes no progress for this many seconds")
     ] = 60
+    decode_cpu_per_s: Annotated[
+        float, Field(gt=0, description="Processor seconds that a second of video may take, after a minute for the file")
+    ] = 4
+    decode_cpu_s: Annotated[int, Field(gt=0, description="Processor seconds that a file may take in all")] = 3600
     max_file_bytes: Annotated[int, Field(gt=0, description="Larger files are refused")] = 16 * GIB
     max_pixels: Annotated[int, Field(gt=0, description="Videos with larger pictures are refused; 8K by default")] = (
         8192 * 4352
@@ -98,7 +102,8 @@ class Settings(BaseSettings):
     max_frames: Annotated[int, Field(gt=0, description="Videos with more sampled frames are refused")] = 50_000
     max_decoder_bytes: Annotated[int, Field(gt=0, description="Address space of a decoder process")] = 4 * GIB
     max_invalid_in_a_row: Annotated[
-        int, Field(ge=0, description="Invalid records in a row after which ingest stops; 0 for no limit")
+        int,
+        Field(ge=0, description="Invalid records in a row that pause ingest until a restart; 0 for no limit"),
     ] = 1000
     max_in_flight_bytes: Annotated[
         int,

@@ -14,10 +14,11 @@ from av.video.frame import VideoFrame
 
 from tca_model.sealed import seal, unseal
 from tca_model.video.clock import ClockMemory
+from tca_model.video.coverage import CoverageMemory
 from tca_model.video.panels import Panel, PanelMemory
 from tca_model.video.picture import PictureConverter
 
-VERSION: Final = 1  # increase it with every change of what is remembered, or of how frames follow from it
+VERSION: Final = 2  # increase it with every change of what is remembered, or of how frames follow from it
 
 
 def sum_picture(frame: VideoFrame) -> int:
@@ -37,6 +38,7 @@ class Checkpoint:
     checksum: int
     sampled: int
     clock: ClockMemory
+    coverage: CoverageMemory
     panels: PanelMemory | None
 
     def to_bytes(self) -> bytes:
@@ -44,7 +46,8 @@ class Checkpoint:
         memory = self.panels
         clock = [None if value is None else str(value) for value in self.clock[:-1]]
         header: dict[str, Any] = {"version": VERSION, "values": [self.time_s, self.pts, self.checksum, self.sampled]}
-        header |= {"clock": clock, "seen": memory and memory.seen, "panels": memory and memory.panels}
+        header |= {"clock": clock, "coverage": self.coverage}
+        header |= {"seen": memory and memory.seen, "panels": memory and memory.panels}
         arrays = b""
         if memory is not None and memory.last is not None:
             header |= {"shape": memory.last.shape, "steps": memory.vertical.dtype.str}
@@ -58,10 +61,11 @@ class Checkpoint:
         try:
             time_s, pts, checksum, sampled = header["values"]
             clock = ClockMemory(*(None if one is None else Fraction(one) for one in header["clock"]))  # type: ignore[arg-type]
+            coverage = CoverageMemory(*header["coverage"])
             panels = None if header["seen"] is None else _read_panels(header, arrays)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a checkpoint: {error!r}") from error
-        return cls(time_s, pts, checksum, sampled, clock, panels)
+        return cls(time_s, pts, checksum, sampled, clock, coverage, panels)
 
 
 def _read_panels(header: dict[str, Any], arrays: bytes) -> PanelMemory:

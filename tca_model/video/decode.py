@@ -1,12 +1,13 @@
 """Frames of a video file at true timestamps, and the points between them from which sampling can go on later."""
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import partial
 from itertools import chain
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import av
 from av.container import InputContainer
@@ -17,6 +18,7 @@ from tca_model.errors import DecodeError
 from tca_model.types import Frame
 from tca_model.video.checkpoint import Checkpoint, sum_picture
 from tca_model.video.clock import FrameClock
+from tca_model.video.coverage import LEAST_SHARE, Coverage
 from tca_model.video.reader import check_pixels, decode_frames, find_video_stream, open_container, stores_pts
 from tca_model.video.views import Views
 
@@ -37,6 +39,10 @@ class DecodeLimits:
     max_sampled_frames: int = 50_000  # the longest duration at one frame a second, with room
     # The two below can only be kept by a process of its own (services.ingest.decode.child).
     max_memory_bytes: int = 4 * 1024**3  # address space; an 8K 10-bit picture takes 100 MB and codecs keep up to 16
+    # Processor time: at first, for each second of video that was sampled, and in all. One core decodes 4K at 60 frames
+    # a second in 1.5 times its length, and 8K at 30 in three times.
+    cpu_start_s: float = 60.0
+    cpu_per_s: float = 4.0
     max_cpu_s: int = 3600
 
     def __post_init__(self) -> None:
@@ -44,6 +50,17 @@ class DecodeLimits:
             value = getattr(self, field.name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{field.name} must be positive and finite, got {value}")
+
+    def allow_cpu_s(self, video_s: float) -> float:
+        """How much processor time a file may have taken when it is sampled up to `video_s`."""
+        return min(self.max_cpu_s, self.cpu_start_s + self.cpu_per_s * video_s)
+
+
+class Sampled(NamedTuple):
+    """A file that was sampled to its end. `decoded_share`: of its time, from 0 to 1 (see Coverage)."""
+
+    duration_s: float
+    decoded_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,11 @@ class SampleOptions:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.every_s) and self.every_s > 0 and min(self.size or (1, 1)) > 0):
             raise ValueError(f"every_s and size must be positive, got {self.every_s} and {self.size}")
+
+    @property
+    def grid_s(self) -> Fraction:
+        """`every_s`, exact: 3 * 0.1 is above 0.3 in floats, and the frame at 0.3 s would be missed."""
+        return Fraction(self.every_s).limit_denominator(1_000_000)
 
 
 def sample_frames(
@@ -76,17 +98,17 @@ def sample_frames(
     its own time (pts * time_base from the first frame), so a pause longer than `every_s` gives one frame, not several.
     `size` is (width, height), to which the picture is squashed whatever its shape; None keeps the stored size, in which
     pixels need not be square. `remove_bars` removes black bars first. With `panels`, pictures in the picture follow
-    their frame, with its time. Damaged packets are skipped. Raises DecodeError if there is no frame or a limit is
-    exceeded, possibly after yielding frames; ValueError for an `every_s` or a `size` that is not positive. OSError of
-    the file itself passes through.
+    their frame, with its time. Damaged packets are skipped. Raises DecodeError if there is no frame, if less than half
+    of the file can be decoded, or a limit is exceeded, possibly after yielding frames; ValueError for an `every_s` or a
+    `size` that is not positive. OSError of the file itself passes through.
     """
-    options = SampleOptions(every_s, size, remove_bars, panels, limits)
-    return (yield from cast(Generator[Frame, None, float], sample_with_checkpoints(file, options)))
+    sampling = sample_with_checkpoints(file, SampleOptions(every_s, size, remove_bars, panels, limits))
+    return (yield from cast(Generator[Frame, None, Sampled], sampling)).duration_s
 
 
 def sample_with_checkpoints(
     file: BinaryIO, options: SampleOptions, *, checkpoint_s: float = math.inf, resume: Checkpoint | None = None
-) -> Generator[Frame | Checkpoint, None, float]:
+) -> Generator[Frame | Checkpoint, None, Sampled]:
     """The frames of `sample_frames`, and among them about every `checkpoint_s` seconds a checkpoint.
 
     `resume`: a checkpoint of this file and these options, to yield only the frames after it. It is ignored if the
@@ -97,11 +119,15 @@ def sample_with_checkpoints(
             stream = find_video_stream(container, max_pixels=options.limits.max_pixels)
             rate = stream.average_rate
             frame_s = 1 / rate if rate and 1 <= rate <= 240 else FALLBACK_FRAME_S
-            clock = FrameClock(stream.time_base or frame_s, frame_s, start.clock if start else None)
-            frames = _seek(container, stream, clock, start) if start else decode_frames(container, stream, clock)
+            time_base = stream.time_base or frame_s
+            clock = FrameClock(time_base, frame_s, start.clock if start else None)
+            most, before = options.limits.max_sampled_frames, start.coverage if start else None
+            coverage = Coverage(time_base, options.grid_s, most, before)
+            read = partial(decode_frames, container, stream, clock, coverage)
+            frames = _seek(container, stream, start, read) if start else read()
             if frames is not None:
                 has_pts = stores_pts(container)
-                sampler = _Sampler(options, clock, start, checkpoint_s if has_pts else math.inf)
+                sampler = _Sampler(options, clock, coverage, start, checkpoint_s if has_pts else math.inf)
                 return (yield from sampler.sample(frames, has_pts=has_pts))
     raise AssertionError("frames from the start are always tried")
 
@@ -110,19 +136,24 @@ class _Sampler:
     """Selects frames and turns them into pictures; continues at the checkpoint `start`."""
 
     def __init__(
-        self, options: SampleOptions, clock: FrameClock, start: Checkpoint | None, checkpoint_s: float
+        self,
+        options: SampleOptions,
+        clock: FrameClock,
+        coverage: Coverage,
+        start: Checkpoint | None,
+        checkpoint_s: float,
     ) -> None:
-        # Exact arithmetic: 3 * 0.1 is above 0.3 in floats, and the frame at 0.3 s would be missed.
-        self._grid_s = Fraction(options.every_s).limit_denominator(1_000_000)
+        self._grid_s = options.grid_s
         self._limits = options.limits
         self._clock = clock
+        self._coverage = coverage
         memory = start.panels if start else None
         self._views = Views(options.size, remove_bars=options.remove_bars, panels=options.panels, memory=memory)
         self._sampled = start.sampled if start else 0
         self._checkpoint_s = checkpoint_s
         self._next_s = (start.time_s if start else 0.0) + checkpoint_s
 
-    def sample(self, frames: Iterator[VideoFrame], *, has_pts: bool) -> Generator[Frame | Checkpoint, None, float]:
+    def sample(self, frames: Iterator[VideoFrame], *, has_pts: bool) -> Generator[Frame | Checkpoint, None, Sampled]:
         clock, limits = self._clock, self._limits
         for frame in frames:
             now_s = clock.tick(frame.pts if has_pts else frame.dts, frame.duration)
@@ -140,7 +171,10 @@ class _Sampler:
             clock.due_s = (now_s // self._grid_s + 1) * self._grid_s
             yield from self._views.add_frame(float(now_s), frame)
         yield from self._views.flush()
-        return float(clock.end_s)
+        share = self._coverage.share
+        if share < LEAST_SHARE:
+            raise DecodeError(f"only {share:.0%} of it could be decoded: it is damaged, or needs too much memory")
+        return Sampled(float(clock.end_s), share)
 
     def _make_checkpoint(self, time_s: float, frame: VideoFrame) -> Checkpoint | None:
         """The checkpoint before this frame; None if there can be none."""
@@ -151,17 +185,18 @@ class _Sampler:
             checksum = sum_picture(frame)
         except DecodeError:
             return None
-        return Checkpoint(time_s, frame.pts, checksum, self._sampled, memory, self._views.memory)
+        before = self._coverage.remember(frame.pts)
+        return Checkpoint(time_s, frame.pts, checksum, self._sampled, memory, before, self._views.memory)
 
 
 def _seek(
-    container: InputContainer, stream: VideoStream, clock: FrameClock, start: Checkpoint
+    container: InputContainer, stream: VideoStream, start: Checkpoint, read: Callable[[], Iterator[VideoFrame]]
 ) -> Iterator[VideoFrame] | None:
     """The frames from that of the checkpoint on; None if there is another picture, or none, at its time."""
     for lead_s in LEADS_S:
         with suppress(av.error.FFmpegError, DecodeError):
             container.seek(start.pts - round(lead_s / (stream.time_base or 1)), stream=stream)
-            frames = decode_frames(container, stream, clock)
+            frames = read()
             for frame in frames:
                 if frame.pts == start.pts and sum_picture(frame) == start.checksum:
                     return chain([frame], frames)

@@ -1,7 +1,6 @@
 """Turns a decoded frame into an upright RGB picture of the requested size."""
 
 import struct
-from typing import cast
 
 import av
 import numpy as np
@@ -89,7 +88,9 @@ def _scale(inside: slice, scale: float) -> slice:
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...]:
     """The upper two rows of the matrix that browsers apply: (a, b, _, c, d)."""
     try:
-        matrix = cast(SideDataContainer, frame.side_data).get("DISPLAYMATRIX")
+        # Not `frame.side_data`: the frame would keep what it returns, which refers to the frame, and a whole picture
+        # would stay in memory until the garbage collector finds the two.
+        matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     except ValueError:  # PyAV does not know every type that FFmpeg writes, and one unknown hides them all
         quarters = round(frame.rotation / 90) % 4  # counterclockwise
         return ((1, 0, 0, 0, 1), (0, -1, 0, 1, 0), (-1, 0, 0, 0, -1), (0, 1, 0, -1, 0))[quarters]

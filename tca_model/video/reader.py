@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import BinaryIO, NoReturn
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
@@ -19,9 +20,13 @@ from av.video.stream import VideoStream
 from tca_model.errors import DecodeError
 from tca_model.video.clock import FrameClock
 from tca_model.video.containers import CONTAINERS
+from tca_model.video.coverage import Coverage
 
 # Each read crosses from C to Python; PyAV's own 32 KiB make eight times as many crossings.
 READ_BYTES = 256 * 1024
+# What a picture takes at most: four samples of 16 bits.
+PIXEL_BYTES = 8
+OUT_OF_MEMORY = "decoding it needs more memory than is allowed"
 
 
 def _deny(*_: object) -> NoReturn:
@@ -74,35 +79,50 @@ def find_video_stream(container: InputContainer, *, max_pixels: int) -> VideoStr
     return best
 
 
-def decode_frames(container: InputContainer, stream: VideoStream, clock: FrameClock) -> Iterator[VideoFrame]:
-    """The frames that can be decoded, in display order; raises DecodeError if there is none.
+def decode_frames(
+    container: InputContainer, stream: VideoStream, clock: FrameClock, coverage: Coverage
+) -> Iterator[VideoFrame]:
+    """The frames that can be decoded, in display order; raises DecodeError if there is none, or no memory for one.
 
     Frames that are neither due nor referenced are not decoded: the same samples, and up to half the time saved on files
-    with B-frames.
+    with B-frames. `coverage` learns of the others, and of what became of them.
     """
     codec = stream.codec_context
+    has_pts = stores_pts(container)
     any_frame = False
-    damage: av.error.FFmpegError | None = None
+    damage: str | None = None  # not the error: it refers to this frame of the stack, and with it to pictures
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
             if packet is None:
                 break
-            skip = stores_pts(container) and clock.skip_if_early(packet.pts, packet.duration or 0)
+            skip = has_pts and clock.skip_if_early(packet.pts, packet.duration or 0)
             codec.skip_frame = "NONREF" if skip else "DEFAULT"
+            if not skip and packet.size and not packet.is_discard:  # an edit list leaves out what is discarded
+                coverage.expect(packet.pts if has_pts else packet.dts, is_keyframe=packet.is_keyframe)
             frames = packet.decode()
         except av.error.MemoryError as error:
-            raise DecodeError("decoding it needs more memory than is allowed") from error
+            raise DecodeError(OUT_OF_MEMORY) from error
         except av.error.FFmpegError as error:
             # After an error of the demuxer itself its generator is spent, and the next turn ends the loop.
-            damage = error
+            damage = error.strerror
+            _check_memory(stream)
             continue
         for frame in frames:
             any_frame = True
+            coverage.show(frame.pts if has_pts else frame.dts)
             yield frame
     if not any_frame:
-        raise DecodeError("no frame could be decoded" + (f" ({damage.strerror})" if damage else "")) from damage
+        raise DecodeError("no frame could be decoded" + (f" ({damage})" if damage else ""))
+
+
+def _check_memory(stream: VideoStream) -> None:
+    """Raise DecodeError if there is no memory for another picture: many codecs call that invalid data."""
+    try:
+        np.empty(stream.width * stream.height * PIXEL_BYTES, np.uint8)  # address space, of which no page is touched
+    except MemoryError as error:
+        raise DecodeError(OUT_OF_MEMORY) from error
 
 
 def stores_pts(container: InputContainer) -> bool:

@@ -207,3 +207,24 @@ def test_alerts_come_before_the_verdict_that_names_them() -> None:
     assert isinstance(link, PairLinked)
     assert isinstance(verdict, AssetVerdict)
     assert verdict.alert_ids == (alert.alert_id,)
+
+
+def test_evidence_without_any_known_segment_is_no_alert_until_its_segment_comes() -> None:
+    """Evidence about segment 1 came before its own event, and an end cut off all that was known before."""
+    announcer, start = Announcer(RULE), AssetState("default", "a")
+    early = pair_evidence(make_finding(other="a", compared=[1], generation=30), generation=30)
+    first = searched(0, is_whole_file=False, generation=10)
+    open_state, events = announcer(start, after(first, early, state=start), DETECTED)
+    assert [event.status for event in events if isinstance(event, DuplicateAlert)] == ["open"]
+
+    cut, events = announcer(open_state, after(ended(0, generation=20), state=open_state), DETECTED)
+    assert cut.uploaded_at is None
+    withdrawn, verdict = [event for event in events if isinstance(event, DuplicateAlert | AssetVerdict)]
+    assert isinstance(withdrawn, DuplicateAlert)
+    assert isinstance(verdict, AssetVerdict)
+    assert (withdrawn.status, verdict.verdict) == ("withdrawn", "undecidable")
+
+    whole = after(searched(1, is_whole_file=False, generation=30), ended(2, generation=30), state=cut)
+    again, events = announcer(cut, whole, DETECTED)
+    assert [event.status for event in events if isinstance(event, DuplicateAlert)] == ["open"]
+    assert not again.is_complete

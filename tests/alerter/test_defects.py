@@ -69,7 +69,7 @@ def test_the_record_to_blame_is_a_dead_letter_and_the_others_are_decided(monkeyp
     assert "default/original" in stages.verdicts()
 
 
-def test_a_segment_that_is_given_up_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_segment_that_is_given_up_was_compared_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     stages, bad = Stages(), cut("bad", work(7, 0, 8))
     stages.store(bad)
     break_for(stages, monkeypatch, "default/bad", times=MAX_ATTEMPTS)
@@ -78,7 +78,12 @@ def test_a_segment_that_is_given_up_counts_as_failed(monkeypatch: pytest.MonkeyP
     stages.publish(*upload(bad)[1:])
     run(stages)
     assert len(dead_letters(stages)) == 1
-    assert stages.verdicts()["default/bad"].segments_failed == 1
+    verdict = stages.verdicts()["default/bad"]
+    assert (verdict.verdict, verdict.segments_described, verdict.segments_compared) == ("undecidable", 1, 0)
+    assert verdict.reason == (
+        f"1 of 1 segments were compared with nothing: gave up after {MAX_ATTEMPTS} attempts: "
+        "Defect('default/bad is too much')"
+    )
 
 
 def test_a_defect_that_does_not_come_again_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,20 @@ def test_the_same_end_wins_in_any_order(ends: tuple[AssetEnded, AssetEnded], hol
         assert after(*order).ended == holds
 
 
+def test_what_was_decoded_of_a_file_is_known_when_it_is_announced_again() -> None:
+    first = ended(2, 64.0, decoded_share=0.8)
+    for again, share in (
+        (ended(2, 64.0, generation=2), 0.8),
+        (ended(2, 64.0, generation=2, decoded_share=1.0), 1.0),
+        (ended(2, 60.0, generation=2), None),
+        (ended(2, generation=2), None),
+        (failure(2, generation=2), None),
+    ):
+        state = after(first, again)
+        assert state.ended is not None
+        assert state.ended.decoded_share == share
+
+
 def test_an_end_cuts_off_what_an_older_upload_had_beyond_it() -> None:
     """Segments of the same content, and segment files of an upload that became shorter."""
     files = [searched(n, make_finding(segment_index=n), is_whole_file=False, content=str(n)) for n in range(3)]

@@ -9,8 +9,8 @@ import pytest
 from services.alerter.alert import withdraw
 from services.alerter.announce import Announcer
 from services.alerter.state import AssetState
-from services.alerter.verdict import build_verdict, is_verdict_due
-from services.contracts.events import AssetVerdict, SegmentStatus
+from services.alerter.verdict import build_verdict, end_for_silence, is_verdict_due
+from services.contracts.events import AssetEvent, AssetVerdict, SegmentStatus
 from tests.alerter.by_hand import AT, FAILED, after, ended, make_finding, searched
 from tests.alerter.stages import RULE
 
@@ -41,7 +41,9 @@ def with_alert(state: AssetState) -> AssetState:
     [
         ([DESCRIBED, DESCRIBED], False, "complete", "unique"),
         ([DESCRIBED], True, "complete", "copies"),
-        ([DESCRIBED, UNDECIDABLE, FAILURE], False, "complete", "unique"),
+        ([DESCRIBED, UNDECIDABLE], False, "complete", "unique"),
+        ([DESCRIBED, UNDECIDABLE, FAILURE], False, "complete", "undecidable"),
+        ([DESCRIBED, FAILURE], True, "complete", "copies"),
         ([UNDECIDABLE, UNDECIDABLE], False, "complete", "undecidable"),
         ([], False, "complete", "undecidable"),
         ([FAILURE], False, "complete", "failed"),
@@ -86,7 +88,27 @@ def test_what_was_not_compared_is_never_unique() -> None:
     assert build_verdict(with_alert(state), now=LATER).verdict == "copies", "what was compared is a copy all the same"
 
 
-def test_a_segment_that_failed_in_the_matcher_is_not_one_that_was_described_and_not_compared() -> None:
+@pytest.mark.parametrize(
+    ("share", "reason"),
+    [(None, None), (1.0, None), (0.97, None), (0.7, "only 70% of the file could be decoded and was compared")],
+)
+def test_a_verdict_says_how_much_of_the_file_was_decoded(share: float | None, reason: str | None) -> None:
+    state = make_state([DESCRIBED], decoded_share=share)
+    decided = build_verdict(state, now=LATER)
+    verdict = "undecidable" if reason else "unique"
+    assert (decided.verdict, decided.decoded_share, decided.reason) == (verdict, share, reason)
+    silent = end_for_silence(state, 60)
+    assert build_verdict(silent, now=LATER).decoded_share == share
+
+
+def test_what_a_defect_kept_from_being_compared_is_never_unique_and_the_reason_says_so() -> None:
+    given_up = searched(1, is_compared=False, reason="gave up after 3 attempts: RuntimeError('bug')")
+    decided = build_verdict(after(searched(0), given_up, ended(2)), now=LATER)
+    assert (decided.verdict, decided.segments_described, decided.segments_compared) == ("undecidable", 2, 1)
+    assert decided.reason == "1 of 2 segments were compared with nothing: gave up after 3 attempts: RuntimeError('bug')"
+
+
+def test_a_failed_segment_is_not_one_that_was_described_and_not_compared() -> None:
     decided = build_verdict(after(searched(0, is_compared=False, **FAILED), ended(1)), now=LATER)
     assert (decided.verdict, decided.segments_described, decided.segments_compared) == ("failed", 0, 0)
     assert decided.reason == "no picture"
@@ -100,7 +122,27 @@ def test_a_verdict_without_a_reason_of_its_own_has_the_reason_of_the_first_faile
         ended(3),
     )
     decided = build_verdict(state, now=LATER)
-    assert (decided.verdict, decided.reason) == ("unique", "no picture")
+    assert (decided.verdict, decided.reason) == ("undecidable", "no picture")
+
+
+BLACK: dict[str, Any] = {"status": UNDECIDABLE, "frame_count": 0}
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([searched(0, **BLACK), searched(1, reason="all black", **BLACK), ended(2)], "all black"),
+        ([searched(0, **BLACK), ended(1)], "its segments show nothing"),
+        ([ended(0)], "the upload has no segments"),
+        ([searched(0), searched(1, **{**FAILED, "reason": None}), ended(2)], "1 of 2 segments could not be decoded"),
+        ([searched(0), ended(1, reason="no segment arrived")], "no segment arrived"),
+        ([searched(0), searched(1, reason="all black", **BLACK), ended(2)], None),
+    ],
+)
+def test_only_unique_and_copies_can_be_without_a_reason(events: list[AssetEvent], reason: str | None) -> None:
+    decided = build_verdict(after(*events), now=LATER)
+    assert decided.reason == reason
+    assert (decided.verdict == "undecidable") == (reason not in (None, "no segment arrived"))
 
 
 def answer(state: AssetState) -> tuple[AssetState, list[AssetVerdict]]:

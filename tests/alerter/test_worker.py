@@ -7,7 +7,9 @@ import pytest
 from services.alerter import pipeline, state_store
 from services.alerter.state_codec import decode, encode_changes
 from services.contracts import topics
+from services.contracts.envelope import to_message
 from services.contracts.ports import Message
+from tests.alerter.by_hand import searched
 from tests.alerter.stages import Stages, copy, original, segment_events, upload
 from tests.metric_values import metric_value
 
@@ -87,6 +89,27 @@ def test_a_batch_encodes_an_asset_once_and_decodes_it_once_after_a_restart(monke
     stages.restart()
     stages.process(first, *rest)
     assert calls == ["encode", "encode", "decode"], "repeated events are not written again"
+
+
+def test_records_that_cannot_be_committed_together_are_committed_in_smaller_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stages, sizes = Stages(), list[int]()
+    commit_all = stages.consumer.commit_all
+    stages.bus.publish(
+        [to_message(topics.MATCH_EVIDENCE, searched(n, is_whole_file=False), source="test") for n in range(40)]
+    )
+
+    def commit_few(records: Any, messages: Any, states: Any) -> None:
+        sizes.append(len(records))
+        stages.bus.fails = "before" if len(records) > 3 else None
+        commit_all(records, messages, states)
+
+    monkeypatch.setattr(stages.consumer, "commit_all", commit_few)
+    for _ in range(200):
+        stages.alerter.run_once(0)
+    assert stages.lag() == 0
+    assert sizes[:5] == [40, 40, 40, 32, 16]
 
 
 def test_keep_alive_consumes_nothing() -> None:

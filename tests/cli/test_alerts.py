@@ -108,6 +108,8 @@ def test_a_calibrated_alert_has_a_probability_and_a_joined_score() -> None:
     event = alert(joined_score=0.4)
     assert "  probability 0.900 (joined score 0.400)  " in to_line(event)
     assert "probability 0.900 (joined score 0.400)" in to_text(event).plain
+    assert "  probability 1.000 (joined score 1.000)  " in to_line(alert(score=1.0, joined_score=1.0))
+    assert "  score 0.400  " in to_line(alert(score=0.4, joined_score=0.4)), "of a bundle without calibration"
 
 
 @pytest.mark.parametrize(

@@ -45,5 +45,13 @@ def test_every_asset_gets_a_request_with_its_key(bus: type[FakeBus]) -> None:
 def test_nothing_is_published_if_one_id_is_wrong(bus: type[FakeBus]) -> None:
     done = CliRunner().invoke(app, ["remove", "a", "b c"])
     assert done.exit_code != 0
-    assert "letters, digits" in str(done.exception)
+    assert str(done.exception) == (
+        "cannot remove: 'b c' is no asset id: it consists of 1 to 128 letters, digits, '_', '.' and '-'"
+    )
     assert bus.published == []
+
+
+@pytest.mark.usefixtures("bus")
+def test_a_reason_that_is_too_long_is_not_called_an_id() -> None:
+    done = CliRunner().invoke(app, ["remove", "a", "--reason", "x" * 1001])
+    assert str(done.exception) == "cannot remove: reason: String should have at most 1000 characters"

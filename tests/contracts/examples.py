@@ -78,6 +78,7 @@ EVENTS: list[Event] = [
         encoded_at=AT,
     ),
     AssetEnded(asset_id="a", segment_count=0, duration_s=None, status="failed", reason="not a video", generation=7),
+    AssetEnded(asset_id="a", segment_count=2, duration_s=40.5, status="complete", decoded_share=0.75),
     AssetErased(asset_id="a", generation=8, model_version="v1"),
     SegmentSearched(
         asset_id="a",
@@ -134,6 +135,7 @@ EVENTS: list[Event] = [
         segments_described=3,
         segments_undecidable=1,
         segments_failed=0,
+        decoded_share=0.75,
         decided_at=AT,
     ),
     AssetRemovedAck(asset_id="a", reason="court order", removed_at=AT),

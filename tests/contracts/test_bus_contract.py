@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from services.backends.kafka.bus import KafkaBus
 from services.backends.memory.bus import MemoryBus
-from services.contracts.ports import Bus, Consumer, Message, Record, StateConsumer
+from services.contracts.ports import Consumer, Message, Record, StateConsumer
+from services.ingest.ports import ReadableBus
 from tests.backends.kafka.cases import connect, join, join_and_restore, make_topic, take, unique_name, values
 from tests.servers.process import Backend
 
@@ -35,7 +36,7 @@ HISTORY: History = [
 class Place:
     """A bus, with topics of one partition and a group for one test alone; closing it also closes its consumers."""
 
-    def __init__(self, bus: Bus, make_topic: Callable[[str], str], group: str) -> None:
+    def __init__(self, bus: ReadableBus, make_topic: Callable[[str], str], group: str) -> None:
         self.bus = bus
         self.group = group
         self._make_topic = make_topic
@@ -79,6 +80,13 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         )
     yield opened
     opened.close()
+
+
+def test_a_topic_is_read_without_a_group_from_an_offset(place: Place) -> None:
+    place.bus.publish([place.message(number) for number in range(4)])
+    assert values(list(place.bus.read([place.topic()]))) == ["0", "1", "2", "3"]
+    assert values(list(place.bus.read([place.topic()], starts={0: 2}))) == ["2", "3"]
+    assert list(place.bus.read([place.topic()], starts={})) == []
 
 
 def test_records_are_polled_unchanged_and_in_order(place: Place) -> None:

@@ -57,6 +57,7 @@ class Mark(NamedTuple):
 
 class End(NamedTuple):
     duration_s: float
+    decoded_share: float = 1.0
 
 
 class Failure(NamedTuple):
@@ -111,8 +112,8 @@ class FakePool:
                 case Mark(time_s):
                     done = len(self._steps[job]) - len(steps)
                     events.append(CheckpointReached(job, time_s, str(done).encode()))
-                case End(duration_s):
-                    events.append(DecodeFinished(job, duration_s))
+                case End(duration_s, decoded_share):
+                    events.append(DecodeFinished(job, duration_s, decoded_share))
                     del self._busy[job]
                 case Failure(reason, may_pass):
                     events.append(DecodeFailed(job, reason, may_pass))

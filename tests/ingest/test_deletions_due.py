@@ -1,7 +1,7 @@
 """Ends of uploads that come faster than the index deletes what they leave wait in their topic, and not in memory."""
 
 from services.contracts.events import UploadEnded
-from services.ingest.pipeline import MAX_DELETIONS, MAX_DUE_DELETIONS
+from services.ingest.deletions import MAX_DELETIONS, MAX_DUE_DELETIONS
 from services.ingest.worker import MAX_ACCEPTED
 from tests.ingest.service import Service
 

@@ -97,6 +97,16 @@ def test_a_failure_in_the_middle_of_a_file_keeps_its_segments_and_ends_the_asset
     assert service.committed_offset() == 1
 
 
+def test_the_end_of_a_file_says_how_much_of_it_could_be_decoded(service: Service) -> None:
+    service.publish(upload(service.write_film("a.mp4", Shot(0, 40), End(60, decoded_share=2 / 3))))
+    service.run()
+    assert [ended.decoded_share for ended in service.endings()] == [0.6667]
+    uri = service.write_film("b.ts", Shot(0, 9), End(9, decoded_share=0.8))
+    service.publish(upload(uri, "b", segment_index=0, start_s=0, last_segment=True))
+    service.run()
+    assert service.endings()[-1].decoded_share is None, "it is known of one file among several"
+
+
 def test_a_segment_that_shows_nothing_is_stored_and_undecidable(service: Service) -> None:
     black = Shot(32, 64, black=True)
     service.publish(upload(service.write_film("a.mp4", Shot(0, 32), black, Shot(64, 70), End(70))))

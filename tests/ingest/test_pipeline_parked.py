@@ -18,8 +18,9 @@ from tests.ingest.downloading import Downloads
 from tests.ingest.fakes import End, Shot
 from tests.ingest.fetch.downloads import HOSTS
 from tests.ingest.fetch.web import Web, drip, serve_web
+from tests.ingest.rebalancing import REVOKED
 from tests.ingest.service import upload
-from tests.ingest.test_worker import REVOKED, open_worker
+from tests.ingest.test_worker import open_worker
 from tests.metric_values import metric_value
 
 FAST, *SLOW = HOSTS

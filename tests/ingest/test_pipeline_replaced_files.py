@@ -4,7 +4,9 @@ import pytest
 
 from services.contracts import topics
 from services.contracts.events import UploadEnded
-from tests.ingest.replacing import files, publish_files, publish_film
+from tests.ingest.fakes import End, Shot
+from tests.ingest.rebalancing import REASSIGNED, RebalancingConsumer
+from tests.ingest.replacing import files, publish_files, publish_film, run_until_ended
 from tests.ingest.service import Service, upload
 
 
@@ -68,6 +70,47 @@ def test_an_upload_that_became_shorter_has_no_tail(service: Service, marked: boo
         service.publish(UploadEnded(asset_id="a", segment_count=2))
         service.run()
     assert files(service) == ["t0.ts", "t1.ts"]
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["last_segment", "UploadEnded"])
+@pytest.mark.parametrize("crashed", [True, False], ids=["crash", "rebalance"])
+def test_a_tail_is_deleted_by_whoever_goes_on_if_a_worker_does_not_come_to_it(
+    service: Service, marked: bool, crashed: bool
+) -> None:
+    """Nothing replaces a tail: what is left of it would be current for ever."""
+    publish_files(service, "s", 0, 1, 2, last=2)
+    service.run()
+    ended = len(service.endings())
+    if marked:
+        publish_files(service, "t", 0, last=0)
+    else:
+        service.publish(UploadEnded(asset_id="a", segment_count=1))
+        service.worker._accept(0)
+    run_until_ended(service, ended + 1)
+    assert files(service)[-2:] == ["s1.ts", "s2.ts"], "the end is announced first"
+    if crashed:
+        service.restart()
+    else:
+        service.worker._consumer = RebalancingConsumer(service.worker._consumer, [REASSIGNED])  # type: ignore[arg-type]
+        service.worker._consumer.seek(service.committed_offset())
+    service.run()
+    assert files(service) == ["t0.ts" if marked else "s0.ts"]
+    assert service.committed_offset() == len(service.generations())
+    assert len(service.endings()) == ended + 2, "it is announced again"
+
+
+def test_an_end_that_waits_for_its_deletion_lets_others_be_done(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as held:
+        held.setattr(service.pipeline._deletions, "make", list)
+        service.publish(UploadEnded(asset_id="a", segment_count=1))
+        service.publish(upload(service.write_film("b", Shot(0, 9), End(9)), "b"))
+        run_until_ended(service, 2)
+        assert [ended.asset_id for ended in service.endings()] == ["a", "b"]
+        assert service.committed_offset() == 0
+    service.run()
+    assert service.committed_offset() == 2
 
 
 def test_the_end_of_an_upload_whose_segment_files_all_failed_leaves_the_whole_file(service: Service) -> None:

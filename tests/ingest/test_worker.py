@@ -1,51 +1,16 @@
 """The ingest loop during rebalances, when it is full, and when it drains."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.backends.memory.bus import MemoryConsumer
 from services.contracts import topics
 from services.contracts.events import UploadEnded
-from services.contracts.ports import Rebalance, Record
+from services.ingest.deletions import MAX_DELETIONS
 from services.ingest.worker import MAX_ACCEPTED, IngestWorker
 from services.runtime.group_lag import INGEST_GROUP
 from tests.ingest.fakes import End, Pause, Shot
+from tests.ingest.rebalancing import REASSIGNED, REVOKED, RebalancingConsumer
 from tests.ingest.service import Service, upload
-
-REVOKED = Rebalance(assigned=frozenset(), revoked=frozenset({0}))
-REASSIGNED = Rebalance(assigned=frozenset({0}), revoked=frozenset({0}))
-
-
-class RebalancingConsumer:
-    """A consumer with scripted rebalances: one of `rebalances` per call of `take_rebalance`."""
-
-    def __init__(self, consumer: MemoryConsumer, rebalances: Sequence[Rebalance] = ()) -> None:
-        self._consumer = consumer
-        self.rebalances = list(rebalances)
-        self.paused = False
-        self.commits: list[int] = []
-
-    def take_rebalance(self) -> Rebalance:
-        return self.rebalances.pop(0) if self.rebalances else Rebalance(frozenset(), frozenset())
-
-    def pause(self) -> None:
-        self.paused = True
-        self._consumer.pause()
-
-    def resume(self) -> None:
-        self.paused = False
-        self._consumer.resume()
-
-    def commit(self, records: Sequence[Record]) -> None:
-        self.commits += [record.offset for record in records]
-        self._consumer.commit(records)
-
-    def seek(self, offset: int) -> None:
-        self._consumer._position = offset
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._consumer, name)
 
 
 def open_worker(service: Service) -> tuple[IngestWorker, RebalancingConsumer]:
@@ -151,6 +116,7 @@ def test_records_without_work_do_not_keep_a_step_from_ending(tmp_path: Path) -> 
     worker, consumer = open_worker(service)
     service.publish(*(UploadEnded(asset_id=f"a{n}", segment_count=1) for n in range(2 * MAX_ACCEPTED + 1)))
     assert worker.run_once(0)
-    assert consumer.commits[-1] == MAX_ACCEPTED - 1
+    assert len(service.endings()) == MAX_ACCEPTED
+    assert consumer.commits[-1] == MAX_DELETIONS - 1
     run(worker)
     assert consumer.commits[-1] == 2 * MAX_ACCEPTED

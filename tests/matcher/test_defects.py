@@ -7,6 +7,7 @@ import structlog
 
 from services.contracts import topics
 from services.contracts.envelope import to_event
+from services.contracts.events import SegmentStatus
 from services.contracts.evidence import SegmentSearched
 from services.matcher.pipeline import MatchPipeline, Work
 from services.runtime.defects import MAX_ATTEMPTS, MAX_IN_A_ROW
@@ -63,7 +64,7 @@ def test_the_record_to_blame_is_a_dead_letter_and_the_others_are_matched(monkeyp
     assert "default/original" in stages.verdicts()
 
 
-def test_a_segment_that_is_given_up_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_segment_that_is_given_up_was_compared_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     stages, bad = Stages(), cut("bad", work(7, 0, 40))
     stages.store(bad)
     first, *rest = upload(bad)
@@ -74,9 +75,44 @@ def test_a_segment_that_is_given_up_counts_as_failed(monkeypatch: pytest.MonkeyP
     run(stages)
     assert len(stages.dead_letters()) == 1
     verdict = stages.verdicts()["default/bad"]
-    assert (verdict.segments_failed, verdict.segments_described, verdict.segments_compared) == (1, 1, 1)
-    assert verdict.reason is not None
-    assert verdict.reason.startswith("gave up after")
+    assert (verdict.segments_failed, verdict.segments_described, verdict.segments_compared) == (0, 2, 1)
+    assert verdict.verdict == "undecidable"
+    assert verdict.reason == (
+        f"1 of 2 segments were compared with nothing: gave up after {MAX_ATTEMPTS} attempts: Defect('bad is too much')"
+    )
+
+
+def test_a_copy_whose_search_a_defect_hits_is_never_unique_and_found_by_a_replay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stages = Stages()
+    stages.store(original())
+    stages.process(*upload(original()))
+    stages.store(copy())
+    *shown, last, end = upload(copy())
+    with monkeypatch.context() as patched:
+        break_for(patched, "copy", times=MAX_ATTEMPTS * len(shown))
+        for event in shown:
+            stages.publish(event)
+            run(stages)
+    stages.process(last, end)
+    verdict = stages.verdicts()["default/copy"]
+    assert (verdict.verdict, verdict.segments_described, verdict.segments_compared) == ("undecidable", 3, 1)
+    stages.process(*shown)
+    assert stages.verdicts()["default/copy"].verdict == "copies"
+
+
+def test_a_segment_with_nothing_to_search_stays_what_it_is_when_it_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stages = Stages()
+    described, *_ = upload(cut("bad", work(7, 0, 8)))
+    black = {"status": SegmentStatus.UNDECIDABLE, "reason": "all black", "frame_count": 0}
+    break_for(monkeypatch, "bad")
+    stages.publish(described.model_copy(update=black))
+    run(stages)
+    [segment] = stages.state("default/bad").segments.values()
+    assert (segment.status, segment.reason) == (SegmentStatus.UNDECIDABLE, "all black")
 
 
 def test_ends_and_removals_that_are_given_up_reach_the_alerter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +122,7 @@ def test_ends_and_removals_that_are_given_up_reach_the_alerter(monkeypatch: pyte
     stages.publish(*upload(bad), erased(9, asset_id="bad"))
     run(stages)
     assert len(stages.dead_letters()) == 3
-    assert [verdict.verdict for verdict in stages.all_verdicts()] == ["failed"]
+    assert [verdict.verdict for verdict in stages.all_verdicts()] == ["undecidable"]
     assert [ack.asset_id for ack in stages.acknowledgements()] == ["bad"]
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 # Who may read the environment, and why.
 READERS = {
     "services/runtime/settings.py": "the one place where settings are read",
-    "services/ingest/decode/child.py": "builds the environment of a child, which gets only its library path",
+    "services/ingest/decode/process.py": "builds the environment of a child, which gets only its library path",
     "services/cli/main.py": "silences gRPC, which is configured by the environment alone",
 }
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from services.contracts.ports import Message, Rebalance, Record, States
 
@@ -31,6 +31,12 @@ class MemoryBus:
 
     def open_state_consumer(self, topic: str, group: str, state_topic: str) -> "MemoryStateConsumer":
         return MemoryStateConsumer(self, topic, group, self._states[state_topic])
+
+    def read(self, topics: Sequence[str], *, starts: Mapping[int, int] | None = None) -> Iterator[Record]:
+        """The records of the topics up to now, without a group. `starts`: the offset to begin at, by partition."""
+        for topic in topics:
+            if starts is None or _PARTITION in starts:
+                yield from self._topics[topic][(starts or {}).get(_PARTITION, 0) :]
 
     def records(self, topic: str) -> list[Record]:
         """All published records of the topic, in order."""

@@ -48,4 +48,4 @@ def list_letters(
             summary.print(line, soft_wrap=True)
     else:
         wanted = " match" if filters.are_set else ""
-        summary.print(f"no dead letters{wanted} in {' and '.join(dead_letter_topics(topic))}", soft_wrap=True)
+        summary.print(f"no dead letters{wanted} in {', '.join(dead_letter_topics(topic))}", soft_wrap=True)

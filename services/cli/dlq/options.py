@@ -11,7 +11,8 @@ from services.contracts.dead_letters import Place
 from services.contracts.errors import Stage
 from services.contracts.events import now
 
-TOPICS: Final = (topics.VIDEO_SEGMENTS, topics.ENCODED_SEGMENTS)
+TOPICS: Final = (topics.VIDEO_SEGMENTS, topics.ENCODED_SEGMENTS, topics.MATCH_EVIDENCE)
+NAMES: Final = f"{', '.join(TOPICS[:-1])} or {TOPICS[-1]}"
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -49,9 +50,7 @@ def dead_letter_topics(topic: str | None) -> list[str]:
     return [name + topics.DEAD_LETTER_SUFFIX for name in names]
 
 
-TopicOption: TypeAlias = Annotated[
-    str | None, typer.Option("--topic", help=f"Only letters from this topic: {' or '.join(TOPICS)}")
-]
+TopicOption: TypeAlias = Annotated[str | None, typer.Option("--topic", help=f"Only letters from this topic: {NAMES}")]
 StageOption: TypeAlias = Annotated[Stage | None, typer.Option("--stage", help="Only letters that failed at this stage")]
 ReasonOption: TypeAlias = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Only letters whose reason contains this, in any case")

@@ -1,23 +1,30 @@
 """Decides which dead letters are replayed, without publishing anything."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
+from services.cli.dlq.later import Original, read_original
 from services.cli.dlq.letters import Filters
 from services.cli.dlq.lines import to_line
 from services.contracts.dead_letters import DeadLetter, Place, find_obstacle
 
 MAX_REPLAYS: Final = 3
 
+FindLater: TypeAlias = Callable[[Iterable[Original | None]], Mapping[Place, str]]
+
 
 class Chosen(NamedTuple):
-    """A letter to replay; not its content, which may be large. `line` shows it to people."""
+    """A letter to replay; not its content, which may be large. `line` shows it to people.
+
+    `original`: if the order of the records of its asset matters.
+    """
 
     topic: str
     place: Place
     target: str
     line: str
+    original: Original | None = None
 
 
 class Refused(NamedTuple):
@@ -45,7 +52,8 @@ class Plan:
 class Wish:
     """What a user wants to be replayed: the letters at `places`, or if there are none, those that the filters match.
 
-    A letter that was replayed `max_replays` times is refused, and a named one whose replay has failed: not if `force`.
+    Refused without `force`: a letter that was replayed `max_replays` times, a named one whose replay has failed, and
+    one that would undo what came later.
     """
 
     places: Collection[Place] = ()
@@ -58,8 +66,11 @@ class Wish:
         return letter.place in self.places if self.places else self.filters.match(letter)
 
 
-def make_plan(letters: Iterable[DeadLetter], topics: Collection[str], wish: Wish) -> Plan:
-    """What is to be done with these letters, which must be all that there are in these topics."""
+def make_plan(letters: Iterable[DeadLetter], topics: Collection[str], wish: Wish, find_later: FindLater) -> Plan:
+    """What is to be done with these letters, which must be all that there are in these topics.
+
+    `find_later`: tells which originals a later record outdates, and its type.
+    """
     plan = Plan()
     wanted: list[tuple[Chosen, str | None]] = []
     newer: dict[tuple[str, str], Place] = {}  # the latest letter of a replay of the letter at this topic and place
@@ -67,7 +78,8 @@ def make_plan(letters: Iterable[DeadLetter], topics: Collection[str], wish: Wish
         if letter.replay_of:
             newer[letter.topic, letter.replay_of] = letter.place
         if wish.wants(letter):
-            wanted.append((Chosen(letter.topic, letter.place, letter.origin, to_line(letter)), _refuse(letter, wish)))
+            chosen = Chosen(letter.topic, letter.place, letter.origin, to_line(letter), read_original(letter))
+            wanted.append((chosen, _refuse(letter, wish)))
     for chosen, refusal in wanted:
         successor = newer.get((chosen.topic, str(chosen.place)))
         if successor and not wish.places:
@@ -80,10 +92,24 @@ def make_plan(letters: Iterable[DeadLetter], topics: Collection[str], wish: Wish
             plan.chosen.append(chosen)
     missing = set(wish.places) - {chosen.place for chosen, _ in wanted}
     plan.refused += [Refused(f"{' or '.join(topics)} {place}", "is not there") for place in sorted(missing)]
+    if not wish.force:
+        _refuse_outdated(plan, find_later)
     if wish.limit is not None:
         plan.beyond_limit = max(0, len(plan.chosen) - wish.limit)
         plan.chosen = plan.chosen[: wish.limit]
     return plan
+
+
+def _refuse_outdated(plan: Plan, find_later: FindLater) -> None:
+    later = find_later([chosen.original for chosen in plan.chosen])
+    kept = []
+    for chosen in plan.chosen:
+        if chosen.original and chosen.original.place in later:
+            why = f"is outdated by a later {later[chosen.original.place]}, which it would undo: --force replays it"
+            plan.refused.append(Refused(f"{_name(chosen)} of {chosen.original.asset}", why))
+        else:
+            kept.append(chosen)
+    plan.chosen = kept
 
 
 def _refuse(letter: DeadLetter, wish: Wish) -> str | None:

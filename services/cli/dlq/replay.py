@@ -3,11 +3,13 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from services.cli.console import INTERRUPTED, console, error_console, progress_bar
+from services.cli.dlq.later import find_later
 from services.cli.dlq.letters import Filters, LetterBus, open_bus, read_letters
 from services.cli.dlq.lines import count_letters
 from services.cli.dlq.options import (
@@ -52,7 +54,8 @@ def replay(  # one parameter per option
         int, typer.Option(min=1, metavar="N", help="Refuse a letter that was replayed N times or more")
     ] = MAX_REPLAYS,
     force: Annotated[
-        bool, typer.Option("--force", help="Replay what was replayed too often, or (a named letter) failed again since")
+        bool,
+        typer.Option("--force", help="Replay also what was replayed too often, is outdated, or (named) failed again"),
     ] = False,
 ) -> None:
     """Publish dead letters again, to the topic they came from.
@@ -61,6 +64,10 @@ def replay(  # one parameter per option
     was replayed, and dlq_replay_of, from which letter. If it fails again, its next dead letter has them too. So a
     letter is refused after 3 replays, and one whose replay has failed gives way to its newer letter. Letters that were
     cut, and batches that could not be read, cannot be replayed.
+
+    A replayed record counts as the newest of its asset. So a letter is refused if its topic holds a later upload, end
+    or removal of the asset that the replay would undo; --force replays it nevertheless. Later records that retention
+    has removed from the topic are not known.
 
     Letters stay where they are for a month, replayed or not: say which ones with the filters. Those that come while it
     runs are not replayed. PARTITION/OFFSET names letters of video-segments, or of --topic.
@@ -76,7 +83,7 @@ def replay(  # one parameter per option
     wish = Wish(places=frozenset(places or ()), filters=filters, max_replays=max_replays, force=force, limit=limit)
     bus = open_bus()
     try:
-        plan = make_plan(read_letters(bus, topics), topics, wish)
+        plan = make_plan(read_letters(bus, topics), topics, wish, partial(find_later, bus))
         report_plan(plan, dry_run=dry_run)
         if plan.chosen and not dry_run:
             if not (yes or confirm(plan.chosen)):

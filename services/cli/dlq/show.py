@@ -10,7 +10,7 @@ import typer
 from services.cli.console import console
 from services.cli.dlq.letters import LetterBus, open_bus, read_letters
 from services.cli.dlq.lines import time_text
-from services.cli.dlq.options import TOPICS, dead_letter_topics, parse_place
+from services.cli.dlq.options import NAMES, TOPICS, dead_letter_topics, parse_place
 from services.cli.dlq.redaction import decode_text, escape, redact, to_one_line, to_word
 from services.cli.output import is_standard_output, write_bytes
 from services.contracts.dead_letters import DeadLetter, Place, find_obstacle
@@ -26,7 +26,7 @@ def show(
     place: Annotated[
         Place, typer.Argument(parser=parse_place, metavar="PARTITION/OFFSET", help="Which letter, as `dlq list` says")
     ],
-    topic: Annotated[str, typer.Option(help=f"Topic that the letter came from: {' or '.join(TOPICS)}")] = TOPICS[0],
+    topic: Annotated[str, typer.Option(help=f"Topic that the letter came from: {NAMES}")] = TOPICS[0],
     raw: Annotated[bool, typer.Option("--raw", help="Also show credentials in addresses")] = False,
     output: Annotated[
         Path | None,

@@ -33,10 +33,11 @@ class CheckpointReached:
 
 @dataclass(frozen=True, slots=True)
 class DecodeFinished:
-    """All frames of the job were sent; the video lasts `duration_s`."""
+    """All frames of the job were sent; the video lasts `duration_s`. `decoded_share`: of its time, from 0 to 1."""
 
     job: str
     duration_s: float
+    decoded_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,4 +15,6 @@ def decode_limits(settings: Settings) -> DecodeLimits:
         max_duration_s=settings.max_duration_s,
         max_sampled_frames=settings.max_frames,
         max_memory_bytes=settings.max_decoder_bytes,
+        cpu_per_s=settings.decode_cpu_per_s,
+        max_cpu_s=settings.decode_cpu_s,
     )

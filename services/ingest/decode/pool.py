@@ -18,8 +18,9 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from services.ingest.decode.child import CHUNK_FRAMES, MAX_CHECKPOINT_BYTES, DecoderProcess
+from services.ingest.decode.child import CHUNK_FRAMES, MAX_CHECKPOINT_BYTES
 from services.ingest.decode.events import CheckpointReached, DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.decode.process import DecoderProcess, explain_end
 from tca_model.types import Times
 from tca_model.video.decode import DecodeLimits
 from tca_model.video.panels import MOST_VIEWS
@@ -27,6 +28,9 @@ from tca_model.video.panels import MOST_VIEWS
 MAX_REASON_CHARACTERS = 300
 # A new child per 100 files limits what FFmpeg leaks and fragments; a start costs 0.3 s, which is 3 ms per file.
 FILES_PER_CHILD = 100
+# A child that has more when a file is done kept something of it, which the next file would miss. A new one has 60 MB,
+# and 70 MB after ordinary files.
+MAX_IDLE_BYTES = 256 * 1024**2
 # After its socket has closed, a child only has to exit the interpreter.
 EXIT_GRACE_S = 2.0
 
@@ -189,21 +193,22 @@ class DecodePool:
                 child.next_checkpoint_s = time_s + child.checkpoint_s
                 return CheckpointReached(job, time_s, bytes(payload))
             case "done":
-                duration_s = float(header["duration_s"])
+                duration_s, share = float(header["duration_s"]), float(header["decoded_share"])
                 if not (math.isfinite(duration_s) and duration_s >= child.latest_s and child.frames):
                     raise ValueError("no frames, or a duration shorter than they are")
+                if not 0 <= share <= 1:
+                    raise ValueError("not a share")
                 self._release(child)
-                return DecodeFinished(job, duration_s)
-            case "failed":
+                return DecodeFinished(job, duration_s, share)
+            case "failed":  # which may have left anything in the child
                 reason = str(header["reason"])[:MAX_REASON_CHARACTERS]
-                self._release(child)
-                return DecodeFailed(job, "".join(c if c.isprintable() else "?" for c in reason))
+                return self._fail(child, "".join(c if c.isprintable() else "?" for c in reason))
             case other:
                 raise ValueError(f"message {other!r}")
 
     def _release(self, child: DecoderProcess) -> None:
         self._forget(child)
-        if child.files >= FILES_PER_CHILD:
+        if child.files >= FILES_PER_CHILD or child.resident_bytes > MAX_IDLE_BYTES:
             child.reap()
         else:
             self._idle.append(child)
@@ -226,14 +231,7 @@ class DecodePool:
         status = child.reap(EXIT_GRACE_S)
         if not child.ready:
             raise RuntimeError(f"the decoder process cannot start (exit status {status})")
-        if status == -signal.SIGXCPU:
-            reason = f"decoding takes more than the limit of {self._limits.max_cpu_s} s of processor time"
-        elif status == -signal.SIGKILL:
-            reason = "the decoder was killed (signal SIGKILL), as happens when memory runs out"
-        elif status < 0:
-            reason = f"the decoder crashed (signal {signal.Signals(-status).name})"
-        else:
-            reason = f"the decoder ended in the middle of the file (exit status {status})"
+        reason = explain_end(status, limits=self._limits, video_s=child.latest_s)
         return DecodeFailed(str(child.job), reason, may_pass=status == -signal.SIGKILL)
 
 

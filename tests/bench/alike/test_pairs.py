@@ -25,7 +25,10 @@ def clip(name: str, family: str = "", group: str = "", relation: str = "", durat
     return DevClip(Path(f"{name}.mp4"), group or name, family or name, relation, duration_s)
 
 
-CLIPS = [*(clip(f"open{number}") for number in range(30)), *(clip(name, name) for name in ORIGINALS)]
+CLIPS = [
+    *(clip(f"open{number}", f"room{number % 9}") for number in range(36)),
+    *(clip(name, name) for name in ORIGINALS),
+]
 
 
 def test_takes_pieces_families_and_faces_are_kinds() -> None:
@@ -165,8 +168,10 @@ def test_pictures_come_from_both_folders_and_fewer_are_the_first_of_more(tmp_pat
     assert choose_pictures(tmp_path, 4) == chosen[:4]
     assert {name_of(path)[:6] for path in chosen} == {"images", "photos"}
     assert len(set(choose_pictures(tmp_path, 10))) == 10
-    for count in (1, 11):
-        with pytest.raises(ValueError, match=rf"{count} still pictures were asked for; .* has 10"):
+    (tmp_path / "images" / "manifest.csv").write_text("file,kind\n0.webp,meme template\n1.webp,natural photo\n")
+    assert "images-0" not in {name_of(path) for path in choose_pictures(tmp_path, 9)}
+    for count in (1, 10):
+        with pytest.raises(ValueError, match=rf"{count} still pictures were asked for; .* has 9"):
             choose_pictures(tmp_path, count)
 
 

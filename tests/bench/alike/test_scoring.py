@@ -157,7 +157,7 @@ def test_rates_rise_with_references_and_rest_on_pairs_of_two_families(monkeypatc
     # A pair that was scored before is not scored again.
     known = {("v02", "v03"): 0.99}
     monkeypatch.setattr(unrelated, "SAMPLE", 10**6)
-    assert fit_rates(videos, families, 0.9, known, nothing).highest_score == 0.99
+    assert fit_rates(videos, families, 0.9, known, nothing).highest[0] == ("v02", "v03", 0.99)
 
 
 def test_a_sample_of_what_is_not_near_tells_of_a_rule_that_sees_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from services.contracts.ports import Message, Raw, Record
 AT = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)
 DEAD = topics.VIDEO_SEGMENTS + topics.DEAD_LETTER_SUFFIX
 DEAD_ENCODED = topics.ENCODED_SEGMENTS + topics.DEAD_LETTER_SUFFIX
+DEAD_EVIDENCE = topics.MATCH_EVIDENCE + topics.DEAD_LETTER_SUFFIX
 GONE = "cannot open /videos/a.mp4: No such file or directory"
 
 

@@ -7,7 +7,7 @@ import pytest
 from services.contracts import topics
 from services.contracts.ports import Message, Record
 from tests.cli.dlq.conftest import Run
-from tests.cli.dlq.fakes import DEAD, DEAD_ENCODED, GONE, FakeBus
+from tests.cli.dlq.fakes import DEAD, DEAD_ENCODED, DEAD_EVIDENCE, GONE, FakeBus
 
 LONG = "not a valid SegmentUploaded: uri: Field required"
 
@@ -92,7 +92,7 @@ def test_json_has_all_but_the_content(run: Run) -> None:
 def test_nothing_there_is_said_in_a_sentence(bus: FakeBus, run: Run) -> None:
     shown = run("list")
     assert (shown.exit_code, shown.stdout) == (0, "")
-    assert shown.stderr == f"no dead letters in {DEAD} and {DEAD_ENCODED}\n"
+    assert shown.stderr == f"no dead letters in {DEAD}, {DEAD_ENCODED}, {DEAD_EVIDENCE}\n"
     bus.add_upload()
     shown = run("list", "--tenant", "theirs", "--topic", DEAD)
     assert (shown.exit_code, shown.stderr) == (0, f"no dead letters match in {DEAD}\n")

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.cli.dlq.options import dead_letter_topics, parse_place, parse_rate, parse_since
+from services.contracts import topics
 from services.contracts.dead_letters import Place
 from services.contracts.events import now
 from tests.cli.dlq.conftest import Run
-from tests.cli.dlq.fakes import DEAD, DEAD_ENCODED, FakeBus
+from tests.cli.dlq.fakes import DEAD, DEAD_ENCODED, DEAD_EVIDENCE, FakeBus
 
 
 @pytest.mark.parametrize(("text", "hours"), [("7d", 168), ("12h", 12), ("90m", 1.5), ("1.5h", 1.5), ("1w", 168)])
@@ -39,8 +40,17 @@ def test_a_place_is_partition_and_offset() -> None:
 
 
 def test_a_topic_may_be_named_with_its_suffix() -> None:
-    assert dead_letter_topics(None) == [DEAD, DEAD_ENCODED]
+    assert dead_letter_topics(None) == [DEAD, DEAD_ENCODED, DEAD_EVIDENCE]
     assert dead_letter_topics("video-segments") == dead_letter_topics(DEAD) == [DEAD]
+
+
+def test_letters_of_every_topic_between_the_services_are_listed_and_named_in_the_help(bus: FakeBus, run: Run) -> None:
+    for topic in (topics.VIDEO_SEGMENTS, topics.ENCODED_SEGMENTS, topics.MATCH_EVIDENCE):
+        bus.add_upload(topic, topic=topic)
+    listed = [line.split()[0] for line in run("list").stdout.splitlines()]
+    assert listed == [DEAD, DEAD_ENCODED, DEAD_EVIDENCE]
+    for command in ("list", "show", "replay"):
+        assert topics.MATCH_EVIDENCE in run(command, "--help", env={"COLUMNS": "200"}).stdout
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import os
 import time
 from collections.abc import Callable
 
-from services.ingest.decode.child import DecoderProcess
 from services.ingest.decode.events import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
 from services.ingest.decode.pool import DecodePool
+from services.ingest.decode.process import DecoderProcess
 from tca_model.video.decode import DecodeLimits
 
 SIZE = (32, 24)
@@ -41,12 +41,12 @@ class MakePool:
             pool.close()
 
 
-def drain(pool: DecodePool, jobs: int = 1) -> list[DecodeEvent]:
+def drain(pool: DecodePool, jobs: int = 1, timeout_s: float = TIMEOUT_S) -> list[DecodeEvent]:
     """Poll until `jobs` jobs have ended. Returns all events."""
     events: list[DecodeEvent] = []
-    give_up_s = time.monotonic() + TIMEOUT_S
+    give_up_s = time.monotonic() + timeout_s
     while sum(isinstance(event, DecodeFinished | DecodeFailed) for event in events) < jobs:
-        assert time.monotonic() < give_up_s, f"only {events}"
+        assert time.monotonic() < give_up_s, f"only {len(events)} events in {timeout_s:g} s"
         events += pool.poll(1.0)
     return events
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.ingest.decode.events import DecodeFailed, DecodeFinished, FramesDecoded
+from services.ingest.decode.events import DecodeEvent, DecodeFailed, DecodeFinished, FramesDecoded
 from tca_model.video.decode import DecodeLimits
 from tests.clips import steady, write_clip
 from tests.ingest.decode.decoding import TIMEOUT_S, MakePool, child_of, drain, is_running, wait_until
@@ -78,16 +78,39 @@ def test_using_more_memory_than_allowed_fails_the_file_with_that_reason(make_poo
     assert "memory" in end.reason
 
 
-@pytest.mark.integration
-def test_the_limit_of_processor_time_applies_per_file(make_pool: MakePool, tmp_path: Path) -> None:
+HEAVY_S = 12
+HEAVY_TIMEOUT_S = 200.0  # for some seconds of processor time, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 pictures that take some time each."""
     noise = np.random.default_rng(0).integers(0, 256, (12, 720, 1280, 3), np.uint8)
-    images = [noise[n % 12] for n in range(300)]
-    heavy = write_clip(
-        tmp_path / "a.mkv", steady(12, 25), images=images, size=(1280, 720), codec="mjpeg", pix_fmt="yuvj420p"
-    )
-    pool = make_pool(limits=DecodeLimits(max_cpu_s=1), every_s=0.04, size=(640, 360))
+    images, path = [noise[n % 12] for n in range(25 * HEAVY_S)], tmp_path_factory.mktemp("heavy") / "a.mkv"
+    return write_clip(path, steady(HEAVY_S, 25), images=images, size=(1280, 720), codec="mjpeg", pix_fmt="yuvj420p")
+
+
+def decode_heavy(make_pool: MakePool, heavy: Path, limits: DecodeLimits) -> DecodeEvent:
+    """How the decoding of all its pictures ends."""
+    pool = make_pool(limits=limits, every_s=0.04, size=(320, 180))
     pool.submit("heavy", heavy.open("rb"))
-    assert drain(pool)[-1] == DecodeFailed("heavy", "decoding takes more than the limit of 1 s of processor time")
+    return drain(pool, timeout_s=HEAVY_TIMEOUT_S)[-1]
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(HEAVY_TIMEOUT_S + 60)
+def test_the_limit_of_processor_time_applies_per_file(make_pool: MakePool, heavy: Path) -> None:
+    end = decode_heavy(make_pool, heavy, DecodeLimits(max_cpu_s=1))
+    assert end == DecodeFailed("heavy", "decoding takes more processor time than the limit of 1 s")
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(2 * HEAVY_TIMEOUT_S + 60)
+def test_processor_time_is_limited_in_proportion_to_the_video(make_pool: MakePool, heavy: Path) -> None:
+    end = decode_heavy(make_pool, heavy, DecodeLimits(cpu_start_s=1, cpu_per_s=0.01))
+    reason = "decoding takes more processor time than the limit of 0.01 s for each second of video"
+    assert end == DecodeFailed("heavy", reason)
+    assert isinstance(decode_heavy(make_pool, heavy, DecodeLimits(cpu_start_s=1, cpu_per_s=10)), DecodeFinished)
 
 
 def test_children_end_when_their_parent_ends(make_pool: MakePool, clip: Path) -> None:

@@ -33,6 +33,7 @@ def test_frames_equal_those_of_the_reader(make_pool: MakePool, clip: Path) -> No
     assert isinstance(end, DecodeFinished)
     assert end.job == "job"
     assert end.duration_s == pytest.approx(40, abs=0.2)
+    assert end.decoded_share == 1.0
     assert pool.free == 1
 
 
@@ -63,6 +64,7 @@ def test_children_are_reused_for_later_files(make_pool: MakePool, clip: Path, tm
     assert isinstance(ends["good"], DecodeFinished)
     assert ends["bad"] == DecodeFailed("bad", "not a video, or of a format that is not accepted")
     pids = {child.process.pid for child in pool._idle}
+    assert len(pids) == 1, "the child of a file that failed is not used again"
     pool.submit("again", clip.open("rb"))
     assert isinstance(drain(pool)[-1], DecodeFinished)
     assert {child.process.pid for child in pool._idle} == pids
@@ -138,6 +140,19 @@ def test_children_are_replaced_after_a_number_of_files(
         drain(pool)
     assert pids[0] == pids[1] != pids[2]
     assert not is_running(pids[0])
+
+
+def test_a_child_that_kept_memory_is_replaced(make_pool: MakePool, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make_pool()
+    pool.submit("small", clip.open("rb"))
+    drain(pool)
+    child = child_of(pool)
+    assert 0 < child.resident_bytes < decode_pool.MAX_IDLE_BYTES
+    monkeypatch.setattr(decode_pool, "MAX_IDLE_BYTES", child.resident_bytes // 2)
+    pool.submit("large", clip.open("rb"))
+    assert isinstance(drain(pool)[-1], DecodeFinished)
+    assert pool._idle == []
+    assert not is_running(child.process.pid)
 
 
 def test_close_ends_all_processes(make_pool: MakePool, clip: Path) -> None:

@@ -32,10 +32,14 @@ PIXELS = picture(0, SIZE).tobytes()
         message(b'{"type": "frames", "timestamps_s": [1, 0]}', PIXELS + PIXELS),
         message(b'{"type": "frames", "timestamps_s": [0, 1]}', PIXELS),
         message(b'{"type": "frames", "timestamps_s": []}'),
-        message(b'{"type": "done", "duration_s": Infinity}'),
+        message(b'{"type": "done", "duration_s": Infinity, "decoded_share": 1}'),
         message(b'{"type": "done"}'),
-        message(b'{"type": "done", "duration_s": 9}'),
-        message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS) + message(b'{"type": "done", "duration_s": 8}'),
+        message(b'{"type": "done", "duration_s": 9, "decoded_share": 1}'),
+        message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS)
+        + message(b'{"type": "done", "duration_s": 8, "decoded_share": 1}'),
+        message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS) + message(b'{"type": "done", "duration_s": 10}'),
+        message(b'{"type": "frames", "timestamps_s": [9]}', PIXELS)
+        + message(b'{"type": "done", "duration_s": 10, "decoded_share": 1.5}'),
         message(b'{"type": "frames", "timestamps_s": [1e300]}', PIXELS),
         message(b'{"type": "checkpoint"}'),
         message(b'{"type": "checkpoint", "time_s": 1e300}'),

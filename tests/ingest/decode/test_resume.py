@@ -69,8 +69,8 @@ def test_a_checkpoint_that_is_too_large_is_not_sent(film: Path, monkeypatch: pyt
     monkeypatch.setattr(decode_child, "_send", lambda _channel, header, *_payload: sent.append(header["type"]))
     with film.open("rb") as file:
         sampling = sample_with_checkpoints(file, SampleOptions(size=(32, 24)), checkpoint_s=10)
-        duration_s = decode_child._send_frames(None, sampling)  # type: ignore[arg-type]
-    assert duration_s == pytest.approx(SECONDS, abs=1)
+        sampled = decode_child._send_frames(None, sampling)  # type: ignore[arg-type]
+    assert sampled.duration_s == pytest.approx(SECONDS, abs=1)
     assert set(sent) == {"frames"}
 
 

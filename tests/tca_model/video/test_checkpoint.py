@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 
 from tca_model.types import Frame
 from tca_model.video.checkpoint import Checkpoint
-from tca_model.video.decode import SampleOptions, sample_frames, sample_with_checkpoints
+from tca_model.video.decode import Sampled, SampleOptions, sample_frames, sample_with_checkpoints
 from tca_model.video.reader import decode_frames
 from tests.clips import drifting, four_corners, steady, write_clip
 
@@ -34,8 +34,8 @@ def write_film(path: Path, *, seed: int = 1, codec: str = "libx264", options: di
 
 def sample(
     path: Path, *, resume: Checkpoint | None = None, checkpoint_s: float = EVERY_S, options: SampleOptions = OPTIONS
-) -> tuple[list[Frame | Checkpoint], float]:
-    """What is yielded, and the duration."""
+) -> tuple[list[Frame | Checkpoint], Sampled]:
+    """What is yielded, and what is known at the end."""
     yielded: list[Frame | Checkpoint] = []
     with path.open("rb") as file:
         sampling = sample_with_checkpoints(file, options, checkpoint_s=checkpoint_s, resume=resume)
@@ -69,6 +69,7 @@ def assert_equal(frames: list[Frame], others: list[Frame]) -> None:
         ("a.mkv", "libx264", {"bf": "3"}),
         ("a.ts", "libx264", {"bf": "2"}),
         ("a.flv", "libx264", {}),
+        ("a.wmv", "wmv2", {}),
         ("a.webm", "libvpx", {"deadline": "realtime", "cpu-used": "8"}),
     ],
 )
@@ -76,15 +77,15 @@ def test_the_frames_after_a_checkpoint_are_the_same(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     path = write_film(tmp_path / name, codec=codec, options=options)
-    whole, duration_s = sample(path)
+    whole, end = sample(path)
     checkpoints = checkpoints_in(whole)
     assert [checkpoint.time_s for checkpoint in checkpoints] == [5, 10, 15, 20]
     assert len(frames_in(whole)) > SECONDS, "otherwise this tests no panels"
     for checkpoint in checkpoints:
         rest = whole[whole.index(checkpoint) + 1 :]
-        again, same_s = sample(path, resume=Checkpoint.from_bytes(checkpoint.to_bytes()))
+        again, same_end = sample(path, resume=Checkpoint.from_bytes(checkpoint.to_bytes()))
         assert_equal(frames_in(again), frames_in(rest))
-        assert same_s == duration_s
+        assert same_end == end
         later = [other.to_bytes() for other in checkpoints_in(rest)]
         assert [other.to_bytes() for other in checkpoints_in(again)] == later
 
@@ -135,8 +136,8 @@ def test_there_are_no_checkpoints_once_times_have_started_again(tmp_path: Path) 
     part = write_film(tmp_path / "a.ts").read_bytes()
     path = tmp_path / "twice.ts"
     path.write_bytes(part + part)
-    yielded, duration_s = sample(path)
-    assert duration_s > 1.5 * SECONDS
+    yielded, end = sample(path)
+    assert end.duration_s > 1.5 * SECONDS
     assert all(checkpoint.time_s < SECONDS for checkpoint in checkpoints_in(yielded))
     assert len(checkpoints_in(yielded)) == 4
 

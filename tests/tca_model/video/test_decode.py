@@ -86,6 +86,10 @@ def test_time_starts_at_the_first_frame(tmp_path: Path, suffix: str) -> None:
         ("a.flv", "flv", "yuv420p"),
         ("a.gif", "gif", "rgb8"),
         ("a.ts", "libx264", "yuv422p"),
+        ("a.mpg", "mpeg1video", "yuv420p"),
+        ("a.vob", "mpeg2video", "yuv422p"),
+        ("a.wmv", "wmv2", "yuv420p"),
+        ("a.asf", "msmpeg4", "yuv420p"),
     ],
 )
 def test_any_codec_and_pixel_format_comes_out_as_rgb(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
