@@ -57,7 +57,7 @@ def test_an_interval_too_short_for_contrast_has_the_typical_one(frames: int) -> 
 
 def test_times_need_not_be_seconds_apart() -> None:
     similarity = line(0.8, 0.4)
-    times = np.arange(FRAMES) * 0.25  # only few frames are two seconds apart
+    times = np.arange(float(FRAMES)) * 0.25  # only few frames are two seconds apart
     assert measure_contrast(similarity, times, times, Match(0, 2.5, 0, 2.5, 0.8)) == pytest.approx(
         0.4 / (0.6 + LEAST_ROOM)
     )

@@ -16,7 +16,7 @@ def noise(query_frames: int, reference_frames: int) -> FloatArray:
 def test_a_copy_that_runs_backwards_is_found_where_it_is(step_s: float) -> None:
     similarity = noise(20, 40)
     similarity[np.arange(4, 18), np.arange(30, 16, -1)] = 0.8
-    query_times, reference_times = 100 + step_s * np.arange(20), 50 + step_s * np.arange(40)
+    query_times, reference_times = 100 + step_s * np.arange(20.0), 50 + step_s * np.arange(40.0)
     [match] = find_intervals(similarity, query_times, reference_times, align)
     assert (match.query_start_s, match.query_end_s) == (100 + 4 * step_s, 100 + 18 * step_s)
     assert (match.reference_start_s, match.reference_end_s) == (50 + 17 * step_s, 50 + 31 * step_s)
