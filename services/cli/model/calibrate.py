@@ -31,6 +31,10 @@ DOUBTFUL = 0.01
 def calibrate(
     bundle: Annotated[str, typer.Argument(help="Shipped name or folder; its bundle.json is replaced")],
     quality: Annotated[Path, typer.Argument(help="File that `python -m bench.quality --json FILE` wrote")],
+    lookalikes: Annotated[
+        Path | None,
+        typer.Option(help="File that `python -m bench.lookalikes --json FILE` wrote: more pairs that are no copies"),
+    ] = None,
     precision: Annotated[
         float, typer.Option(min=0.5, max=1, help="Share of copies among the pairs that reach the alert threshold")
     ] = 0.99,
@@ -42,13 +46,20 @@ def calibrate(
     """Calibrate a bundle on the results of the benchmark.
 
     Fits the probability of a copy at each score, chooses the alert threshold and stores the figures in the bundle. The
-    calibration error is measured on families that the curve did not see. The model version stays the same, so indexes
-    stay valid.
+    probability is that among the pairs of these benchmarks: copies, pairs that have nothing in common, and, with
+    --lookalikes, pairs that look alike. The calibration error is measured on families and kinds that the curve did not
+    see. The model version stays the same, so indexes stay valid.
     """
     if plot is not None:
         check_drawing(plot)
     loaded = load_bundle(bundle)
     figures, families, scores, is_copy = _read_quality(quality, loaded.model_version)
+    benches = "`make bench-quality`"
+    if lookalikes is not None:
+        kinds, alike = _read_lookalikes(lookalikes, loaded.model_version)
+        families += kinds
+        scores, is_copy = np.append(scores, alike), np.append(is_copy, np.zeros(len(alike), dtype=bool))
+        benches += f" and {len(alike)} pairs of `make bench-lookalikes`"
     try:
         unseen = cross_fit(scores, is_copy, families)
         threshold = max(least, threshold_for(precision, unseen, is_copy))
@@ -64,7 +75,7 @@ def calibrate(
         curve=curve.model_copy(
             update={"slope": round(curve.slope, DIGITS), "intercept": round(curve.intercept, DIGITS)}
         ),
-        basis=f"`make bench-quality`: {precision:.0%} precision, at least {least:g}; expected calibration error on "
+        basis=f"{benches}: {precision:.0%} precision, at least {least:g}; expected calibration error on "
         f"unseen families {errors[0]:.4f}, {errors[1]:.4f} of the pairs with at least {DOUBTFUL:g}",
     )
     folder = find_bundle(bundle)
@@ -98,15 +109,32 @@ def _read_quality(path: Path, version: str) -> tuple[dict[str, Any], list[str], 
     Raises UsageError if the file does not contain them.
     """
     try:
-        results = json.loads(path.read_bytes())
-        found = next((one for one in results if one["version"] == version), None)
-        if found is None:
-            raise UsageError(f"{path} has no figures of model version {version}: run the bench on that bundle")
+        found = _find_version(path, version)
         scored = [(str(pair["family"]), float(pair["score"]), bool(pair["is_copy"])) for pair in found["scored"]]
         families, scores, is_copy = zip(*scored, strict=True)
         return dict(_round(found["quality"])), list(families), np.array(scores), np.array(is_copy)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} is not what `python -m bench.quality --json FILE` writes: {error!r}") from error
+
+
+def _read_lookalikes(path: Path, version: str) -> tuple[list[str], np.ndarray]:
+    """Kind and joined score of each pair of look-alikes. Raises UsageError if the file does not contain them."""
+    try:
+        pairs = _find_version(path, version)["pairs"]
+        scored = [
+            (str(pair["kind"]), float(pair["joined_score"])) for pair in pairs if pair["joined_score"] is not None
+        ]
+        kinds, scores = zip(*scored, strict=True)
+        return list(kinds), np.array(scores)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not what `python -m bench.lookalikes --json FILE` writes: {error!r}") from error
+
+
+def _find_version(path: Path, version: str) -> dict[str, Any]:
+    found = next((one for one in json.loads(path.read_bytes()) if one["version"] == version), None)
+    if found is None:
+        raise UsageError(f"{path} has no figures of model version {version}: run the bench on that bundle")
+    return dict(found)
 
 
 def _round(value: Any) -> Any:

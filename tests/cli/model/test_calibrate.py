@@ -73,6 +73,32 @@ def test_the_threshold_rises_with_the_precision_up_to_a_limit(bundle: Path, tmp_
     assert thresholds[2] == 0.999
 
 
+def test_look_alikes_count_as_pairs_that_are_no_copies(bundle: Path, tmp_path: Path) -> None:
+    version = load_bundle(str(bundle)).model_version
+    quality, lookalikes = write_quality(tmp_path, version), tmp_path / "lookalikes.json"
+    assert calibrate(bundle, quality).exit_code == 0
+    before = load_bundle(str(bundle)).manifest.calibration
+    pairs = [{"kind": f"kind {n % 7}", "joined_score": 0.4 + 0.001 * n} for n in range(300)]
+    pairs.append({"kind": "starfield", "joined_score": None})
+    lookalikes.write_text(json.dumps([{"version": version, "pairs": pairs}]))
+    assert calibrate(bundle, quality, "--lookalikes", str(lookalikes)).exit_code == 0
+    after = load_bundle(str(bundle)).manifest.calibration
+    assert after.alert_score(0.5) < before.alert_score(0.5) - 0.1
+    assert "and 300 pairs of `make bench-lookalikes`" in after.basis
+    assert after.joined_score(after.alert_threshold) > before.joined_score(before.alert_threshold)
+
+
+def test_a_file_without_look_alikes_is_refused(bundle: Path, tmp_path: Path) -> None:
+    version = load_bundle(str(bundle)).model_version
+    quality, lookalikes = write_quality(tmp_path, version), tmp_path / "lookalikes.json"
+    for content in ("[1]", json.dumps([{"version": version, "pairs": []}])):
+        lookalikes.write_text(content)
+        ended = calibrate(bundle, quality, "--lookalikes", str(lookalikes))
+        assert "is not what `python -m bench.lookalikes" in str(ended.exception)
+    lookalikes.write_text(json.dumps([{"version": "0123456789ab", "pairs": []}]))
+    assert "no figures of model version" in str(calibrate(bundle, quality, "--lookalikes", str(lookalikes)).exception)
+
+
 def test_figures_that_do_not_fit_the_bundle_are_refused(bundle: Path, tmp_path: Path) -> None:
     version = load_bundle(str(bundle)).model_version
     for quality, wrong in (
