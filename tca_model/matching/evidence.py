@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from tca_model.matching.alignment import MIN_FRAMES, align, merge
 from tca_model.matching.calibration import log_odds, sigmoid
+from tca_model.matching.contrast import ENOUGH_CONTRAST
 from tca_model.matching.intervals import CHAMFER_WEIGHT, Aligner, discount, find_intervals, measure_worth
 from tca_model.matching.similarity import best_views, first_views
 from tca_model.types import TYPICAL_CONTRAST, FloatArray, Match, Times
 
-# What contrast is worth beside similarity and length, in log odds; beyond ENOUGH it is worth no more.
+# What contrast is worth beside similarity and length, in log odds.
 CONTRAST_WEIGHT = 16.0
-ENOUGH_CONTRAST = 0.25
 # Shorter intervals, after joining across segment borders, are chance: three frames at 1 frame/s, whose times may lie
 # slightly closer together.
 SHORTEST_COPY_S = 2.5

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from tca_model.matching.alignment import MIN_FRAMES, frame_step
-from tca_model.matching.contrast import measure_contrast
+from tca_model.matching.contrast import ENOUGH_CONTRAST, measure_contrast
 from tca_model.types import FloatArray, Match, Times
 
 # A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
@@ -25,8 +25,9 @@ Aligner: TypeAlias = Callable[[FloatArray, Times, Times], list[Match]]
 def find_intervals(similarity: FloatArray, query_times: Times, reference_times: Times, aligner: Aligner) -> list[Match]:
     """The copied intervals in a matrix (Tq, Tr), with their contrast.
 
-    If nothing aligns as well as the frames are similar in any order, the one video may run backwards: then those of
-    the reference turned around, if they are worth more. Such intervals, too, start before they end on both sides.
+    If nothing aligns as well as the frames are similar in any order, one video may run backwards: then those of the
+    reference turned around, if they are worth more. These need contrast: a flat matrix is as similar backwards. Such
+    intervals, too, start before they end on both sides.
     """
     if min(similarity.shape) < MIN_FRAMES:
         return _match_identical(similarity, query_times, reference_times)
@@ -44,6 +45,7 @@ def find_intervals(similarity: FloatArray, query_times: Times, reference_times: 
             reference_end_s=end_s - one.reference_start_s + step_s,
         )
         for one in turned
+        if one.contrast >= ENOUGH_CONTRAST
     ]
     return max(forwards, backwards, key=_find_best)
 

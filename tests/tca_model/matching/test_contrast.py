@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tca_model.matching.contrast import LEAST_ROOM, measure_contrast
-from tca_model.matching.evidence import ENOUGH_CONTRAST, join, observe, score_interval
+from tca_model.matching.contrast import ENOUGH_CONTRAST, LEAST_ROOM, measure_contrast
+from tca_model.matching.evidence import join, observe, score_interval
 from tca_model.types import TYPICAL_CONTRAST, FloatArray, Match
 
 FRAMES = 10

@@ -5,7 +5,7 @@ import pytest
 
 from tca_model.matching.alignment import align
 from tca_model.matching.intervals import find_intervals
-from tca_model.types import FloatArray
+from tca_model.types import FloatArray, Match, Times
 
 
 def noise(query_frames: int, reference_frames: int) -> FloatArray:
@@ -34,3 +34,16 @@ def test_little_similarity_is_not_looked_at_backwards() -> None:
     similarity = noise(20, 20)
     similarity[np.arange(20), np.arange(19, -1, -1)] = 0.3
     assert find_intervals(similarity, np.arange(20.0), np.arange(20.0), align) == []
+
+
+def test_frames_that_are_alike_at_any_time_do_not_run_backwards() -> None:
+    calls = []
+
+    def find_whole(_matrix: FloatArray, *_times: Times) -> list[Match]:
+        """Finds nothing at first, and then all of it."""
+        calls.append(1)
+        return [Match(0, 20, 0, 20, 0.7)] if len(calls) == 2 else []
+
+    flat = np.full((20, 20), 0.7, np.float32)
+    assert find_intervals(flat, np.arange(20.0), np.arange(20.0), find_whole) == []
+    assert len(calls) == 2
