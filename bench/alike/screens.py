@@ -72,7 +72,7 @@ def draw_terminal(seed: int) -> Drawing:
 
 
 def draw_desktop(seed: int) -> Drawing:
-    """A desktop with a task bar and two or three windows, one of which is dragged."""
+    """A desktop with a task bar and two or three windows, and one of them is dragged."""
     rng = np.random.default_rng(seed)
     places, sizes = rng.integers(10, 120, (3, 2)) * [1.2, 0.5], rng.integers(70, 150, (3, 2)) * [1, 0.7]
     tints, texts = [make_colour(rng, 200, 250) for _ in range(3)], [make_words(rng, 12).split() for _ in range(3)]

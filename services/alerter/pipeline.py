@@ -156,7 +156,7 @@ class AlertPipeline:
             self._store(partition, before, state, batch)
 
     def _fold(self, state: AssetState, event: AssetEvent, cause: Message, batch: Batch) -> AssetState:
-        """The state after an event. Adds what the partitions of other assets are to be told."""
+        """The state after an event. Adds what the partitions of other assets need to know."""
         if isinstance(event, PairLinked) and event.is_live and (stale := obsolete.find_stale(state, event.compared)):
             self._add_message(_tell_replaced(state, event.query_id, stale), cause, batch)
         folded = fold.fold(state, event, self._bounds)

@@ -32,7 +32,7 @@ class SegmentState:
 
 @dataclass(frozen=True, slots=True)
 class AssetState:
-    """All that is known of an asset: its segments, the pairs of which it is the query, and those that link to it.
+    """All that is known of an asset: its segments, the pairs in which it is the query, and those that link to it.
 
     `floor`: uploads of older generations are replaced or removed as a whole.
     `cut_at`: segments with an index of `segment_count` or more are gone if they are older than that end.

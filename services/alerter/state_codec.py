@@ -71,7 +71,7 @@ class _Decoded:
 def encode_changes(before: AssetState | None, after: AssetState | None) -> dict[str, bytes | None]:
     """The records that differ between two states of an asset, by key; None for those that are gone.
 
-    What is the same object in both states is taken for unchanged without a look at it.
+    What is the same object in both states counts as unchanged without a look at it.
     """
     state = after or before
     assert state is not None

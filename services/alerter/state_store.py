@@ -109,7 +109,7 @@ class StateStore:
         return gone | {key: None if len(gone) == len(records) - 1 else mark_remnant(records[key])}
 
     def list_remnants(self, partition: int) -> list[str]:
-        """The forgotten assets of which records are left."""
+        """The forgotten assets that have records left."""
         return list(self._partitions[partition].remnants)
 
     def list_open(self, partition: int, before: float, limit: int) -> list[str]:

@@ -141,7 +141,7 @@ def build_asset_ended(
 
 
 def build_asset_erased(removal: AssetRemoved, *, generation: int, model_version: str) -> AssetErased:
-    """The event for an asset of which nothing older than the removal is stored any more."""
+    """The event for a removed asset, once nothing older than its removal is stored."""
     return AssetErased(
         tenant=removal.tenant,
         asset_id=removal.asset_id,

@@ -18,7 +18,7 @@ class InFlight:
     def __init__(self) -> None:
         self._begun: dict[str, Task] = {}  # by name
         self._assets: dict[str, list[Task]] = {}  # begun and waiting ones of each asset, in order
-        # Assets of which a task may be able to begin: hundreds may wait, and most of them for one download.
+        # Assets with a task that may be able to begin: hundreds may wait, and most of them for one download.
         self._changed: dict[str, None] = {}
 
     def __len__(self) -> int:

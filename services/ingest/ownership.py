@@ -74,7 +74,7 @@ class Ownership:
         return [one for one in batch if (f"{one.row.tenant}/{one.row.asset_id}", one.row.generation) not in lost]
 
     def release(self, partition: int) -> list[Written]:
-        """Forget a revoked partition, of which no work is left. Returns for what was stored in doubt."""
+        """Forget a revoked partition that has no work left. Returns what was stored for it in doubt."""
         self._revoked.discard(partition)
         released = [one for one in self._doubtful if one.record.partition == partition]
         self._doubtful = [one for one in self._doubtful if one.record.partition != partition]

@@ -11,7 +11,7 @@ from services.ingest.ports import ProgressCache
 from services.ingest.progress import Progress
 
 # Checkpoints of a job that are waiting. Segments are not much longer than the video between two of them, so more come
-# only from a decoder that a file has taken over.
+# only from a decoder under attack.
 MAX_REACHED = 4
 
 log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ class ProgressKeeper:
         self._cache = cache
 
     def load(self, job: Job) -> None:
-        """Let a job of which some segments are stored go on where an earlier one was."""
+        """Let a job continue where an earlier one was, if some of its segments are stored."""
         value = self._cache.get_progress(job.progress_key)
         if value is None or job.attempt == MAX_ATTEMPTS:  # the last attempt must not fail for the same reason
             return

@@ -1,4 +1,4 @@
-"""How far the consumer groups are, as the brokers tell it: also of services of which no process lives."""
+"""How far the consumer groups are, as the brokers say, also where no process of a service is alive."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -113,7 +113,7 @@ class LagMonitor:
         self._observers = tuple(observers)
 
     def update(self) -> None:
-        """Read once. Raises CopydetectError if that fails; nothing is told then, and the metrics are withdrawn."""
+        """Read once. Raises CopydetectError if that fails; nothing is reported then, and the metrics are withdrawn."""
         try:
             lags = self._read()
         except BaseException:

@@ -103,10 +103,10 @@ class ProbeServer:
             return [b"/metrics, /livez, /readyz\n"]
         wrong = self._probes[path]()
         start_response("503 Service Unavailable" if wrong else "200 OK", [("Content-Type", "application/json")])
-        told: dict[str, Any] = {"ok": not wrong, **wrong}
+        content: dict[str, Any] = {"ok": not wrong, **wrong}
         if path == "/readyz" and (degraded := self._health.degradations):
-            told["degraded"] = degraded
-        return [json.dumps(told).encode() + b"\n"]
+            content["degraded"] = degraded
+        return [json.dumps(content).encode() + b"\n"]
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -54,8 +54,8 @@ def _ask(question: Question) -> str | None:
 class AssignmentQuestion:
     """Asks whether a process that owns no partition is a standby, or one that should own some.
 
-    `owned` returns its partitions now. What the group owns is told by `observe`; what was told longer than `fresh_s`
-    ago counts as unknown.
+    `owned` returns its partitions now. `observe` notes what the group owns; what was noted longer than `fresh_s` ago
+    counts as unknown.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class AssignmentQuestion:
         self._owned = owned
         self._fresh_s = fresh_s
         self._clock = clock
-        self._told: tuple[float, list[int]] | None = None  # when, and which partitions had no owner
+        self._noted: tuple[float, list[int]] | None = None  # when, and which partitions had no owner
 
     def observe(self, lag: GroupLag) -> None:
         if (lag.topic, lag.group) == self._own:
-            self._told = (self._clock(), lag.unowned_partitions)
+            self._noted = (self._clock(), lag.unowned_partitions)
 
     def __call__(self) -> str | None:
-        told = self._told  # read once: another thread observes
+        noted = self._noted  # read once: another thread observes
         if self._owned():
             return None
-        if told is None or self._clock() - told[0] > self._fresh_s:
+        if noted is None or self._clock() - noted[0] > self._fresh_s:
             return f"no partition of {self._own.topic} is assigned, and whether one is left is not known"
-        unowned = ", ".join(map(str, told[1]))
+        unowned = ", ".join(map(str, noted[1]))
         return f"no partition of {self._own.topic} is assigned, and nobody has {unowned}" if unowned else None

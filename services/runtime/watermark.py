@@ -50,7 +50,7 @@ class Watermark:
         done = {one.partition: one.done for one in lag.partitions}
         with self._lock:
             if self._samples and any(ends.get(one, 0) < end for one, end in self._samples[-1].ends.items()):
-                self._samples.clear()  # the topic was made anew: nobody will ever reach its old ends
+                self._samples.clear()  # the topic was made again: nobody will ever reach its old ends
             self._samples.append(_Sample(lag.asked_s, ends))
             while self._samples and _is_passed(self._samples[0], done):
                 self._time_s = max(self._samples.pop(0).asked_s, self._time_s or 0.0)

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import NamedTuple
 
-LEAST_SHARE = 0.5  # a file of which less can be decoded is not described, rather than judged by the rest
+LEAST_SHARE = 0.5  # with less, a file is not described at all, rather than judged by the rest
 
 
 class CoverageMemory(NamedTuple):
@@ -51,7 +51,7 @@ class Coverage:
         self._add(self._shown, stamp)
 
     def remember(self, stamp: int) -> CoverageMemory:
-        """What is known of the steps before this one, all frames of which were shown."""
+        """What is known of the steps before this one, whose frames were all shown."""
         step = self._step(stamp)
         expected = {one for one in self._expected if one < step}
         shown = len(expected & self._shown)

@@ -120,7 +120,7 @@ def decode_frames(
 def _check_memory(stream: VideoStream) -> None:
     """Raise DecodeError if there is no memory for another picture: many codecs call that invalid data."""
     try:
-        np.empty(stream.width * stream.height * PIXEL_BYTES, np.uint8)  # address space, of which no page is touched
+        np.empty(stream.width * stream.height * PIXEL_BYTES, np.uint8)  # address space; no page is touched
     except MemoryError as error:
         raise DecodeError(OUT_OF_MEMORY) from error
 

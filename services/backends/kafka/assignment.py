@@ -111,7 +111,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # of an unty
             self._each(self._client.pause, partitions)
 
     def find_unread(self, partitions: Iterable[int]) -> set[int]:
-        """Those of the partitions of which no record was polled since they were assigned."""
+        """The partitions among these that no record was polled from since they were assigned."""
         with self._lock:
             return {partition for partition in partitions if partition not in self._first}
 

@@ -139,7 +139,7 @@ class GroupLagReader:
 
 
 def _list_owned(group: Mapping[str, Any]) -> Iterable[Any]:
-    """The partitions that members of a described group have. None during a rebalance: it is not told then."""
+    """The partitions that members of a described group have. None during a rebalance: it is not known then."""
     if group.get("group_state") != _STABLE:
         return
     for member in group["members"]:

@@ -33,7 +33,7 @@ def watch_service(
     own         what this service reads; one of the groups
     groups      the groups whose lag is exported: all of the deployment's, for as long as any process of it lives
     backends    questions to other backends, asked every ten seconds
-    watermarks  are told of every reading
+    watermarks  get every reading
     """
     assignment = AssignmentQuestion(own, lambda: bus.owned_partitions(own.topic), fresh_s=4 * LAG_EVERY_S)
     reader = GroupLagReader(bus.connection, groups)

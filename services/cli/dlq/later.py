@@ -22,7 +22,7 @@ from services.contracts.ports import Record
 
 
 class Original(NamedTuple):
-    """The record of a letter: where it came from, of which asset (tenant/asset_id); `event` if it can be parsed."""
+    """The record of a letter: where it came from, and its asset (tenant/asset_id); `event` if it can be parsed."""
 
     place: Place
     asset: str

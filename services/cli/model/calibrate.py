@@ -82,16 +82,21 @@ def calibrate(
     provenance = {**loaded.manifest.provenance, "metrics": figures}
     changes = {"name": folder.name, "calibration": calibration, "provenance": provenance}
     save_bundle(replace(loaded, manifest=loaded.manifest.model_copy(update=changes)), folder)
-    _print_bins(doubtful)
     if plot:
         from tca_model.evaluation.plots import plot_reliability
 
         with drawing(plot):
             plot_reliability(doubtful, plot, title=f"{folder.name}, pairs with at least {DOUBTFUL:g}")
+    _print_bins(doubtful)
+    _print_errors(folder, calibration, errors)
+
+
+def _print_errors(folder: Path, calibration: Calibration, errors: tuple[float, float]) -> None:
     console.print(f"expected calibration error: {errors[0]:.4f}; of these pairs only: {errors[1]:.4f}")
-    joined = calibration.joined_score(threshold)
+    threshold = calibration.alert_threshold
     error_console.print(
-        f"{folder}: the alert threshold is a probability of {threshold:.4f}, a joined score of {joined:.3f}",
+        f"{folder}: the alert threshold is a probability of {threshold:.4f}, a joined score of "
+        f"{calibration.joined_score(threshold):.3f}",
         soft_wrap=True,
     )
 

@@ -98,7 +98,7 @@ def _send_frames(
     sampling: Generator[Frame | Checkpoint, None, Sampled],
     note_time: Callable[[float], None] = lambda _: None,
 ) -> Sampled:
-    """Send the frames in chunks, including those before an error. `note_time` is told the time of each."""
+    """Send the frames in chunks, including those before an error. `note_time` gets the time of each."""
     chunk: list[Frame] = []
     try:
         while True:

@@ -45,10 +45,10 @@ class Places:
         return True
 
     def leave(self, host: str, tenant: str) -> None:
-        for taken, name in ((self._hosts, host), (self._tenants, tenant)):
-            taken[name] -= 1
-            if not taken[name]:
-                del taken[name]  # there are more names than places
+        for used, name in ((self._hosts, host), (self._tenants, tenant)):
+            used[name] -= 1
+            if not used[name]:
+                del used[name]  # there are more names than places
 
 
 def find_host(uri: str) -> str | None:
