@@ -11,7 +11,7 @@ from services.ingest.ports import ProgressCache
 from services.ingest.progress import Progress
 
 # Checkpoints of a job that are waiting. Segments are not much longer than the video between two of them, so more come
-# only from a decoder under attack.
+# only from a compromised decoder.
 MAX_REACHED = 4
 
 log = structlog.get_logger(__name__)
