@@ -57,14 +57,18 @@ def fold(state: AssetState, event: AssetEvent, bounds: Bounds) -> Folded:
 def add_segment(state: AssetState, event: SegmentSearched, bounds: Bounds) -> Folded:
     """The state after a segment was searched."""
     known = state.segments.get(event.segment_index)
+    if known and SegmentStatus.FAILED in (event.status, known.status) and event.status != known.status:
+        # A file that cannot be decoded leaves in the index what was described, whatever came first. It counts as an
+        # upload, which is to be answered.
+        failed_at = max(state.failed_at, (event if event.status == SegmentStatus.FAILED else known).generation)
+        state = state if failed_at == state.failed_at else replace(state, failed_at=failed_at)
+        if event.status == SegmentStatus.FAILED:
+            return Folded(state)
+        known = None
     if state.is_stale(event.segment_index, event.generation) or (known and known.generation > event.generation):
         return Folded(state)
-    if any(is_superseded(event, one) for one in state.segments.values()):
+    if any(is_superseded(event, one) for one in state.segments.values() if one.status != SegmentStatus.FAILED):
         return Folded(state)
-    if known and event.status == SegmentStatus.FAILED != known.status:
-        # The index still holds what was described. The event counts as an upload, which is to be answered.
-        segment = replace(known, generation=event.generation)
-        return Folded(replace(state, segments={**state.segments, event.segment_index: segment}))
     replaced = find_replaced(state, event)
     pairs = _drop(state.pairs, "query", replaced)
     for finding in event.findings:

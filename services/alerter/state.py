@@ -37,6 +37,7 @@ class AssetState:
     `floor`: uploads of older generations are replaced or removed as a whole.
     `cut_at`: segments with an index of `segment_count` or more are gone if they are older than that end.
     `answered`: the latest generation that a verdict answered, -1 before the first.
+    `failed_at`: that of the latest segment file that could not be decoded, and left what was described before.
     `links`: the alerts that name it as their reference, by the asset that is their query.
     """
 
@@ -49,6 +50,7 @@ class AssetState:
     removed: AssetErased | None = None
     is_removal_acknowledged: bool = False
     answered: int = -1
+    failed_at: int = -1
     verdict: AssetVerdict | None = None
     verdict_revision: int = 0  # of the last verdict, also after a removal
     touched_at: float = 0.0  # when its last event was processed, seconds since the epoch
@@ -64,7 +66,7 @@ class AssetState:
     def newest_generation(self) -> int:
         """Of the latest upload that is known, its end included; -1 before one is known."""
         of_end = self.ended.generation if self.ended else -1
-        return max([of_end, *(one.generation for one in self.segments.values())])
+        return max([of_end, self.failed_at, *(one.generation for one in self.segments.values())])
 
     @property
     def min_duration_s(self) -> float:
@@ -115,4 +117,4 @@ class AssetState:
         if self.cut_at and segment_index >= self.cut_at.segment_count and generation < self.cut_at.generation:
             return True
         known = self.segments.get(segment_index)
-        return known is not None and generation < known.since
+        return known is not None and known.status != SegmentStatus.FAILED and generation < known.since

@@ -99,6 +99,23 @@ def test_a_segment_that_fails_later_keeps_what_was_described_and_counts_as_an_up
     assert failed.newest_generation == 2
 
 
+def test_a_file_that_fails_replaces_nothing_whatever_comes_first() -> None:
+    """A whole file is replaced by two files; the first of them cannot be decoded at first."""
+    whole = [searched(index) for index in range(3)]
+    broken = searched(0, is_whole_file=False, generation=3, **FAILED)
+    files = [
+        searched(index, is_whole_file=False, content=f"file {index}", generation=generation)
+        for index, generation in ((1, 2), (0, 4))
+    ]
+    for order in permutations([broken, *files]):
+        state = after(*whole, *order)
+        assert {(one.segment_index, one.content) for one in state.segments.values()} == {(0, "file 0"), (1, "file 1")}
+    for order in permutations([broken, *whole]):
+        state = after(*order)
+        assert [one.content for one in state.segments.values()] == ["content"] * 3
+        assert state.newest_generation == 3, "it is answered all the same"
+
+
 def test_a_search_that_failed_does_not_undo_one_that_was_made() -> None:
     assert after(*later(*WHOLE[:1], is_compared=False), state=after(*WHOLE)).segments[0].is_compared
     assert after(searched(0, is_compared=False), searched(0)).segments[0].is_compared
