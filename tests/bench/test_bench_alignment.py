@@ -41,4 +41,4 @@ def test_every_pair_is_scored_by_each_method(tmp_path: Path) -> None:
         ]
         assert pairs[0].iou == pytest.approx(1)
         assert pairs[0].score is not None
-        assert pairs[0].score > 0.9 > 0.5 > max(pair.score or 0 for pair in pairs[1:])
+        assert pairs[0].score > 0.9 > 0.6 > max(pair.score or 0 for pair in pairs[1:])
