@@ -11,6 +11,7 @@ from services.contracts.segments import DescribedSegment, SegmentRow
 from services.ingest.job import FinishedSegment, FramesToDescribe
 from services.ingest.ports import Extractor
 from services.runtime import metrics
+from services.runtime.interrupts import holding_interrupts
 from tca_model.types import FloatArray, VideoDescriptor
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,8 @@ class BatchDescriber:
 
     @cached_property
     def _extractor(self) -> Extractor:
-        return self._load()
+        with holding_interrupts():
+            return self._load()
 
     def warm_up(self) -> None:
         """Load the model now."""
@@ -50,7 +52,7 @@ class BatchDescriber:
         frames = [one for one in tracked if len(one.images)]
         if not frames:
             return []
-        with metrics.time_stage("describe"):
+        with metrics.time_stage("describe"), holding_interrupts():
             described = self.describe_frames([one.images for one in frames])
         return [finished for one, vectors in zip(frames, described, strict=True) for finished in one.cut(vectors)]
 
@@ -77,7 +79,8 @@ class BatchDescriber:
         if not rows:
             return []
         described = [descriptor for descriptor in descriptors if len(descriptor)]
-        encoded = iter(self._extractor.encode([descriptor.frames for descriptor in described]))
+        with holding_interrupts():
+            encoded = iter(self._extractor.encode([descriptor.frames for descriptor in described]))
         result = []
         for row, descriptor in zip(rows, descriptors, strict=True):
             if len(descriptor) == 0:
