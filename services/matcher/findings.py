@@ -14,6 +14,7 @@ from services.matcher.search import Found
 from services.runtime.rule import AlertRule
 from tca_model.matching.calibration import Calibration
 from tca_model.matching.evidence import SegmentEvidence, join, score_interval
+from tca_model.matching.intervals import measure_worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,10 @@ class FindingBuilder:
 def is_worth_keeping(evidence: SegmentEvidence, floor: float) -> bool:
     """Whether the evidence reaches this joined score, on its own or once it continues in the next segment.
 
-    A piece of a copy that is too short on its own counts, since it may continue.
+    A piece of a copy that is too short on its own counts, since it may continue; so does one without contrast, in a
+    scene that hardly moves, since others may have it.
     """
-    strongest_piece = max(map(score_interval, evidence.matches), default=0.0)
+    strongest_piece = max((max(score_interval(one), measure_worth(one)) for one in evidence.matches), default=0.0)
     return max(join([evidence]).joined_score, strongest_piece) >= floor
 
 

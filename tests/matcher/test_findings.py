@@ -149,3 +149,9 @@ def test_a_piece_that_is_too_short_on_its_own_is_kept_because_it_may_continue() 
     assert join([piece]).joined_score < 0.001
     assert is_worth_keeping(piece, 0.7)
     assert not is_worth_keeping(evidence(), 0.1)
+
+
+def test_a_piece_without_contrast_is_kept_because_others_may_have_it() -> None:
+    piece = evidence(Match(0, 32, 0, 32, 0.6, contrast=0.0))
+    assert join([piece]).joined_score < 0.3
+    assert is_worth_keeping(piece, 0.5)
