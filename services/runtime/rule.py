@@ -19,7 +19,7 @@ class AlertRule:
 
     threshold: float | None = None
     tenants: Mapping[str, float] = field(default_factory=dict)
-    evidence_share: float = 0.5
+    evidence_share: float = 0.2
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:

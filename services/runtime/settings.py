@@ -71,7 +71,7 @@ class Settings(BaseSettings):
             le=1,
             description="Keep a segment's evidence if its score is at least this share of the alerting score",
         ),
-    ] = 0.5
+    ] = 0.2
     asset_idle_s: Annotated[
         float, Field(gt=0, description="Decide on an unfinished upload after this many seconds without a segment")
     ] = 3600
