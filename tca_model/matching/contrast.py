@@ -13,7 +13,7 @@ AWAY_S = 2.0  # frames closer together show nearly the same
 QUANTILE = 0.8  # of the similarities away from the interval's line: some pictures return
 # The room above the surroundings is never smaller than this, so that noise in still pictures is no contrast.
 LEAST_ROOM = 0.05
-ENOUGH_CONTRAST = 0.25  # hardly a look-alike has more, and more says no more
+ENOUGH_CONTRAST = 0.15  # more says no more, and would lift similarity that is worth little: textures return
 
 
 def measure_contrast(similarity: FloatArray, query_times: Times, reference_times: Times, match: Match) -> float:

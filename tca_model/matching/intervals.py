@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from tca_model.matching.alignment import MIN_FRAMES, frame_step
-from tca_model.matching.contrast import ENOUGH_CONTRAST, measure_contrast
+from tca_model.matching.contrast import measure_contrast
 from tca_model.types import FloatArray, Match, Times
 
 # A short stretch of moderate similarity happens by chance, a long one does not, and near-identity never does: a mean
@@ -18,6 +18,8 @@ CHAMFER_WEIGHT = 0.6
 NEARLY_IDENTICAL = 0.9
 # Below this chamfer similarity nobody looks whether the copy runs backwards.
 LEAST_BACKWARDS = 0.4
+# What runs backwards must stand out: hardly a look-alike has as much.
+CONTRAST_BACKWARDS = 0.25
 
 Aligner: TypeAlias = Callable[[FloatArray, Times, Times], list[Match]]
 
@@ -45,7 +47,7 @@ def find_intervals(similarity: FloatArray, query_times: Times, reference_times: 
             reference_end_s=end_s - one.reference_start_s + step_s,
         )
         for one in turned
-        if one.contrast >= ENOUGH_CONTRAST
+        if one.contrast >= CONTRAST_BACKWARDS
     ]
     return max(forwards, backwards, key=_find_best)
 

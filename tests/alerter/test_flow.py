@@ -54,7 +54,7 @@ def test_an_alert_grows_by_revisions_across_a_segment_border() -> None:
 
 
 def test_a_copy_that_only_both_halves_together_prove_is_found() -> None:
-    stages = Stages(rule=AlertRule(threshold=0.72))
+    stages = Stages(rule=AlertRule(threshold=0.35))
     segments = cut(
         "copy", frames(work(2, 0, 27), similar_frames(1, 40, 50, 0.35), work(2, 40, 67)), uploaded_at=UPLOADED_AT + 1
     )

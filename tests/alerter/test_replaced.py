@@ -182,7 +182,7 @@ def test_an_upload_that_fails_keeps_what_was_described_and_is_answered() -> None
 
 def test_an_alert_about_a_copy_that_is_now_only_similar_is_withdrawn_too() -> None:
     """The evidence that is left is below the alert threshold."""
-    faint = cut("copy", similar_frames(1, 20, 60, 0.2), stamp="faint", uploaded_at=UPLOADED_AT + 60, generation=2)
+    faint = cut("copy", similar_frames(1, 20, 60, 0.23), stamp="faint", uploaded_at=UPLOADED_AT + 60, generation=2)
     assert decide(faint).alerts() == []
     stages = decide(copy())
     store_instead(stages, faint)
