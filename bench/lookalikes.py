@@ -10,7 +10,6 @@ bundle; then a changed rule of evidence is measured within a minute or two. It n
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -31,12 +30,12 @@ from bench.alike.plan import Plan, choose_kinds, made_folder, make_plan
 from bench.alike.stored import SHOT_S, describe_shots, describe_videos, name_of
 from bench.alike.tables import draw_kinds, draw_shared, say_all_against_all, say_rates, say_silence
 from bench.alike.unrelated import Tails, fit_rates
-from services.cli.console import INTERRUPTED, add_counter, console, error_console, progress_bar
+from bench.ending import ending_with_reason
+from services.cli.console import add_counter, console, progress_bar
 from services.runtime import log
 from tca_model.api import Describer
 from tca_model.bundle import DEFAULT, load_bundle
 from tca_model.data.descriptor_files import DescriptorFolder
-from tca_model.errors import BundleError, DecodeError
 from tca_model.evaluation.benchmark import make_copies
 from tca_model.matching.calibration import Calibration
 from tca_model.types import VideoDescriptor
@@ -68,18 +67,10 @@ class Judged:
 def main() -> None:
     arguments = parse_arguments()
     log.configure_for_commands()
-    try:
+    with ending_with_reason(arguments.work, ValueError):
         judged = run(arguments)
         if arguments.json:
             arguments.json.write_text(json.dumps([asdict(one) for one in judged], indent=2) + "\n")
-    except (BundleError, DecodeError, ValueError) as error:
-        sys.exit(str(error))
-    except OSError as error:
-        sys.exit(f"{error.filename or arguments.work}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        kept = f"interrupted; what was made is kept in {arguments.work}: run the same command to go on"
-        error_console.print(kept, soft_wrap=True)
-        sys.exit(INTERRUPTED)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -8,7 +8,6 @@ pipelines that `copydetect scan` runs, every query compared with every reference
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,19 +16,19 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from bench import vpdq
-from services.cli.console import INTERRUPTED, add_counter, console, error_console, progress_bar
+from bench.ending import ending_with_reason
+from services.cli.console import add_counter, console, error_console, progress_bar
 from services.cli.errors import translating_errors
 from services.cli.files import VideoFile
 from services.cli.results import PairRow
 from services.cli.scan import Scan
 from services.cli.tables import print_problems
-from services.contracts.errors import CopydetectError, UsageError
+from services.contracts.errors import UsageError
 from services.runtime import log
 from services.runtime.rule import AlertRule
 from services.runtime.settings import Settings, load_settings
 from tca_model.bundle import DEFAULT, load_bundle
 from tca_model.data.held_out import ORIGINALS
-from tca_model.errors import BundleError
 from tca_model.evaluation.benchmark import Benchmark, Pair, make_copies, plan
 from tca_model.evaluation.quality import PRECISION, Quality, ScoredPair, judge
 from tca_model.synthetic.edits import EDITS
@@ -98,22 +97,14 @@ def run(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark])
     Ends the process with a reason if that cannot be done.
     """
     log.configure_for_commands()
-    try:
+    with ending_with_reason(arguments.work):
         judged = judge_all(arguments, prepare)
         console.print(table(judged))
         for line in remarks(judged):
             console.print(line, soft_wrap=True)
         if arguments.json:
             arguments.json.write_text(json.dumps([asdict(one) for one in judged], indent=2) + "\n")
-        return judged
-    except (BundleError, CopydetectError) as error:
-        sys.exit(str(error))
-    except OSError as error:
-        sys.exit(f"{error.filename or arguments.work}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        kept = f"interrupted; what was made is kept in {arguments.work}: run the same command to go on"
-        error_console.print(kept, soft_wrap=True)
-        sys.exit(INTERRUPTED)
+    return judged
 
 
 def judge_all(arguments: argparse.Namespace, prepare: Callable[[Progress], Benchmark]) -> list[Judged]:

@@ -1,5 +1,6 @@
 """Fixtures that more than one folder of tests uses."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -29,6 +30,15 @@ def real_videos() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real clips in {folder} (set COPYDETECT_TEST_DATA)")
     return folder
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Leave the collection of garbage to what is tested."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,8 +1,7 @@
 """A child keeps nothing of what it decoded, and a file that fills it harms no file after it."""
 
-import gc
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,6 @@ from tests.ingest.decode.decoding import MakePool, child_of, drain
 
 MIB = 1024**2
 TIMEOUT_S = 200.0  # for some seconds of processor time, on a busy machine
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.mark.usefixtures("no_collector")

@@ -1,7 +1,6 @@
 """No picture is kept after it was yielded, even if the garbage collector never runs."""
 
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,6 @@ from av.video.frame import VideoFrame
 from tca_model.errors import DecodeError
 from tests.clips import drifting, steady, write_clip
 from tests.tca_model.video.cases import sample
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def count_frames() -> int:
